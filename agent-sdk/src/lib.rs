@@ -2,4 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod message;
 pub mod model;
+pub mod operation;
+pub mod profile;
+pub mod run;
