@@ -62,6 +62,22 @@ thread_local! {
     static OBSERVING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Marks this thread as inside an observer, until dropped.
+struct Observing;
+
+impl Observing {
+    fn enter() -> Self {
+        OBSERVING.set(true);
+        Self
+    }
+}
+
+impl Drop for Observing {
+    fn drop(&mut self) {
+        OBSERVING.set(false);
+    }
+}
+
 impl Run {
     pub(crate) fn new(
         id: RunId,
@@ -119,9 +135,9 @@ impl Run {
         while let Some(closed) = parent.filter(|above| !state.open.contains_key(&above.info.id)) {
             parent = closed.parent.as_ref();
         }
-        OBSERVING.set(true);
+        let observing = Observing::enter();
         let shared = Arc::new(build(id, parent.cloned()));
-        OBSERVING.set(false);
+        drop(observing);
         if let Some(open) = shared.info.parent.and_then(|id| state.open.get_mut(&id)) {
             open.children += 1;
         }
@@ -291,7 +307,7 @@ impl Run {
     }
 
     fn tell(&self, state: &State, interest: Interests, call: impl Fn(&dyn Observer)) {
-        OBSERVING.set(true);
+        let _observing = Observing::enter();
         for watcher in self.observers.list().iter().chain(&state.subscribers) {
             if watcher.interests.contains(interest)
                 && catch_unwind(AssertUnwindSafe(|| call(&*watcher.observer))).is_err()
@@ -299,7 +315,6 @@ impl Run {
                 tracing::error!(target: "agent_sdk::observer", "an observer panicked; the run goes on without its answer");
             }
         }
-        OBSERVING.set(false);
     }
 
     fn price(&self, shared: &Shared, facts: &super::Facts) -> Option<Cost> {
