@@ -3,7 +3,7 @@
 //! Counts are inclusive, so each part that has a rate of its own is taken out of its side and the rest is billed at the
 //! side's rate. A part without a rate, or that was not reported, stays in the rest.
 
-use super::price::{Active, Kind};
+use super::price::{Active, Kind, Rate};
 use super::usd::{ExactUsd, Usd};
 use crate::model::Usage;
 
@@ -107,18 +107,17 @@ impl<'a> Side<'a> {
         tokens: Option<u64>,
         kinds: &[Kind],
     ) -> Option<Option<Self>> {
-        match tokens {
-            Some(left) => Some(Some(Self {
+        if let Some(left) = tokens {
+            let sum = ExactUsd::ZERO;
+            return Some(Some(Self {
                 rates,
                 size: usage.input_tokens,
                 left,
-                sum: ExactUsd::ZERO,
-            })),
-            None => {
-                let mut rates = kinds.iter().filter_map(|kind| rates.rate(*kind));
-                rates.all(super::price::Rate::is_free).then_some(None)
-            }
+                sum,
+            }));
         }
+        let mut known = kinds.iter().filter_map(|kind| rates.rate(*kind));
+        known.all(Rate::is_free).then_some(None)
     }
 
     /// Bills a part at its own rate, where it has one.

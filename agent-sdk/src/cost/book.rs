@@ -190,10 +190,13 @@ impl<'a> PriceRequest<'a> {
     }
 }
 
+/// The models of one provider by the name they were asked by; `None` is *there is none*.
+type Names = HashMap<Box<str>, Option<Arc<Model>>>;
+
 /// Which model a pair of names stands for; two levels, so that a look-up builds no key.
 #[derive(Default)]
 struct Cache {
-    names: HashMap<Box<str>, HashMap<Box<str>, Option<Arc<Model>>>>,
+    names: HashMap<Box<str>, Names>,
     len: usize,
 }
 

@@ -263,6 +263,6 @@ mod tests {
             (0, 86_399)
         );
         assert_eq!(moment(UNIX_EPOCH - Duration::from_millis(1)), (-1, 86_399));
-        assert_eq!(moment(UNIX_EPOCH - Duration::from_secs(86_400)), (-1, 0));
+        assert_eq!(moment(UNIX_EPOCH - Duration::from_hours(24)), (-1, 0));
     }
 }
