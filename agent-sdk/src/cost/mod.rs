@@ -78,3 +78,19 @@ impl PriceSource {
         }
     }
 }
+
+impl Cost {
+    /// What a provider said that a request cost; it wins over every table.
+    pub fn reported(total: Usd, provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
+        Self {
+            total,
+            input: ExactUsd::ZERO,
+            output: ExactUsd::ZERO,
+            fees: ExactUsd::ZERO,
+            source: PriceSource::Provider,
+            provider: provider.into(),
+            model: model.into(),
+            snapshot: None,
+        }
+    }
+}
