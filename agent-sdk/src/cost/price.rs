@@ -191,10 +191,13 @@ impl<'a> Active<'a> {
 
     /// The rate for `kind`, where the model has one of its own.
     pub(super) fn rate(&self, kind: Kind) -> Option<&'a Rate> {
+        // Whether it lists the rate is cheaper to ask than whether it holds.
+        let listed = |variant: &'a Variant| variant.rates.get(kind).map(|rate| (variant, rate));
         self.variants
             .iter()
-            .filter(|variant| variant.holds(self.at, self.context))
-            .find_map(|variant| variant.rates.get(kind))
+            .filter_map(listed)
+            .find(|(variant, _)| variant.holds(self.at, self.context))
+            .map(|(_, rate)| rate)
             .or_else(|| self.usual.get(kind))
     }
 
