@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod journal;
 pub mod message;
 pub mod model;
 pub mod operation;
 pub mod profile;
 pub mod run;
+pub mod tool;

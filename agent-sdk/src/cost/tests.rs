@@ -1,1 +1,0 @@
-//! Prices as a whole.
