@@ -1,6 +1,7 @@
 //! The core of the agent SDK.
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod cost;
 pub mod journal;
 pub mod message;

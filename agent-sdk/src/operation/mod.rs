@@ -111,11 +111,11 @@ impl Operation {
         self.end(Outcome::Error, Payload::None);
     }
 
-    /// Ends it and sums up what happened inside; `None` if something else ended it before.
-    pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> Option<RunReport> {
-        self.handle
-            .run
-            .end(&self.handle.shared, outcome, payload, true)
+    /// Ends it and sums up what happened inside. If something else ended it before, there is nothing to sum up: the report
+    /// is empty and says that it was cancelled.
+    pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
+        let report = self.handle.run.end(&self.handle.shared, outcome, payload, true);
+        report.unwrap_or_else(|| RunReport::given_up(self.info()))
     }
 }
 
@@ -163,9 +163,6 @@ impl OperationHandle {
         });
     }
 
-    fn end(&self, outcome: Outcome, payload: Payload<'_>) {
-        self.run.end(&self.shared, outcome, payload, false);
-    }
 }
 
 impl std::fmt::Debug for OperationHandle {

@@ -22,6 +22,7 @@ pub use function::__doc;
 pub use function::{BlockingTool, FnTool, ToolFn};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
+pub(crate) use function::{parse, schema_of};
 pub(crate) use scheduler::{Batch, ToolSet};
 
 use crate::{message::Content, model::ToolSpec};
