@@ -399,6 +399,7 @@ impl<'a> Start<'a> {
                 agent: agent.clone(),
                 labels: context.labels.clone(),
                 details,
+                attachment: identity.attachment,
             };
             Shared::new(info, parent, span)
         });
