@@ -7,7 +7,9 @@ use super::Agent;
 use crate::{
     model::ToolSpec,
     run::RunErrorKind,
-    tool::{Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput, parse, schema_of},
+    tool::{
+        Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput, parse, schema_of,
+    },
 };
 
 /// An agent that another agent calls; made by [`Agent::as_tool`].
@@ -43,7 +45,8 @@ impl Tool for AgentTool {
     fn spec(&self) -> ToolSpec {
         let settings = self.agent.settings();
         let description = settings.description.clone();
-        let description = description.unwrap_or_else(|| format!("Hands a task to {}.", settings.name).into());
+        let description =
+            description.unwrap_or_else(|| format!("Hands a task to {}.", settings.name).into());
         ToolSpec::new(settings.name.clone(), description, schema_of::<Task>())
     }
 

@@ -201,7 +201,9 @@ impl AgentBuilder {
             check_name(&tool.spec().name)?;
         }
         let tools = ToolSet::new(self.tools).map_err(|name| {
-            BuildError::new(format!("two tools are called `{name}`; give one of them another name"))
+            BuildError::new(format!(
+                "two tools are called `{name}`; give one of them another name"
+            ))
         })?;
         let mut instructions = self.instructions;
         for path in &self.context_files {
@@ -242,7 +244,10 @@ pub struct BuildError {
 
 impl BuildError {
     fn new(message: String) -> Self {
-        Self { message, source: None }
+        Self {
+            message,
+            source: None,
+        }
     }
 }
 
@@ -276,7 +281,11 @@ fn read_context(path: &Path, limit: u64) -> Result<String, BuildError> {
         source: Some(error),
     };
     let mut text = String::new();
-    File::open(path).map_err(failed)?.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(limit + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > limit {
         return Err(BuildError::new(format!(
             "the context file `{}` is larger than {limit} bytes; raise `context_file_bytes` or shorten it",

@@ -122,12 +122,16 @@ impl RunContext {
     /// The context of an agent inside a call: its outcomes are kept under the call's id.
     #[must_use]
     pub(crate) fn inside_call(mut self, call: &CallId) -> Self {
-        self.journal = self.journal.map(|(journal, path)| (journal, format!("{path}/{call}").into()));
+        self.journal = self
+            .journal
+            .map(|(journal, path)| (journal, format!("{path}/{call}").into()));
         self
     }
 
     pub(crate) fn journal(&self) -> Option<(&dyn Journal, &str)> {
-        self.journal.as_ref().map(|(journal, path)| (&**journal, &**path))
+        self.journal
+            .as_ref()
+            .map(|(journal, path)| (&**journal, &**path))
     }
 
     /// How many agents are around this context, one inside the other.

@@ -240,7 +240,11 @@ pub struct RandomIds;
 impl IdSource for RandomIds {
     fn identify(&self, _: &tracing::Span, parent: Option<&TraceContext>) -> Identity {
         let trace = parent.map_or_else(TraceContext::random_root, TraceContext::random_child);
-        Identity { trace, parent: parent.copied(), attachment: None }
+        Identity {
+            trace,
+            parent: parent.copied(),
+            attachment: None,
+        }
     }
 }
 

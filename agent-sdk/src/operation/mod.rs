@@ -114,7 +114,10 @@ impl Operation {
     /// Ends it and sums up what happened inside. If something else ended it before, there is nothing to sum up: the report
     /// is empty and says that it was cancelled.
     pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
-        let report = self.handle.run.end(&self.handle.shared, outcome, payload, true);
+        let report = self
+            .handle
+            .run
+            .end(&self.handle.shared, outcome, payload, true);
         report.unwrap_or_else(|| RunReport::given_up(self.info()))
     }
 }
@@ -162,7 +165,6 @@ impl OperationHandle {
                 .get_or_insert_with(|| Failure::new(class, message));
         });
     }
-
 }
 
 impl std::fmt::Debug for OperationHandle {

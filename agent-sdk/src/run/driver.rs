@@ -32,19 +32,33 @@ pub(crate) async fn drive(
     let operation = begin(settings, context, target);
     let machine = Machine::new(std::mem::take(target), settings.limits);
     let mut live = Live { machine, target };
-    let inner = operation.context().clone().with_timeout(settings.limits.timeout);
+    let inner = operation
+        .context()
+        .clone()
+        .with_timeout(settings.limits.timeout);
     let inner = inner.with_child_cancellation();
-    let mut driver = Driver { settings, context: &inner, partial: String::new() };
+    let mut driver = Driver {
+        settings,
+        context: &inner,
+        partial: String::new(),
+    };
 
-    let mut over = driver.guarded(&mut live.machine, stop).instrument(operation.span().clone()).await;
+    let mut over = driver
+        .guarded(&mut live.machine, stop)
+        .instrument(operation.span().clone())
+        .await;
     live.machine.settle("not finished: the run was stopped");
     inner.cancellation().cancel();
     let text = match over {
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
     };
-    if over.is_ok() && let Some(path) = &settings.output_file {
-        over = save(path.clone(), text.clone()).await.map_err(Cause::Output);
+    if over.is_ok()
+        && let Some(path) = &settings.output_file
+    {
+        over = save(path.clone(), text.clone())
+            .await
+            .map_err(Cause::Output);
     }
     drop(live);
 
@@ -91,7 +105,9 @@ struct Live<'a> {
 impl Live<'_> {
     fn last_answer(&self) -> String {
         let last = self.machine.conversation().last();
-        last.filter(|last| last.role == Role::Assistant).map(|last| last.text()).unwrap_or_default()
+        last.filter(|last| last.role == Role::Assistant)
+            .map(|last| last.text())
+            .unwrap_or_default()
     }
 }
 
@@ -140,7 +156,11 @@ impl Driver<'_> {
     async fn run(&mut self, machine: &mut Machine) -> Result<(), Cause> {
         if self.context.journal().is_some() {
             let conversation = machine.conversation().clone();
-            self.commit(&Record::Started { version: journal::VERSION, conversation }).await?;
+            self.commit(&Record::Started {
+                version: journal::VERSION,
+                conversation,
+            })
+            .await?;
         }
         loop {
             match machine.command() {
@@ -151,7 +171,10 @@ impl Driver<'_> {
                 Command::CallTools(calls) => self.call(machine, &calls).await?,
                 Command::Finish(End::Answered) => match self.settings.output.check(machine) {
                     Ok(()) => return Ok(()),
-                    Err(reason) => self.apply(machine, Record::OutputRejected { reason }).await?,
+                    Err(reason) => {
+                        self.apply(machine, Record::OutputRejected { reason })
+                            .await?
+                    }
                 },
                 Command::Finish(End::Truncated) => return Err(Cause::Truncated),
                 Command::Finish(End::Filtered) => return Err(Cause::Filtered),
@@ -183,7 +206,9 @@ impl Driver<'_> {
             tools: settings.tools.specs().clone(),
             // A forced call is forced once: the answer to its result is the model's own.
             tool_choice: match &settings.tool_choice {
-                ToolChoice::Required | ToolChoice::Tool(_) if machine.turns() > 0 => ToolChoice::Auto,
+                ToolChoice::Required | ToolChoice::Tool(_) if machine.turns() > 0 => {
+                    ToolChoice::Auto
+                }
                 choice => choice.clone(),
             },
             output: settings.output.format().clone(),
@@ -204,17 +229,28 @@ impl Driver<'_> {
             }
             pace.room().await;
         }
-        Err(ModelError::truncated("the stream ended without its last event"))
+        Err(ModelError::truncated(
+            "the stream ended without its last event",
+        ))
     }
 
     async fn call(&self, machine: &mut Machine, calls: &[ToolCall]) -> Result<(), Cause> {
-        let Self { settings, context, .. } = self;
+        let Self {
+            settings, context, ..
+        } = self;
         let width = settings.limits.parallel_tools.get();
         let places = machine.pending();
-        let mut batch =
-            Batch::new(context, &settings.tools, &settings.state, width, calls, &places);
+        let mut batch = Batch::new(
+            context,
+            &settings.tools,
+            &settings.state,
+            width,
+            calls,
+            &places,
+        );
         while let Some((place, result)) = batch.next().await {
-            self.apply(machine, Record::ToolReturned { place, result }).await?;
+            self.apply(machine, Record::ToolReturned { place, result })
+                .await?;
         }
         Ok(())
     }

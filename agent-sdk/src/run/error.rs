@@ -111,7 +111,13 @@ impl Cause {
 
 impl RunError {
     pub(crate) fn new(agent: &str, cause: Cause, report: RunReport) -> Self {
-        Self { inner: Box::new(Inner { agent: agent.to_owned(), cause, report }) }
+        Self {
+            inner: Box::new(Inner {
+                agent: agent.to_owned(),
+                cause,
+                report,
+            }),
+        }
     }
 
     /// The class of the failure.

@@ -34,7 +34,10 @@ enum Phase {
     /// The model is to be asked.
     Asking,
     /// Calls are to be made; results are kept by place until all are there.
-    Calling { calls: Arc<[ToolCall]>, results: Vec<Option<ToolResult>> },
+    Calling {
+        calls: Arc<[ToolCall]>,
+        results: Vec<Option<ToolResult>>,
+    },
     /// Nothing more is to be done.
     Over(End),
 }
@@ -70,7 +73,14 @@ pub enum End {
 impl Machine {
     /// A machine that will answer this conversation.
     pub fn new(conversation: Conversation, limits: Limits) -> Self {
-        Self { conversation, limits, turns: 0, tool_calls: 0, repairs: 0, phase: Phase::Asking }
+        Self {
+            conversation,
+            limits,
+            turns: 0,
+            tool_calls: 0,
+            repairs: 0,
+            phase: Phase::Asking,
+        }
     }
 
     /// What was said so far.
@@ -94,8 +104,11 @@ impl Machine {
 
     /// The places of the calls that have not given a result yet.
     pub fn pending(&self) -> Vec<usize> {
-        let Phase::Calling { results, .. } = &self.phase else { return Vec::new() };
-        let open = |(place, result): (usize, &Option<ToolResult>)| result.is_none().then_some(place);
+        let Phase::Calling { results, .. } = &self.phase else {
+            return Vec::new();
+        };
+        let open =
+            |(place, result): (usize, &Option<ToolResult>)| result.is_none().then_some(place);
         results.iter().enumerate().filter_map(open).collect()
     }
 
@@ -118,9 +131,10 @@ impl Machine {
         if let Phase::Calling { calls, results } = &mut self.phase {
             let calls = calls.clone();
             let results = std::mem::take(results);
-            let settled = calls.iter().zip(results).map(|(call, result)| {
-                result.unwrap_or_else(|| ToolResult::error(call, why))
-            });
+            let settled = calls
+                .iter()
+                .zip(results)
+                .map(|(call, result)| result.unwrap_or_else(|| ToolResult::error(call, why)));
             self.conversation.push(Message::tool_results(settled));
             self.phase = Phase::Asking;
         }
@@ -137,7 +151,11 @@ impl Machine {
 
     fn answered(&mut self, response: ChatResponse) {
         self.turns += 1;
-        let ChatResponse { mut message, finish_reason, .. } = response;
+        let ChatResponse {
+            mut message,
+            finish_reason,
+            ..
+        } = response;
         match finish_reason {
             FinishReason::Length => return self.cut_short(message, End::Truncated),
             FinishReason::ContentFilter | FinishReason::Error => {
@@ -169,7 +187,9 @@ impl Machine {
 
     /// Keeps what was said, without calls that will never run.
     fn cut_short(&mut self, mut message: Message, end: End) {
-        message.parts.retain(|part| !matches!(part, Part::ToolCall(_)));
+        message
+            .parts
+            .retain(|part| !matches!(part, Part::ToolCall(_)));
         if !message.parts.is_empty() {
             self.conversation.push(message);
         }
@@ -177,7 +197,9 @@ impl Machine {
     }
 
     fn returned(&mut self, place: usize, result: ToolResult) {
-        let Phase::Calling { results, .. } = &mut self.phase else { return };
+        let Phase::Calling { results, .. } = &mut self.phase else {
+            return;
+        };
         if let Some(slot @ None) = results.get_mut(place) {
             *slot = Some(result);
         }

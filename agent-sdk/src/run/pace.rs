@@ -50,7 +50,14 @@ impl Pace {
             let mut state = self.lock();
             let event = state.events.pop_front();
             let room = state.events.len() < ROOM;
-            (event, if room { std::mem::take(&mut state.waiting) } else { Vec::new() })
+            (
+                event,
+                if room {
+                    std::mem::take(&mut state.waiting)
+                } else {
+                    Vec::new()
+                },
+            )
         };
         wake.into_iter().for_each(Waker::wake);
         event

@@ -1,11 +1,6 @@
 //! A run that is about to start.
 
-use std::{
-    fmt,
-    future::IntoFuture,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
@@ -100,7 +95,9 @@ impl<'a> RunRequest<'a> {
 
     /// Attaches a tag to everything in the run.
     pub fn tag(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
-        Arc::make_mut(&mut self.settings).tags.push((key.into(), value.into()));
+        Arc::make_mut(&mut self.settings)
+            .tags
+            .push((key.into(), value.into()));
         self
     }
 
@@ -128,7 +125,12 @@ impl<'a> RunRequest<'a> {
     /// Dropping it cancels the run.
     pub fn stream(self) -> RunStream<'a> {
         let pace = Arc::new(Pace::default());
-        let Prepared { settings, context, mut input, stop } = self.prepare();
+        let Prepared {
+            settings,
+            context,
+            mut input,
+            stop,
+        } = self.prepare();
         let context = context.with_pace(pace.clone());
         let work = async move { drive(&settings, &context, &stop, input.conversation()).await };
         RunStream::new(Box::pin(work), pace)
@@ -150,7 +152,14 @@ impl<'a> RunRequest<'a> {
     }
 
     fn prepare(self) -> Prepared<'a> {
-        let Self { settings, input, context, cancellation, journal, callbacks } = self;
+        let Self {
+            settings,
+            input,
+            context,
+            cancellation,
+            journal,
+            callbacks,
+        } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context());
         if let Some(journal) = journal {
             context = context.with_journal(journal);
@@ -159,7 +168,12 @@ impl<'a> RunRequest<'a> {
             context.subscribe(Arc::new(callbacks));
         }
         let stop = cancellation.unwrap_or_default();
-        Prepared { settings, context, input, stop }
+        Prepared {
+            settings,
+            context,
+            input,
+            stop,
+        }
     }
 }
 
@@ -185,14 +199,21 @@ impl<'a> IntoFuture for RunRequest<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Prepared { settings, context, mut input, stop } = self.prepare();
+        let Prepared {
+            settings,
+            context,
+            mut input,
+            stop,
+        } = self.prepare();
         Box::pin(async move { drive(&settings, &context, &stop, input.conversation()).await })
     }
 }
 
 impl fmt::Debug for RunRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunRequest").field("agent", &self.settings.name).finish_non_exhaustive()
+        f.debug_struct("RunRequest")
+            .field("agent", &self.settings.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -219,7 +240,8 @@ impl Observer for Callbacks {
     }
 
     fn event(&self, event: &Arc<Event>) {
-        if let (Some(call), EventKind::ToolUse { tool, input, .. }) = (&self.tool_use, &event.kind) {
+        if let (Some(call), EventKind::ToolUse { tool, input, .. }) = (&self.tool_use, &event.kind)
+        {
             call(tool, input.as_deref().unwrap_or("{}"));
         }
         if let Some(call) = &self.progress {
@@ -227,4 +249,3 @@ impl Observer for Callbacks {
         }
     }
 }
-

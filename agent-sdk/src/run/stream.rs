@@ -23,11 +23,12 @@ pub struct RunStream<'a> {
 }
 
 impl<'a> RunStream<'a> {
-    pub(crate) fn new(
-        work: BoxFuture<'a, Result<RunReport, RunError>>,
-        pace: Arc<Pace>,
-    ) -> Self {
-        Self { work: Some(work), result: None, pace }
+    pub(crate) fn new(work: BoxFuture<'a, Result<RunReport, RunError>>, pace: Arc<Pace>) -> Self {
+        Self {
+            work: Some(work),
+            result: None,
+            pace,
+        }
     }
 
     /// Reads what is left and returns what the run came to.
@@ -53,7 +54,9 @@ impl Stream for RunStream<'_> {
             if let Some(event) = self.pace.take() {
                 return Poll::Ready(Some(event));
             }
-            let Some(work) = &mut self.work else { return Poll::Ready(None) };
+            let Some(work) = &mut self.work else {
+                return Poll::Ready(None);
+            };
             match work.as_mut().poll(cx) {
                 Poll::Ready(result) => {
                     self.result = Some(result);
@@ -70,6 +73,8 @@ impl Stream for RunStream<'_> {
 
 impl fmt::Debug for RunStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunStream").field("ended", &self.work.is_none()).finish_non_exhaustive()
+        f.debug_struct("RunStream")
+            .field("ended", &self.work.is_none())
+            .finish_non_exhaustive()
     }
 }

@@ -20,9 +20,9 @@ pub use error::{ToolError, ToolErrorKind};
 #[doc(hidden)]
 pub use function::__doc;
 pub use function::{BlockingTool, FnTool, ToolFn};
+pub(crate) use function::{parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
-pub(crate) use function::{parse, schema_of};
 pub(crate) use scheduler::{Batch, ToolSet};
 
 use crate::{message::Content, model::ToolSpec};

@@ -94,7 +94,9 @@ impl<'a> Batch<'a> {
         calls: &'a [ToolCall],
         places: &[usize],
     ) -> Self {
-        let waiting = places.iter().filter_map(|&place| Some((place, calls.get(place)?)));
+        let waiting = places
+            .iter()
+            .filter_map(|&place| Some((place, calls.get(place)?)));
         Self {
             context,
             tools,
