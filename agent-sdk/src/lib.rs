@@ -9,4 +9,6 @@ pub mod model;
 pub mod operation;
 pub mod profile;
 pub mod run;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tool;
