@@ -31,10 +31,10 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// use agent_sdk::{agent::Agent, model::Usage, testing::{Reply, ScriptedModel}};
+/// use agent_sdk::{agent::Agent, model::Usage, testing::{ScriptedModel, Turn}};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = ScriptedModel::new([Reply::text("42").usage(Usage::new(7, 1))]);
+/// let model = ScriptedModel::new([Turn::from("42").usage(Usage::new(7, 1))]);
 /// let agent = Agent::builder("deep-thought", model).instructions("Answer briefly.").build()?;
 /// let report = agent.run("What is the answer?").await?;
 /// assert_eq!(report.text, "42");

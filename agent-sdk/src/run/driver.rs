@@ -148,8 +148,8 @@ impl Driver<'_> {
             biased;
             () = context.cancellation().cancelled() => Err(Cause::Cancelled),
             () = stop.cancelled() => Err(Cause::Cancelled),
-            ended = work => ended,
             () = time_is_up => Err(Cause::Timeout),
+            ended = work => ended,
         }
     }
 

@@ -19,7 +19,8 @@ async fn call(width: usize, tools: Vec<ToolHandle>, names: &[&str]) -> (String, 
         .enumerate()
         .map(|(n, name)| ToolCall::new(format!("c{n}"), *name, "{}"))
         .collect();
-    let mut batch = Batch::new(&context, &tools, &state, width, &calls);
+    let places: Vec<_> = (0..calls.len()).collect();
+    let mut batch = Batch::new(&context, &tools, &state, width, &calls, &places);
     let mut results = vec![String::new(); calls.len()];
     while let Some((place, result)) = batch.next().await {
         results[place] = result.content.into_string();
