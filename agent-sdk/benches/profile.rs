@@ -3,13 +3,12 @@
 //! | operations | at the end of a run | with the analysis |
 //! |---|---|---|
 //! | 1 | 0.12 µs | 0.8 µs |
-//! | 9 | 0.9 µs | 5.5 µs |
+//! | 9 | 0.8–1.5 µs | 5–9 µs |
 //! | 101 | 14 µs | 50 µs |
 //! | 10,001 | 1.5 ms | 9 ms |
 //! | 100,001 | 17–37 ms | 120–185 ms |
 //!
-//! On a 2-core shared x86-64 VM that was busy with other work (load 4 to 8), November 2026. These are upper bounds: the same
-//! machine at rest was two to three times as fast.
+//! On a 2-core shared x86-64 VM that was busy with other work (load 4 to 8), November 2026: read them as upper bounds.
 
 use std::hint::black_box;
 

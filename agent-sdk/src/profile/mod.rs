@@ -15,8 +15,8 @@
 //!
 //! The attempts of a model request count as the request: they stand in the tree, but path and sums name the `chat`.
 //!
-//! The end of a run only copies its operations, below 1 µs for ten of them: all the rest is computed when it is first asked for,
-//! outside of the run's lock. `benches/profile.rs` has the figures.
+//! The end of a run only copies its operations, about 1 µs for ten of them: all the rest is computed once, by the first reader.
+//! `benches/profile.rs` has the figures.
 
 mod bottleneck;
 mod path;
@@ -120,7 +120,9 @@ struct Analysis {
 }
 
 impl Profile {
-    /// Profiles what lies in and under `root`; `operations` are in the order of their ends, each before the one around it. An operation whose parent is not in the list does not belong to it.
+    /// Profiles what lies in and under `root`. An operation whose parent is not in the list does not belong to it.
+    ///
+    /// `operations` stand in the order of their ends, each before the one around it.
     pub(crate) fn of(root: OperationId, operations: &[ProfiledOperation], left_out: u64) -> Self {
         let mut operations = operations.iter().rev();
         let Some(top) = operations.find(|op| op.id == root) else {
