@@ -26,8 +26,8 @@ const MAX_WAIT: Duration = Duration::from_hours(30 * 24);
 ///
 /// # Errors
 ///
-/// Words for people, where the future waits for something that never comes, where it is not over after 2,000 polls, and where
-/// there is a runtime around already. `after` has then been called for each drop up to that point.
+/// Words for people, where the future waits for something that never comes (or not within 30 days of virtual time), where it
+/// is not over after 2,000 polls, and where there is a runtime around already. `after` has then been called for each drop up to that point.
 ///
 /// # Example
 ///

@@ -101,7 +101,26 @@ impl CapturedOperation {
     }
 }
 
-/// Milliseconds, with what is left of them after the point.
+/// Milliseconds, to the microsecond, without zeros at the end.
 fn millis(time: Duration) -> String {
-    (time.as_secs_f64() * 1e3).to_string()
+    let micros = time.as_micros();
+    let (whole, rest) = (micros / 1_000, micros % 1_000);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    format!("{whole}.{rest:03}")
+        .trim_end_matches('0')
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_to_the_microsecond_and_no_longer_than_needed() {
+        let written =
+            [0, 20_000, 12_500, 100_513, 1_007].map(|us| millis(Duration::from_micros(us)));
+        assert_eq!(written, ["0", "20", "12.5", "100.513", "1.007"]);
+    }
 }
