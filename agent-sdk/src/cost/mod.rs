@@ -1,1 +1,96 @@
 //! What requests cost.
+//!
+//! A [`PriceBook`] knows the rates of models. It turns the [`Usage`](crate::model::Usage) of a
+//! [`PriceRequest`] into a [`Cost`]: two exact sides and the fees, and a total that is rounded once, half up, to whole
+//! nano-USD. A sum over requests is the sum of their totals.
+//!
+//! Unknown is not zero: where a price or a count is missing there is no [`Cost`] at all.
+//!
+//! The embedded prices are those of [genai-prices](https://pypi.org/project/genai-prices/) (MIT), made into
+//! `prices.json` by `trim-prices.py`; both lie beside this file. List prices are not invoices: discounts and
+//! agreements need a table of your own, by [`PriceBook::from_json`].
+
+mod bill;
+mod book;
+mod matching;
+mod price;
+mod rate;
+mod schema;
+mod table;
+mod usd;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use book::{PriceBook, PriceRequest};
+pub use table::PriceError;
+pub use usd::{ExactUsd, ParseUsdError, Usd};
+
+/// What one request cost, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Everything, rounded once, half up.
+    pub total: Usd,
+    /// The exact price of the input, cached parts included.
+    pub input: ExactUsd,
+    /// The exact price of the output, reasoning included.
+    pub output: ExactUsd,
+    /// The exact price of the request itself, whatever its size.
+    pub fees: ExactUsd,
+    /// Where the price comes from.
+    pub source: PriceSource,
+    /// The id of the provider whose model matched: not the one asked, where that resells another's models.
+    pub provider: Arc<str>,
+    /// The id of the model that matched, which may stand for many dated names.
+    pub model: Arc<str>,
+    /// The date of the table, where the price comes from one.
+    pub snapshot: Option<Arc<str>>,
+}
+
+/// Where a price comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PriceSource {
+    /// The provider's answer stated it.
+    Provider,
+    /// The table that comes with the crate.
+    Table,
+    /// A table of the user.
+    Override,
+    /// Nobody knows the price.
+    Unknown,
+}
+
+impl PriceSource {
+    /// The low-cardinality value recorded as `agent_sdk.cost.source`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Table => "table",
+            Self::Override => "override",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Cost {
+    /// What a provider said that a request cost; it wins over every table.
+    pub fn reported(total: Usd, provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
+        Self {
+            total,
+            input: ExactUsd::ZERO,
+            output: ExactUsd::ZERO,
+            fees: ExactUsd::ZERO,
+            source: PriceSource::Provider,
+            provider: provider.into(),
+            model: model.into(),
+            snapshot: None,
+        }
+    }
+}

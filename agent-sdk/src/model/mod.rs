@@ -1,6 +1,90 @@
 //! Models: what is asked of them, what they answer, what it used.
+//!
+//! Implement [`Model`] for whatever answers chat requests; everything else holds a [`ModelHandle`], which erases the type and
+//! wraps each request in a `chat` operation. Usage keeps *unknown* apart from zero in every field.
 
+mod error;
+mod handle;
+#[cfg(feature = "openai")]
+pub mod openai;
+mod request;
+mod response;
 pub mod sse;
+mod stream;
 mod usage;
 
+use std::{future::Future, sync::Arc};
+
+pub use error::{ModelError, ModelErrorKind};
+pub use handle::ModelHandle;
+pub use request::{ChatRequest, ChatSettings, OutputFormat, ToolChoice, ToolSpec};
+pub use response::{ChatResponse, FinishReason};
+pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
+
+use crate::operation::RunContext;
+
+/// A chat model; implementers write `async fn stream`, and `chat` too where a whole answer is cheaper than a stream of it.
+///
+/// A model knows nothing of budgets, retries or traces: the `chat` operation around it is opened by its [`ModelHandle`]. It
+/// opens one `attempt` operation under `context` for each HTTP request that it sends.
+///
+/// Cancellation: the future or the stream is dropped, and with it the request.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a chat model",
+    note = "implement `Model::info` and `Model::stream`, or use a client of `agent_sdk::model`"
+)]
+pub trait Model: Send + Sync + 'static {
+    /// Which model this is, of whom, and where.
+    fn info(&self) -> Arc<ModelInfo>;
+
+    /// Sends one request and returns the answer as it arrives.
+    fn stream(
+        &self,
+        context: &RunContext,
+        request: ChatRequest,
+    ) -> impl Future<Output = Result<ChatStream, ModelError>> + Send;
+
+    /// Sends one request and waits for the whole answer. By default the collected form of [`stream`](Self::stream).
+    fn chat(
+        &self,
+        context: &RunContext,
+        request: ChatRequest,
+    ) -> impl Future<Output = Result<ChatResponse, ModelError>> + Send {
+        async move { self.stream(context, request).await?.collect().await }
+    }
+}
+
+/// Which model, of whom, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelInfo {
+    /// Who runs it; recorded as `gen_ai.provider.name`.
+    pub provider: Arc<str>,
+    /// Its name as it is requested; recorded as `gen_ai.request.model`.
+    pub model: Arc<str>,
+    /// The host that is asked.
+    pub server_address: Option<Arc<str>>,
+    /// The port that is asked.
+    pub server_port: Option<u16>,
+}
+
+impl ModelInfo {
+    /// A model of a provider, at no known address.
+    pub fn new(provider: impl Into<Arc<str>>, model: impl Into<Arc<str>>) -> Self {
+        Self {
+            provider: provider.into(),
+            model: model.into(),
+            server_address: None,
+            server_port: None,
+        }
+    }
+
+    /// Adds the host and the port that are asked.
+    #[must_use]
+    pub fn with_server(mut self, address: impl Into<Arc<str>>, port: Option<u16>) -> Self {
+        self.server_address = Some(address.into());
+        self.server_port = port;
+        self
+    }
+}

@@ -28,7 +28,10 @@ pub struct Usage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write_1h_tokens: Option<u64>,
     /// The part of the output that is reasoning.
-    #[serde(skip_serializing_if = "Option::is_none", alias = "output_reasoning_tokens")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        alias = "output_reasoning_tokens"
+    )]
     pub reasoning_tokens: Option<u64>,
     /// The part of the input that is audio.
     #[serde(skip_serializing_if = "Option::is_none")]

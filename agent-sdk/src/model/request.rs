@@ -1,0 +1,206 @@
+//! What is asked of a model.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::message::Conversation;
+
+/// One request to a model. Cloning shares the history, the tools and the settings.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The developer's instructions.
+    pub instructions: Option<Arc<str>>,
+    /// What was said so far.
+    pub conversation: Conversation,
+    /// The tools that the model may call.
+    pub tools: Arc<[ToolSpec]>,
+    /// Whether it may, must or must not call one.
+    pub tool_choice: ToolChoice,
+    /// The form of the answer.
+    pub output: OutputFormat,
+    /// Sampling and lengths.
+    pub settings: Arc<ChatSettings>,
+}
+
+impl ChatRequest {
+    /// A request with nothing but a history.
+    pub fn new(conversation: impl Into<Conversation>) -> Self {
+        Self {
+            conversation: conversation.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the developer's instructions.
+    #[must_use]
+    pub fn with_instructions(mut self, instructions: impl Into<Arc<str>>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Sets the tools that the model may call.
+    #[must_use]
+    pub fn with_tools(mut self, tools: impl Into<Arc<[ToolSpec]>>) -> Self {
+        self.tools = tools.into();
+        self
+    }
+
+    /// Sets whether the model may, must or must not call a tool.
+    #[must_use]
+    pub fn with_tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
+    /// Sets the form of the answer.
+    #[must_use]
+    pub fn with_output(mut self, output: OutputFormat) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Sets sampling and lengths.
+    #[must_use]
+    pub fn with_settings(mut self, settings: impl Into<Arc<ChatSettings>>) -> Self {
+        self.settings = settings.into();
+        self
+    }
+}
+
+/// A tool as a model is told of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ToolSpec {
+    /// The name that the model calls it by.
+    pub name: Arc<str>,
+    /// What it does, for the model.
+    pub description: Arc<str>,
+    /// The JSON schema of its arguments, as text that is sent unchanged.
+    pub parameters: Arc<RawValue>,
+}
+
+impl ToolSpec {
+    /// A tool of a name, a description and a schema.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        description: impl Into<Arc<str>>,
+        parameters: impl Into<Arc<RawValue>>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters: parameters.into(),
+        }
+    }
+}
+
+/// Whether a model may, must or must not call a tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolChoice {
+    /// The model decides.
+    #[default]
+    Auto,
+    /// No tool may be called.
+    None,
+    /// Some tool must be called.
+    Required,
+    /// This tool must be called.
+    Tool(Arc<str>),
+}
+
+/// The form of an answer.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum OutputFormat {
+    /// Text of any kind.
+    #[default]
+    Text,
+    /// A JSON object of any shape.
+    JsonObject,
+    /// JSON of this schema.
+    JsonSchema {
+        /// A name for the schema: letters, digits, `_` and `-`, at most 64.
+        name: Arc<str>,
+        /// The schema, as text that is sent unchanged.
+        schema: Arc<RawValue>,
+        /// Whether the provider shall enforce it; its rules for such schemas then apply.
+        strict: bool,
+    },
+}
+
+/// Sampling and lengths; what is `None` is left to the provider.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ChatSettings {
+    /// The longest answer, in tokens, reasoning included.
+    pub max_output_tokens: Option<u32>,
+    /// Randomness, from 0.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling, 0 to 1.
+    pub top_p: Option<f64>,
+    /// Penalty for tokens by how often they appeared, -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// Penalty for tokens that appeared at all, -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// Seed for sampling that can be repeated.
+    pub seed: Option<i64>,
+    /// How hard to think, in the provider's own word (`low`, `medium`, `high`, …).
+    pub reasoning_effort: Option<String>,
+    /// Whether several tools may be called in one turn.
+    pub parallel_tool_calls: Option<bool>,
+    /// Fields that go into the request's body as they are.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ChatSettings {
+    /// Settings that leave everything to the provider.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the longest answer, in tokens.
+    #[must_use]
+    pub fn with_max_output_tokens(mut self, tokens: u32) -> Self {
+        self.max_output_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the randomness.
+    #[must_use]
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// Sets the seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: i64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets how hard the model thinks.
+    #[must_use]
+    pub fn with_reasoning_effort(mut self, effort: impl Into<String>) -> Self {
+        self.reasoning_effort = Some(effort.into());
+        self
+    }
+
+    /// Adds a field to the request's body.
+    #[must_use]
+    pub fn with_extra(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<serde_json::Value>,
+    ) -> Self {
+        self.extra.insert(key.into(), value.into());
+        self
+    }
+}

@@ -1,0 +1,115 @@
+//! What a model answers.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::Usage;
+use crate::{
+    cost::Usd,
+    message::{Message, Part, Role},
+};
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ChatResponse {
+    /// What the model said; its role is [`Role::Assistant`].
+    pub message: Message,
+    /// Why it stopped.
+    pub finish_reason: FinishReason,
+    /// What it used, as far as the provider said.
+    pub usage: Usage,
+    /// The provider's id for the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The model that answered, where the provider names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the provider says that it costs; it wins over the price table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_cost: Option<Usd>,
+}
+
+impl ChatResponse {
+    /// An answer of these parts.
+    pub fn new(parts: Vec<Part>, finish_reason: FinishReason, usage: Usage) -> Self {
+        Self {
+            message: Message::new(Role::Assistant, parts),
+            finish_reason,
+            usage,
+            id: None,
+            model: None,
+            provider_cost: None,
+        }
+    }
+
+    /// All text of the answer, joined.
+    pub fn text(&self) -> String {
+        self.message.text()
+    }
+}
+
+/// Why a model stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Cow<'_, str>", into = "String")]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// It was done, or met a stop sequence.
+    Stop,
+    /// The answer reached its longest length: it is not whole.
+    Length,
+    /// It wants tools called.
+    ToolCalls,
+    /// The provider withheld the answer, or a part of it.
+    ContentFilter,
+    /// The provider failed while answering.
+    Error,
+    /// A reason of the provider's own.
+    Other(String),
+}
+
+impl FinishReason {
+    /// The name, as the `OpenAI` API spells it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Error => "error",
+            Self::Other(reason) => reason,
+        }
+    }
+}
+
+impl From<&str> for FinishReason {
+    fn from(reason: &str) -> Self {
+        match reason {
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            "tool_calls" | "function_call" => Self::ToolCalls,
+            "content_filter" => Self::ContentFilter,
+            "error" => Self::Error,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl From<Cow<'_, str>> for FinishReason {
+    fn from(reason: Cow<'_, str>) -> Self {
+        Self::from(reason.as_ref())
+    }
+}
+
+impl From<FinishReason> for String {
+    fn from(reason: FinishReason) -> Self {
+        reason.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,424 @@
+//! The context that is passed down through a run.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Clock, Details, EventKind, Kind, Labels, Observer, Observers, Operation, OperationHandle,
+    OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext, clock::RunClock,
+    shared::open_span,
+};
+use crate::{cost::PriceBook, journal::Journal, message::CallId, run::Pace};
+
+/// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
+///
+/// It is explicit and cheap to clone; there is nothing global. The operation that a context belongs to is the parent of those
+/// started from it. Each run has its own: [`RunContext::new`] begins one.
+#[derive(Clone)]
+pub struct RunContext {
+    run: Arc<Run>,
+    operation: Option<Arc<Shared>>,
+    labels: Arc<Labels>,
+    agent: Option<Arc<str>>,
+    cancellation: CancellationToken,
+    deadline: Option<Instant>,
+    depth: u8,
+    pace: Option<Arc<Pace>>,
+    journal: Option<(Arc<dyn Journal>, Arc<str>)>,
+}
+
+impl RunContext {
+    /// A new run that nobody watches.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a new run.
+    pub fn builder() -> RunContextBuilder {
+        RunContextBuilder::default()
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> &RunId {
+        &self.run.id
+    }
+
+    /// What the caller attached to the run.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Adds a tag to everything started from the context that is returned.
+    #[must_use]
+    pub fn with_tag(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.labels).tag(key, value);
+        self
+    }
+
+    /// Changes the labels of everything started from the context that is returned.
+    #[must_use]
+    pub(crate) fn with_labels(mut self, change: impl FnOnce(&mut Labels)) -> Self {
+        change(Arc::make_mut(&mut self.labels));
+        self
+    }
+
+    /// Tells whoever works under this context to stop.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+
+    /// A context whose cancellation is its own, and follows this one's.
+    #[must_use]
+    pub fn with_child_cancellation(mut self) -> Self {
+        self.cancellation = self.cancellation.child_token();
+        self
+    }
+
+    /// Until when the work must be done.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The time left until the deadline.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// A context that must be done within this time, or by its own deadline where that is earlier.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        let Some(deadline) = Instant::now().checked_add(timeout) else {
+            return self;
+        };
+        self.deadline = Some(
+            self.deadline
+                .map_or(deadline, |earlier| earlier.min(deadline)),
+        );
+        self
+    }
+
+    /// Streams what models write, no faster than the reader of `pace` takes it.
+    #[must_use]
+    pub(crate) fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+        self.run.subscribe(pace.clone());
+        self.pace = Some(pace);
+        self
+    }
+
+    pub(crate) fn pace(&self) -> Option<&Pace> {
+        self.pace.as_deref()
+    }
+
+    /// Keeps the outcomes of the run in a journal, under the run's id.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some((journal, self.run.id.as_str().into()));
+        self
+    }
+
+    /// The context of an agent inside a call: its outcomes are kept under the call's id.
+    #[must_use]
+    pub(crate) fn inside_call(mut self, call: &CallId) -> Self {
+        self.journal = self
+            .journal
+            .map(|(journal, path)| (journal, format!("{path}/{call}").into()));
+        self
+    }
+
+    pub(crate) fn journal(&self) -> Option<(&dyn Journal, &str)> {
+        self.journal
+            .as_ref()
+            .map(|(journal, path)| (&**journal, &**path))
+    }
+
+    /// How many agents are around this context, one inside the other.
+    pub fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// The trace that operations of this context belong to, once there is one.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.operation
+            .as_ref()
+            .map(|shared| shared.info.trace)
+            .or(self.run.parent)
+    }
+
+    /// The operation that this context belongs to.
+    pub fn operation(&self) -> Option<OperationHandle> {
+        let shared = self.operation.clone()?;
+        Some(OperationHandle {
+            run: self.run.clone(),
+            shared,
+            context: self.clone(),
+        })
+    }
+
+    /// Begins to describe an operation under this one.
+    pub fn start(&self, kind: Kind, name: impl Into<Arc<str>>) -> Start<'_> {
+        Start {
+            context: self,
+            kind,
+            name: name.into(),
+            details: Details::None,
+            links: Vec::new(),
+            payload: Payload::None,
+        }
+    }
+
+    /// Adds an observer to the run, from now on.
+    pub fn subscribe(&self, observer: Arc<dyn Observer>) {
+        self.run.subscribe(observer);
+    }
+
+    /// Publishes an event of the operation that this context belongs to; built only where somebody listens.
+    pub fn publish(&self, event: impl FnOnce() -> EventKind) {
+        self.run
+            .publish(self.operation.as_ref().map(|shared| &shared.info), event);
+    }
+}
+
+impl Default for RunContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunContext")
+            .field("run_id", &self.run.id)
+            .field(
+                "operation",
+                &self.operation.as_ref().map(|shared| shared.info.id),
+            )
+            .field("deadline", &self.deadline)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings for a new run; made by [`RunContext::builder`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct RunContextBuilder {
+    id: Option<RunId>,
+    observers: Observers,
+    prices: Option<PriceBook>,
+    clock: Arc<dyn Clock>,
+    parent: Option<TraceContext>,
+    labels: Labels,
+    cancellation: CancellationToken,
+    timeout: Option<Duration>,
+}
+
+impl Default for RunContextBuilder {
+    fn default() -> Self {
+        Self {
+            id: None,
+            observers: Observers::none(),
+            prices: None,
+            clock: Arc::new(SystemClock),
+            parent: None,
+            labels: Labels::default(),
+            cancellation: CancellationToken::new(),
+            timeout: None,
+        }
+    }
+}
+
+impl RunContextBuilder {
+    /// Names the run. Default: a new random id.
+    pub fn run_id(mut self, id: impl Into<RunId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets who watches. Default: nobody.
+    pub fn observers(mut self, observers: Observers) -> Self {
+        self.observers = observers;
+        self
+    }
+
+    /// Sets the prices. Default: the embedded table.
+    pub fn prices(mut self, prices: PriceBook) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// Sets the wall clock. Default: the machine's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Hangs the run under a span of another process. Default: under the caller's current span, if there is one.
+    pub fn parent(mut self, parent: TraceContext) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// Attaches a tag to everything in the run.
+    pub fn tag(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        self.labels.tag(key, value);
+        self
+    }
+
+    /// Names the conversation that the run belongs to.
+    pub fn conversation(mut self, id: impl Into<crate::message::ConversationId>) -> Self {
+        self.labels.conversation = Some(id.into());
+        self
+    }
+
+    /// Names the session that the run belongs to.
+    pub fn session(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.labels.session = Some(id.into());
+        self
+    }
+
+    /// Names the user on whose behalf it runs.
+    pub fn user(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.labels.user = Some(id.into());
+        self
+    }
+
+    /// Lets the caller cancel the run with a token of its own.
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.cancellation = token;
+        self
+    }
+
+    /// Sets until when the run must be done, from now. Default: no deadline here; agents have one of their own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Begins the run.
+    pub fn build(self) -> RunContext {
+        let run = Run::new(
+            self.id.unwrap_or_else(RunId::random),
+            self.observers,
+            self.prices.unwrap_or_else(PriceBook::embedded),
+            RunClock::start(&*self.clock),
+            self.parent,
+        );
+        RunContext {
+            run: Arc::new(run),
+            operation: None,
+            labels: Arc::new(self.labels),
+            agent: None,
+            cancellation: self.cancellation,
+            deadline: self
+                .timeout
+                .and_then(|timeout| Instant::now().checked_add(timeout)),
+            depth: 0,
+            pace: None,
+            journal: None,
+        }
+    }
+}
+
+/// An operation that is about to start; made by [`RunContext::start`].
+#[derive(Debug)]
+#[must_use = "nothing starts until `begin` is called"]
+pub struct Start<'a> {
+    context: &'a RunContext,
+    kind: Kind,
+    name: Arc<str>,
+    details: Details,
+    links: Vec<TraceContext>,
+    payload: Payload<'a>,
+}
+
+impl<'a> Start<'a> {
+    /// What only its kind has.
+    pub fn details(mut self, details: Details) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Links it to an operation that it waited for or replaces.
+    pub fn link(mut self, other: TraceContext) -> Self {
+        self.links.push(other);
+        self
+    }
+
+    /// The content that goes with the start.
+    pub fn payload(mut self, payload: Payload<'a>) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    /// Starts it: its span opens and observers hear of it.
+    ///
+    /// Where the context's own operation has ended already, it hangs under the nearest one that is still open; where none is,
+    /// it starts a root of its own, linked to the operation that it came from.
+    pub fn begin(self) -> Operation {
+        let Self {
+            context,
+            kind,
+            name,
+            details,
+            mut links,
+            payload,
+        } = self;
+        let run = &context.run;
+        let asked = context.operation.as_ref();
+        let agent = if kind == Kind::Agent {
+            Some(name.clone())
+        } else {
+            context.agent.clone()
+        };
+        let shared = run.start(asked, payload, |id, parent| {
+            if let (Some(asked), None) = (asked, &parent) {
+                links.push(asked.info.trace);
+            }
+            let span = open_span(
+                kind,
+                &name,
+                &details,
+                parent.as_ref().map(|parent| &parent.span),
+            );
+            let above = parent
+                .as_ref()
+                .map(|parent| parent.info.trace)
+                .or(run.parent);
+            let identity = run.observers.ids().identify(&span, above.as_ref());
+            let started_at = Instant::now();
+            let info = OperationInfo {
+                id,
+                parent: parent.as_ref().map(|parent| parent.info.id),
+                run_id: run.id.clone(),
+                kind,
+                name,
+                trace: identity.trace,
+                parent_trace: identity.parent,
+                links,
+                started: run.clock.wall(started_at),
+                started_at,
+                agent: agent.clone(),
+                labels: context.labels.clone(),
+                details,
+                attachment: identity.attachment,
+            };
+            Shared::new(info, parent, span)
+        });
+        let context = RunContext {
+            operation: Some(shared.clone()),
+            agent,
+            depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
+            ..context.clone()
+        };
+        Operation {
+            handle: OperationHandle {
+                run: run.clone(),
+                shared,
+                context,
+            },
+        }
+    }
+}

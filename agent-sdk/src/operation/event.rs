@@ -1,0 +1,342 @@
+//! What happens, in the form in which it goes over the wire.
+//!
+//! One line of JSON each. Starts and ends of operations become events here and nowhere else, so that every stream of them
+//! (the caller's, a log, a socket) shows the same.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Serialize, Serializer};
+
+use super::{
+    Details, Kind, OperationId, OperationInfo, OperationRecord, Outcome, Payload, RunId, SpanId,
+    TraceId,
+};
+use crate::{
+    cost::Usd,
+    message::{CallId, Content, Role},
+    model::Usage,
+    run::RunReport,
+};
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+    /// Its number within the run, from 1, without gaps for whoever listens from the start.
+    pub seq: u64,
+    /// When, by the wall clock; RFC 3339 with microseconds.
+    #[serde(serialize_with = "rfc3339")]
+    pub time: SystemTime,
+    /// The run.
+    pub run_id: RunId,
+    /// The operation that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation_id: Option<OperationId>,
+    /// The operation around that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<OperationId>,
+    /// The trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
+    /// The operation's span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<SpanId>,
+    /// The agent that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<Arc<str>>,
+    /// The session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<Arc<str>>,
+}
+
+/// What happened; the variant's name in snake case is the `type` on the wire.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A run began.
+    RunStarted {
+        /// What was asked, where somebody knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        goal: Option<Content>,
+    },
+    /// A run is over; its last event.
+    RunReport(Box<RunReport>),
+    /// An agent began.
+    AgentInitialized {
+        /// The kind of agent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent_type: Option<Arc<str>>,
+        /// What it was asked, where somebody knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task: Option<Content>,
+    },
+    /// An agent answered.
+    AgentCompleted(AgentEnd),
+    /// An agent failed.
+    AgentError(AgentEnd),
+    /// An agent was given up: cancelled, or paused.
+    AgentInterrupted(AgentEnd),
+    /// A model was asked.
+    ChatStarted {
+        /// Who runs the model.
+        provider: Arc<str>,
+        /// Which model.
+        model: Arc<str>,
+    },
+    /// A model request is over, well or not.
+    ChatCompleted {
+        /// Who runs the model.
+        provider: Arc<str>,
+        /// Which model.
+        model: Arc<str>,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it used, as far as known.
+        usage: Usage,
+        /// What it cost, where known.
+        cost_usd: Option<Usd>,
+        /// Why the model stopped.
+        finish_reasons: Vec<String>,
+        /// From the request to the first piece of the answer, in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        time_to_first_chunk_ms: Option<f64>,
+        /// The request's whole time, in milliseconds.
+        duration_ms: f64,
+        /// The failure's class.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// A model wrote more text.
+    TextChunk {
+        /// The text.
+        content: Content,
+    },
+    /// A model showed more of its reasoning.
+    ReasoningChunk {
+        /// The reasoning.
+        content: Content,
+    },
+    /// A tool was called.
+    ToolUse {
+        /// The tool.
+        tool: Arc<str>,
+        /// The model's id for the call.
+        call_id: Option<CallId>,
+        /// The arguments, where somebody knows: JSON text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        input: Option<Content>,
+    },
+    /// A tool says how far it is.
+    ToolProgress {
+        /// The tool.
+        tool: Arc<str>,
+        /// The model's id for the call.
+        call_id: Option<CallId>,
+        /// How much is done, 0 to 1.
+        fraction: Option<f64>,
+        /// What it does.
+        message: Content,
+    },
+    /// A tool call is over, well or not.
+    ToolResult {
+        /// The tool.
+        tool: Arc<str>,
+        /// The model's id for the call.
+        call_id: Option<CallId>,
+        /// How it ended.
+        outcome: Outcome,
+        /// What it gave, where somebody knows.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output: Option<Content>,
+        /// The failure's class.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Its whole time, in milliseconds.
+        duration_ms: f64,
+    },
+}
+
+/// What an agent's end says.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct AgentEnd {
+    /// The kind of agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_type: Option<Arc<str>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Words in its answer.
+    pub total_words: usize,
+    /// What it and those inside it used.
+    pub usage: Usage,
+    /// What it and those inside it cost, as far as known.
+    pub cost_usd: Usd,
+    /// Tool calls of it and those inside it.
+    pub tool_calls: u32,
+    /// The failure's class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Event {
+    pub(crate) fn new(
+        seq: u64,
+        time: SystemTime,
+        run_id: RunId,
+        info: Option<&OperationInfo>,
+        kind: EventKind,
+    ) -> Self {
+        Self {
+            kind,
+            seq,
+            time,
+            run_id,
+            operation_id: info.map(|info| info.id),
+            parent_id: info.and_then(|info| info.parent),
+            trace_id: info.map(|info| info.trace.trace_id),
+            span_id: info.map(|info| info.trace.span_id),
+            agent_id: info.and_then(|info| info.agent.clone()),
+            session_id: info.and_then(|info| info.labels.session.clone()),
+        }
+    }
+}
+
+impl EventKind {
+    pub(crate) fn run_started(_: &OperationInfo, payload: Payload<'_>) -> Self {
+        Self::RunStarted {
+            goal: task(payload),
+        }
+    }
+
+    pub(crate) fn chunk(delta: &str, reasoning: bool) -> Self {
+        let content = Content::from(delta);
+        if reasoning {
+            Self::ReasoningChunk { content }
+        } else {
+            Self::TextChunk { content }
+        }
+    }
+
+    pub(crate) fn of_start(info: &OperationInfo, payload: Payload<'_>) -> Option<Self> {
+        Some(match (info.kind, &info.details) {
+            (Kind::Agent, _) => Self::AgentInitialized {
+                agent_type: agent_type(info),
+                task: task(payload),
+            },
+            (Kind::Chat, Details::Chat(chat)) => Self::ChatStarted {
+                provider: chat.model.provider.clone(),
+                model: chat.model.model.clone(),
+            },
+            (Kind::Tool, _) => {
+                let input = match payload {
+                    Payload::Arguments(json) => Some(Content::from(json)),
+                    _ => None,
+                };
+                Self::ToolUse {
+                    tool: info.name.clone(),
+                    call_id: call_id(info),
+                    input,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn of_end(record: &OperationRecord<'_>, payload: Payload<'_>) -> Option<Self> {
+        let OperationRecord { info, facts, .. } = record;
+        let error = facts
+            .error
+            .as_ref()
+            .map(|failure| failure.class.clone().into_owned());
+        Some(match (info.kind, &info.details) {
+            (Kind::Agent, _) => {
+                let end = AgentEnd {
+                    agent_type: agent_type(info),
+                    outcome: record.outcome,
+                    total_words: match payload {
+                        Payload::Answer(text) => text.split_whitespace().count(),
+                        _ => 0,
+                    },
+                    usage: record.totals.usage,
+                    cost_usd: record.totals.cost,
+                    tool_calls: record.totals.tool_calls,
+                    error,
+                };
+                match record.outcome {
+                    Outcome::Ok => Self::AgentCompleted(end),
+                    Outcome::Cancelled | Outcome::Paused => Self::AgentInterrupted(end),
+                    _ => Self::AgentError(end),
+                }
+            }
+            (Kind::Chat, Details::Chat(chat)) => Self::ChatCompleted {
+                provider: chat.model.provider.clone(),
+                model: chat.model.model.clone(),
+                outcome: record.outcome,
+                usage: facts.usage,
+                cost_usd: record.cost.map(|cost| cost.total),
+                finish_reasons: facts
+                    .finish_reasons
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                time_to_first_chunk_ms: facts.first_chunk.map(millis),
+                duration_ms: millis(record.duration),
+                error,
+            },
+            (Kind::Tool, _) => Self::ToolResult {
+                tool: info.name.clone(),
+                call_id: call_id(info),
+                outcome: record.outcome,
+                output: match payload {
+                    Payload::Result(text) => Some(Content::from(text)),
+                    _ => None,
+                },
+                error,
+                duration_ms: millis(record.duration),
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn task(payload: Payload<'_>) -> Option<Content> {
+    let Payload::Prompt(conversation) = payload else {
+        return None;
+    };
+    let asked = conversation
+        .messages()
+        .iter()
+        .rev()
+        .find(|message| message.role == Role::User)?;
+    Some(Content::from(asked.text()))
+}
+
+fn agent_type(info: &OperationInfo) -> Option<Arc<str>> {
+    match &info.details {
+        Details::Agent(agent) => agent.agent_type.clone(),
+        _ => None,
+    }
+}
+
+pub(crate) fn call_id(info: &OperationInfo) -> Option<CallId> {
+    match &info.details {
+        Details::Tool(tool) => tool.call_id.clone(),
+        _ => None,
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
+    serializer.collect_str(&format_args!("{time:.6}"))
+}

@@ -1,0 +1,176 @@
+//! The one seam: everything that happens is an operation, everything that watches is an observer.
+//!
+//! An [`Operation`] is a guard. Starting it opens a `tracing` span and tells every [`Observer`]; ending, failing or dropping it
+//! tells them again, with exactly one [`Outcome`], and closes the span. Agents, models and tools open theirs through a
+//! [`RunContext`]; [`trace_agent`], [`trace_chat`] and [`trace_tool`] do it around code that knows nothing of this crate.
+//!
+//! Promises, whatever happens, a panic or a dropped future included:
+//! - each operation that starts ends exactly once, and ends its open descendants first;
+//! - observers hear of it in order, one call at a time within a run;
+//! - nothing is built for an observer that is not there.
+
+mod clock;
+mod context;
+mod event;
+mod foreign;
+mod id;
+mod kind;
+mod observer;
+mod record;
+mod run;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, sync::Arc};
+
+use tracing::Span;
+
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use context::{RunContext, RunContextBuilder, Start};
+pub use event::{Event, EventKind};
+pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};
+pub use id::{
+    IdSource, Identity, InvalidTraceparent, OperationId, RandomIds, RunId, SpanId, TraceContext,
+    TraceId,
+};
+pub use kind::{Kind, Outcome};
+pub use observer::{Interests, Observer, Observers};
+pub use record::{
+    AgentDetails, AttemptDetails, ChatDetails, Details, Facts, Failure, Labels, OperationInfo,
+    OperationRecord, Payload, ToolDetails, Totals,
+};
+pub(crate) use run::Run;
+pub(crate) use shared::Shared;
+
+use crate::{model::Usage, run::RunReport};
+
+/// Something that runs, from its start to its one end.
+///
+/// Dropping it without ending it ends it as cancelled, or as a panic while the thread unwinds.
+#[derive(Debug)]
+#[must_use = "an operation that is dropped at once ends at once, as cancelled"]
+pub struct Operation {
+    handle: OperationHandle,
+}
+
+/// A handle to an operation that adds what is learnt of it. Cheap to clone; after the operation's end it does nothing.
+#[derive(Clone)]
+pub struct OperationHandle {
+    run: Arc<Run>,
+    shared: Arc<Shared>,
+    context: RunContext,
+}
+
+impl Operation {
+    /// What was known at its start.
+    pub fn info(&self) -> &OperationInfo {
+        &self.handle.shared.info
+    }
+
+    /// Its tracing span, to instrument futures with.
+    pub fn span(&self) -> &Span {
+        &self.handle.shared.span
+    }
+
+    /// The context in which its children start.
+    pub fn context(&self) -> &RunContext {
+        &self.handle.context
+    }
+
+    /// A handle that outlives the guard's borrow.
+    pub fn handle(&self) -> OperationHandle {
+        self.handle.clone()
+    }
+
+    /// Adds what is learnt of it.
+    pub fn record(&self, learn: impl FnOnce(&mut Facts)) {
+        self.handle.record(learn);
+    }
+
+    /// Hands on a piece of text that it wrote.
+    pub fn text(&self, delta: &str) {
+        self.handle.run.text(self.info(), delta, false);
+    }
+
+    /// Hands on a piece of reasoning that it showed.
+    pub fn reasoning(&self, delta: &str) {
+        self.handle.run.text(self.info(), delta, true);
+    }
+
+    /// Ends it.
+    pub fn end(self, outcome: Outcome, payload: Payload<'_>) {
+        self.handle
+            .run
+            .end(&self.handle.shared, outcome, payload, false);
+    }
+
+    /// Ends it as failed.
+    pub fn fail(self, class: impl Into<Cow<'static, str>>, message: impl Into<String>) {
+        self.handle.fail(class, message);
+        self.end(Outcome::Error, Payload::None);
+    }
+
+    /// Ends it and sums up what happened inside. If something else ended it before, there is nothing to sum up: the report
+    /// is empty and says that it was cancelled.
+    pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
+        let report = self
+            .handle
+            .run
+            .end(&self.handle.shared, outcome, payload, true);
+        report.unwrap_or_else(|| RunReport::given_up(self.info()))
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        let outcome = if std::thread::panicking() {
+            self.handle.fail("panic", "the code inside panicked");
+            Outcome::Error
+        } else {
+            Outcome::Cancelled
+        };
+        self.handle
+            .run
+            .end(&self.handle.shared, outcome, Payload::None, false);
+    }
+}
+
+impl OperationHandle {
+    /// What was known at its start.
+    pub fn info(&self) -> &OperationInfo {
+        &self.shared.info
+    }
+
+    /// The context in which its children start.
+    pub fn context(&self) -> &RunContext {
+        &self.context
+    }
+
+    /// Adds what is learnt of the operation.
+    pub fn record(&self, learn: impl FnOnce(&mut Facts)) {
+        learn(&mut self.shared.facts());
+    }
+
+    /// Adds to what a model request used.
+    pub fn record_usage(&self, usage: Usage) {
+        self.record(|facts| facts.usage.add(&usage));
+    }
+
+    /// Names the class and the words of a failure; a later one does not replace an earlier one.
+    pub fn fail(&self, class: impl Into<Cow<'static, str>>, message: impl Into<String>) {
+        self.record(|facts| {
+            facts
+                .error
+                .get_or_insert_with(|| Failure::new(class, message));
+        });
+    }
+}
+
+impl std::fmt::Debug for OperationHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperationHandle")
+            .field("info", &self.shared.info)
+            .finish_non_exhaustive()
+    }
+}

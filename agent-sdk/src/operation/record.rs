@@ -1,0 +1,288 @@
+//! What is known of an operation: at its start, while it runs, at its end.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{Kind, OperationId, Outcome, RunId, TraceContext};
+use crate::{
+    cost::{Cost, Usd},
+    message::{CallId, Conversation, ConversationId},
+    model::{ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelInfo, Usage},
+    profile::Profile,
+};
+
+/// What is known of an operation when it starts; it never changes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OperationInfo {
+    /// Its number within the run.
+    pub id: OperationId,
+    /// The operation around it.
+    pub parent: Option<OperationId>,
+    /// The run.
+    pub run_id: RunId,
+    /// What it is.
+    pub kind: Kind,
+    /// The agent's, model's or tool's name.
+    pub name: Arc<str>,
+    /// Its place in the trace.
+    pub trace: TraceContext,
+    /// The span it hangs under, of this process or another.
+    pub parent_trace: Option<TraceContext>,
+    /// The operations that it waited for or replaces, without hanging under them.
+    pub links: Vec<TraceContext>,
+    /// When it started, by the wall clock.
+    pub started: SystemTime,
+    /// When it started, by the monotonic clock.
+    pub started_at: Instant,
+    /// The agent that it belongs to.
+    pub agent: Option<Arc<str>>,
+    /// What the run's caller attached.
+    pub labels: Arc<Labels>,
+    /// What only its kind has.
+    pub details: Details,
+    /// What the [`IdSource`](super::IdSource) left here for itself.
+    pub attachment: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl OperationInfo {
+    /// The span's name by the conventions, for example `chat gpt-5` or `execute_tool search`.
+    pub fn span_name(&self) -> Cow<'static, str> {
+        match self.kind {
+            Kind::Attempt => Cow::Borrowed(self.kind.span_name()),
+            kind if self.name.is_empty() => Cow::Borrowed(kind.span_name()),
+            kind => Cow::Owned(format!("{} {}", kind.span_name(), self.name)),
+        }
+    }
+
+    /// The model that a `chat` or `attempt` operation asks.
+    pub fn model(&self) -> Option<&ModelInfo> {
+        match &self.details {
+            Details::Chat(ChatDetails { model, .. })
+            | Details::Attempt(AttemptDetails { model, .. }) => Some(model),
+            _ => None,
+        }
+    }
+}
+
+/// What a run's caller attached to it; inherited by everything inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Labels {
+    /// Free tags, in the order in which they were given.
+    pub tags: Vec<(Arc<str>, Arc<str>)>,
+    /// The conversation, where there is a real one.
+    pub conversation: Option<ConversationId>,
+    /// The session.
+    pub session: Option<Arc<str>>,
+    /// The user on whose behalf it runs.
+    pub user: Option<Arc<str>>,
+}
+
+impl Labels {
+    /// Sets a tag, in place of one of the same key.
+    pub fn tag(&mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) {
+        let (key, value) = (key.into(), value.into());
+        match self.tags.iter_mut().find(|(known, _)| *known == key) {
+            Some(tag) => tag.1 = value,
+            None => self.tags.push((key, value)),
+        }
+    }
+}
+
+/// What only one kind of operation has.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Details {
+    /// Nothing more.
+    #[default]
+    None,
+    /// An agent's run.
+    Agent(AgentDetails),
+    /// A model request.
+    Chat(ChatDetails),
+    /// One try of a model request.
+    Attempt(AttemptDetails),
+    /// A tool call.
+    Tool(ToolDetails),
+}
+
+/// What an `agent` operation is told at its start.
+#[derive(Clone, Debug, Default)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct AgentDetails {
+    /// The kind of agent, for example `researcher`.
+    pub agent_type: Option<Arc<str>>,
+    /// What it does.
+    pub description: Option<Arc<str>>,
+    /// Whether its answer is JSON of a schema.
+    pub json_output: bool,
+}
+
+/// What a `chat` operation is told at its start.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct ChatDetails {
+    /// Which model, of whom, where.
+    pub model: Arc<ModelInfo>,
+    /// Sampling and lengths.
+    pub settings: Arc<ChatSettings>,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Whether the answer is JSON.
+    pub json_output: bool,
+}
+
+/// What an `attempt` operation is told at its start.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct AttemptDetails {
+    /// Which model, of whom, where.
+    pub model: Arc<ModelInfo>,
+    /// The number of the try, from 1.
+    pub number: u32,
+}
+
+/// What a `tool` operation is told at its start.
+#[derive(Clone, Debug, Default)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct ToolDetails {
+    /// The model's id for the call.
+    pub call_id: Option<CallId>,
+    /// What the tool does.
+    pub description: Option<Arc<str>>,
+}
+
+/// What is learnt of an operation while it runs.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Facts {
+    /// What it used itself; known on `chat` and `embeddings` only.
+    pub usage: Usage,
+    /// The provider's id of the answer.
+    pub response_id: Option<Arc<str>>,
+    /// The model that answered.
+    pub response_model: Option<Arc<str>>,
+    /// Why the model stopped.
+    pub finish_reasons: Vec<FinishReason>,
+    /// What the provider says that it costs.
+    pub provider_cost: Option<Usd>,
+    /// From the start to the first piece of the answer.
+    pub first_chunk: Option<Duration>,
+    /// The gaps between the pieces after the first, in microseconds; at most 65,536 are kept.
+    pub chunk_gaps_us: Vec<u32>,
+    /// How long the reader of a stream kept it waiting.
+    pub consumer_wait: Duration,
+    /// How long it waited for its turn before it started to work.
+    pub queued: Option<Duration>,
+    /// The HTTP status of an attempt.
+    pub http_status: Option<u16>,
+    /// What a tool says that it spent, each with its label.
+    pub charges: Vec<(Arc<str>, Usd)>,
+    /// When the last byte was read, where that was before the end.
+    pub last_byte: Option<Instant>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+}
+
+/// Why an operation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// A low-cardinality class, recorded as `error.type`.
+    pub class: Cow<'static, str>,
+    /// Words for people, without content and without secrets.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of a class.
+    pub fn new(class: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self {
+            class: class.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Sums over an operation and everything inside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// What all model requests used.
+    pub usage: Usage,
+    /// What all of it cost, as far as prices are known.
+    pub cost: Usd,
+    /// Model requests whose price or usage is unknown: `cost` lacks them.
+    pub unpriced_calls: u32,
+    /// Model requests, failed ones included.
+    pub model_calls: u32,
+    /// Tool calls, failed ones included.
+    pub tool_calls: u32,
+    /// Model requests of the operation's own agent, not of agents inside it.
+    pub own_model_calls: u32,
+    /// Tool calls of the operation's own agent, not of agents inside it.
+    pub own_tool_calls: u32,
+}
+
+/// A finished operation, as observers are shown it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct OperationRecord<'a> {
+    /// What was known at its start.
+    pub info: &'a OperationInfo,
+    /// What was learnt since.
+    pub facts: &'a Facts,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From its start to its end, or to the last byte read where that was earlier.
+    pub duration: Duration,
+    /// When it ended, by the wall clock.
+    pub ended: SystemTime,
+    /// What it cost itself; `None` where unknown, and for kinds that have no price.
+    pub cost: Option<&'a Cost>,
+    /// Sums over it and everything inside it.
+    pub totals: &'a Totals,
+    /// The profile, on an operation without a parent.
+    pub profile: Option<&'a Arc<Profile>>,
+}
+
+/// The content that goes with a start or an end, lent for the length of the call.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub enum Payload<'a> {
+    /// None, or nobody knows it.
+    #[default]
+    None,
+    /// What an agent was asked.
+    Prompt(&'a Conversation),
+    /// What an agent answered.
+    Answer(&'a str),
+    /// What a model was asked.
+    Request(&'a ChatRequest),
+    /// What a model answered.
+    Response(&'a ChatResponse),
+    /// What a tool was called with: JSON text.
+    Arguments(&'a str),
+    /// What a tool gave.
+    Result(&'a str),
+}

@@ -1,0 +1,394 @@
+//! What the operations of one run share: its clock, its observers, its open operations.
+//!
+//! One lock per run orders everything that observers see. It is held while they are called and never across an await. That is
+//! what makes "children end before their parents" true for every observer, also when two threads end operations at once.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use tokio::time::Instant;
+
+use super::{
+    Event, EventKind, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
+    OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, clock::RunClock,
+    observer::Watcher, shared::Shared,
+};
+use crate::{
+    cost::{Cost, PriceBook, PriceRequest},
+    profile::{Profile, ProfiledOperation},
+    run::RunReport,
+};
+
+/// How many finished operations a run keeps for its profile.
+const MAX_PROFILED: usize = 100_000;
+
+/// What the operations of one run share.
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) observers: Observers,
+    pub(crate) prices: PriceBook,
+    pub(crate) clock: RunClock,
+    /// The caller's place in a trace, in this process or another.
+    pub(crate) parent: Option<TraceContext>,
+    interests: AtomicU8,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_operation: u64,
+    seq: u64,
+    open: BTreeMap<OperationId, Open>,
+    finished: Vec<ProfiledOperation>,
+    not_profiled: u64,
+    subscribers: Vec<Watcher>,
+}
+
+struct Open {
+    shared: Arc<Shared>,
+    totals: Totals,
+    children: u32,
+}
+
+thread_local! {
+    /// Whether this thread is inside an observer, which must not use the run.
+    static OBSERVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks this thread as inside an observer, until dropped.
+struct Observing;
+
+impl Observing {
+    fn enter() -> Self {
+        OBSERVING.set(true);
+        Self
+    }
+}
+
+impl Drop for Observing {
+    fn drop(&mut self) {
+        OBSERVING.set(false);
+    }
+}
+
+impl Run {
+    pub(crate) fn new(
+        id: RunId,
+        observers: Observers,
+        prices: PriceBook,
+        clock: RunClock,
+        parent: Option<TraceContext>,
+    ) -> Self {
+        let interests = AtomicU8::new(observers.interests().bits());
+        Self {
+            id,
+            observers,
+            prices,
+            clock,
+            parent,
+            interests,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anybody wants any of this.
+    pub(crate) fn wants(&self, interests: Interests) -> bool {
+        Interests::from_bits(self.interests.load(Ordering::Relaxed)).intersects(interests)
+    }
+
+    /// Adds a subscriber to a run that may already be under way.
+    pub(crate) fn subscribe(&self, observer: Arc<dyn Observer>) {
+        let watcher = Watcher::new(observer);
+        self.interests
+            .fetch_or(watcher.interests.bits(), Ordering::Relaxed);
+        self.lock().subscribers.push(watcher);
+    }
+
+    /// Registers a new operation and tells everybody; `build` makes it once its number and its parent are known.
+    ///
+    /// The parent is the nearest operation at or above `asked` that is still open. Called from inside an observer, it makes an
+    /// operation that nobody hears of.
+    pub(crate) fn start(
+        &self,
+        asked: Option<&Arc<Shared>>,
+        payload: Payload<'_>,
+        build: impl FnOnce(OperationId, Option<Arc<Shared>>) -> Shared,
+    ) -> Arc<Shared> {
+        if OBSERVING.get() {
+            return Arc::new(build(OperationId(0), None));
+        }
+        let mut state = self.lock();
+        state.last_operation += 1;
+        let id = OperationId(state.last_operation);
+        let mut parent = asked;
+        while let Some(closed) = parent.filter(|above| !state.open.contains_key(&above.info.id)) {
+            parent = closed.parent.as_ref();
+        }
+        let observing = Observing::enter();
+        let shared = Arc::new(build(id, parent.cloned()));
+        drop(observing);
+        if let Some(open) = shared.info.parent.and_then(|id| state.open.get_mut(&id)) {
+            open.children += 1;
+        }
+        let open = Open {
+            shared: shared.clone(),
+            totals: Totals::default(),
+            children: 0,
+        };
+        state.open.insert(shared.info.id, open);
+        let info = &shared.info;
+        if self.wants(Interests::OPERATIONS) {
+            self.tell(&state, Interests::OPERATIONS, |observer| {
+                observer.started(info, payload)
+            });
+        }
+        if self.wants(Interests::EVENTS) {
+            if info.parent.is_none() {
+                let started = EventKind::run_started(info, payload);
+                self.send(&mut state, Some(info), started);
+            }
+            if let Some(kind) = EventKind::of_start(info, payload) {
+                self.send(&mut state, Some(info), kind);
+            }
+        }
+        shared
+    }
+
+    /// Ends an operation after its open descendants; `None` if it had ended already.
+    pub(crate) fn end(
+        &self,
+        shared: &Arc<Shared>,
+        outcome: Outcome,
+        payload: Payload<'_>,
+        report: bool,
+    ) -> Option<RunReport> {
+        if OBSERVING.get() {
+            return None;
+        }
+        let now = Instant::now();
+        let mut state = self.lock();
+        let open = state.open.get(&shared.info.id)?;
+        if open.children > 0 {
+            let id = shared.info.id;
+            let inside: Vec<_> = state
+                .open
+                .range(id..)
+                .rev()
+                .filter(|(_, open)| open.shared.is_inside(id))
+                .map(|(_, open)| open.shared.clone())
+                .collect();
+            let given_up = if outcome == Outcome::Paused {
+                outcome
+            } else {
+                Outcome::Cancelled
+            };
+            for descendant in inside {
+                self.finish(&mut state, &descendant, given_up, Payload::None, now, false);
+            }
+        }
+        self.finish(&mut state, shared, outcome, payload, now, report)
+    }
+
+    fn finish(
+        &self,
+        state: &mut State,
+        shared: &Arc<Shared>,
+        outcome: Outcome,
+        payload: Payload<'_>,
+        now: Instant,
+        report: bool,
+    ) -> Option<RunReport> {
+        let Open { mut totals, .. } = state.open.remove(&shared.info.id)?;
+        let info = &shared.info;
+        let facts = shared.facts();
+        let end = facts
+            .last_byte
+            .map_or(now, |byte| byte.clamp(info.started_at, now));
+        let cost = self.price(shared, &facts);
+        let own = own_totals(info.kind, &facts, cost.as_ref());
+        add(&mut totals, &own);
+        self.roll_up(state, shared, &own);
+
+        let profiled = ProfiledOperation {
+            id: info.id,
+            parent: info.parent,
+            kind: info.kind,
+            name: info.name.clone(),
+            span_id: info.trace.span_id,
+            start: self.clock.since_start(info.started_at),
+            end: self.clock.since_start(end),
+            outcome,
+            cost: cost.as_ref().map(|cost| cost.total),
+            usage: facts.usage,
+        };
+        if state.finished.len() < MAX_PROFILED {
+            state.finished.push(profiled);
+        } else {
+            state.not_profiled += 1;
+        }
+        let is_root = info.parent.is_none();
+        let profile = (is_root || report)
+            .then(|| Arc::new(Profile::of(info.id, &state.finished, state.not_profiled)));
+
+        let record = OperationRecord {
+            info,
+            facts: &facts,
+            outcome,
+            duration: end.saturating_duration_since(info.started_at),
+            ended: self.clock.wall(end),
+            cost: cost.as_ref(),
+            totals: &totals,
+            profile: profile.as_ref(),
+        };
+        if self.wants(Interests::OPERATIONS) {
+            self.tell(state, Interests::OPERATIONS, |observer| {
+                observer.ended(&record, payload)
+            });
+        }
+        let wants_events = self.wants(Interests::EVENTS);
+        if wants_events && let Some(kind) = EventKind::of_end(&record, payload) {
+            self.send(state, Some(info), kind);
+        }
+        let report = (report || (is_root && wants_events)).then(|| RunReport::of(&record, payload));
+        if is_root
+            && wants_events
+            && let Some(report) = &report
+        {
+            self.send(
+                state,
+                Some(info),
+                EventKind::RunReport(Box::new(report.clone())),
+            );
+        }
+        report
+    }
+
+    /// Hands text to those who listen; costs one atomic load where nobody does.
+    pub(crate) fn text(&self, info: &OperationInfo, delta: &str, reasoning: bool) {
+        if !self.wants(Interests::TEXT | Interests::EVENTS) || OBSERVING.get() {
+            return;
+        }
+        let mut state = self.lock();
+        if !reasoning && self.wants(Interests::TEXT) {
+            self.tell(&state, Interests::TEXT, |observer| {
+                observer.text(info, delta)
+            });
+        }
+        if self.wants(Interests::EVENTS) {
+            let kind = EventKind::chunk(delta, reasoning);
+            self.send(&mut state, Some(info), kind);
+        }
+    }
+
+    /// Publishes an event that is neither a start nor an end.
+    pub(crate) fn publish(&self, info: Option<&OperationInfo>, kind: impl FnOnce() -> EventKind) {
+        if self.wants(Interests::EVENTS) && !OBSERVING.get() {
+            let kind = kind();
+            self.send(&mut self.lock(), info, kind);
+        }
+    }
+
+    fn send(&self, state: &mut State, info: Option<&OperationInfo>, kind: EventKind) {
+        state.seq += 1;
+        let time = self.clock.wall(Instant::now());
+        let event = Arc::new(Event::new(state.seq, time, self.id.clone(), info, kind));
+        self.tell(state, Interests::EVENTS, |observer| observer.event(&event));
+    }
+
+    fn tell(&self, state: &State, interest: Interests, call: impl Fn(&dyn Observer)) {
+        let _observing = Observing::enter();
+        for watcher in self.observers.list().iter().chain(&state.subscribers) {
+            if watcher.interests.contains(interest)
+                && catch_unwind(AssertUnwindSafe(|| call(&*watcher.observer))).is_err()
+            {
+                tracing::error!(target: "agent_sdk::observer", "an observer panicked; the run goes on without its answer");
+            }
+        }
+    }
+
+    fn price(&self, shared: &Shared, facts: &super::Facts) -> Option<Cost> {
+        let model = shared
+            .info
+            .kind
+            .is_priced()
+            .then(|| shared.info.model())??;
+        if let Some(reported) = facts.provider_cost {
+            return Some(Cost::reported(
+                reported,
+                model.provider.clone(),
+                model.model.clone(),
+            ));
+        }
+        if facts.usage.is_unknown() {
+            return None;
+        }
+        let at = shared.info.started;
+        let answered = facts.response_model.as_deref();
+        let price = |name| {
+            self.prices
+                .price(&PriceRequest::new(&model.provider, name, at), &facts.usage)
+        };
+        answered.and_then(price).or_else(|| price(&model.model))
+    }
+
+    fn roll_up(&self, state: &mut State, shared: &Shared, own: &Totals) {
+        let mut own = *own;
+        let mut above = shared.parent.as_ref();
+        while let Some(parent) = above {
+            if let Some(open) = state.open.get_mut(&parent.info.id) {
+                if Some(parent.info.id) == shared.info.parent {
+                    open.children = open.children.saturating_sub(1);
+                }
+                add(&mut open.totals, &own);
+            }
+            if parent.info.kind == Kind::Agent {
+                own.own_model_calls = 0;
+                own.own_tool_calls = 0;
+            }
+            above = parent.parent.as_ref();
+        }
+    }
+}
+
+/// What one operation adds to the sums.
+fn own_totals(kind: Kind, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
+    let mut own = Totals::default();
+    for (_, charge) in &facts.charges {
+        own.cost = own.cost.saturating_add(*charge);
+    }
+    if kind.is_priced() {
+        own.usage = facts.usage;
+        match cost {
+            Some(cost) => own.cost = own.cost.saturating_add(cost.total),
+            None => own.unpriced_calls = 1,
+        }
+        own.model_calls = 1;
+        own.own_model_calls = 1;
+    }
+    if kind == Kind::Tool {
+        own.tool_calls = 1;
+        own.own_tool_calls = 1;
+    }
+    own
+}
+
+fn add(totals: &mut Totals, more: &Totals) {
+    totals.usage.add(&more.usage);
+    totals.cost = totals.cost.saturating_add(more.cost);
+    totals.unpriced_calls += more.unpriced_calls;
+    totals.model_calls += more.model_calls;
+    totals.tool_calls += more.tool_calls;
+    totals.own_model_calls += more.own_model_calls;
+    totals.own_tool_calls += more.own_tool_calls;
+}

@@ -1,0 +1,127 @@
+//! The part of an operation that its guard, its context and its children share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::Span;
+
+use super::{AgentDetails, Details, Facts, Kind, OperationId, OperationInfo};
+use crate::model::ModelInfo;
+
+/// The part of an operation that its guard, its context and its children share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) info: OperationInfo,
+    pub(crate) parent: Option<Arc<Shared>>,
+    pub(crate) span: Span,
+    facts: Mutex<Facts>,
+}
+
+impl Shared {
+    pub(crate) fn new(info: OperationInfo, parent: Option<Arc<Shared>>, span: Span) -> Self {
+        Self {
+            info,
+            parent,
+            span,
+            facts: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this operation hangs somewhere under another.
+    pub(crate) fn is_inside(&self, id: OperationId) -> bool {
+        let mut above = self.parent.as_ref();
+        while let Some(parent) = above {
+            if parent.info.id == id {
+                return true;
+            }
+            above = parent.parent.as_ref();
+        }
+        false
+    }
+}
+
+/// Opens the tracing span of an operation: its name, its kind, and the attributes that samplers need at the start.
+///
+/// This is the only place in the workspace that opens spans. A bridge gives them their other attributes at their end.
+pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Option<&Span>) -> Span {
+    macro_rules! open {
+        ($name:literal, $otel_kind:literal, $otel_name:expr $(, $field:ident . $($rest:ident).+ = $value:expr)* $(,)?) => {
+            match parent {
+                Some(parent) => tracing::info_span!(
+                    target: "agent_sdk::operation", parent: parent, $name,
+                    otel.name = $otel_name, otel.kind = $otel_kind
+                    $(, $field . $($rest).+ = $value)*
+                ),
+                None => tracing::info_span!(
+                    target: "agent_sdk::operation", $name,
+                    otel.name = $otel_name, otel.kind = $otel_kind
+                    $(, $field . $($rest).+ = $value)*
+                ),
+            }
+        };
+    }
+    let full = || match name {
+        "" => kind.span_name().to_owned(),
+        name => format!("{} {name}", kind.span_name()),
+    };
+    let model: Option<&ModelInfo> = match details {
+        Details::Chat(chat) => Some(&chat.model),
+        Details::Attempt(attempt) => Some(&attempt.model),
+        _ => None,
+    };
+    match kind {
+        Kind::Agent => {
+            let agent_type = match details {
+                Details::Agent(AgentDetails { agent_type, .. }) => agent_type.as_deref(),
+                _ => None,
+            };
+            open!("invoke_agent", "internal", full().as_str(),
+                gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name, agent_sdk.agent.type = agent_type)
+        }
+        Kind::Tool => open!(
+            "execute_tool",
+            "internal",
+            full().as_str(),
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = name
+        ),
+        Kind::Chat | Kind::Embeddings => open!(
+            "chat",
+            "client",
+            full().as_str(),
+            gen_ai.operation.name = kind.span_name(),
+            gen_ai.provider.name = model.map(|model| &*model.provider),
+            gen_ai.request.model = name,
+            server.address = model.and_then(|model| model.server_address.as_deref())
+        ),
+        Kind::Attempt => open!(
+            "attempt",
+            "client",
+            "POST",
+            http.request.method = "POST",
+            server.address = model.and_then(|model| model.server_address.as_deref())
+        ),
+        Kind::Workflow => open!(
+            "invoke_workflow",
+            "internal",
+            full().as_str(),
+            gen_ai.operation.name = "invoke_workflow",
+            gen_ai.workflow.name = name
+        ),
+        Kind::Step => open!(
+            "step",
+            "internal",
+            full().as_str(),
+            agent_sdk.step.name = name
+        ),
+        Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
+            "operation",
+            "internal",
+            full().as_str(),
+            gen_ai.operation.name = kind.as_str()
+        ),
+    }
+}

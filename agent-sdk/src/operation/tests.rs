@@ -1,0 +1,267 @@
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+
+use super::*;
+use crate::{cost::Usd, model::Usage};
+
+/// Writes down what it is told, a line each.
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Observer for Log {
+    fn started(&self, operation: &OperationInfo, _: Payload<'_>) {
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("+{} {}", operation.kind.as_str(), operation.name));
+    }
+
+    fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
+        let line = format!(
+            "-{} {} {} {:?}",
+            record.info.kind.as_str(),
+            record.info.name,
+            record.outcome.as_str(),
+            record.duration
+        );
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn watched() -> (Arc<Log>, RunContext) {
+    let log = Arc::new(Log::default());
+    let observers = Observers::none().with_shared(log.clone());
+    (
+        log,
+        RunContext::builder()
+            .observers(observers)
+            .clock(FixedClock::at(1_800_000_000))
+            .build(),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn ending_an_operation_ends_what_is_open_inside_it_first() {
+    let (log, context) = watched();
+    let agent = context.start(Kind::Agent, "a").begin();
+    let tool = agent.context().start(Kind::Tool, "t").begin();
+    let inner = tool.context().start(Kind::Chat, "m").begin();
+    tokio::time::advance(Duration::from_millis(5)).await;
+    agent.end(Outcome::Ok, Payload::None);
+    inner.end(Outcome::Ok, Payload::None);
+    drop(tool);
+    assert_eq!(
+        log.lines(),
+        [
+            "+agent a",
+            "+tool t",
+            "+chat m",
+            "-chat m cancelled 5ms",
+            "-tool t cancelled 5ms",
+            "-agent a ok 5ms"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_operation_is_cancelled_and_a_panicking_one_has_failed() {
+    let (log, context) = watched();
+    drop(context.start(Kind::Tool, "dropped").begin());
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _operation = context.start(Kind::Tool, "panics").begin();
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(
+        log.lines(),
+        [
+            "+tool dropped",
+            "-tool dropped cancelled 0ns",
+            "+tool panics",
+            "-tool panics error 0ns"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_of_an_ended_operation_hangs_under_the_nearest_open_one() {
+    let (_, context) = watched();
+    let agent = context.start(Kind::Agent, "a").begin();
+    let tool = agent.context().start(Kind::Tool, "t").begin();
+    let late = tool.context().clone();
+    tool.end(Outcome::Ok, Payload::None);
+    let child = late.start(Kind::Chat, "m").begin();
+    assert_eq!(child.info().parent, Some(agent.info().id));
+    drop((child, agent));
+    let orphan = late.start(Kind::Chat, "m").begin();
+    assert_eq!(orphan.info().parent, None);
+    assert_eq!(orphan.info().links.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn totals_roll_up_and_own_calls_stop_at_the_next_agent() {
+    let (_, context) = watched();
+    let outer = context.start(Kind::Agent, "outer").begin();
+    let tool = outer.context().start(Kind::Tool, "inner").begin();
+    let inner = tool.context().start(Kind::Agent, "inner").begin();
+    for parent in [outer.context(), inner.context()] {
+        let chat = trace_chat(parent, "openai", "gpt-4o").begin();
+        chat.handle().record_usage(Usage::new(1_000, 500));
+        chat.end(Outcome::Ok, Payload::None);
+    }
+    trace_chat(inner.context(), "nobody", "knows")
+        .begin()
+        .end(Outcome::Ok, Payload::None);
+    let inner = inner.report(Outcome::Ok, Payload::None);
+    assert_eq!(
+        (inner.model_calls, inner.unpriced_calls, inner.tool_calls),
+        (2, 1, 0)
+    );
+    assert_eq!(inner.cost, Usd::from_nanos(7_500_000));
+    tool.end(Outcome::Ok, Payload::None);
+    let seen = Arc::new(Mutex::new(None));
+    let keep = seen.clone();
+    struct Keep(Arc<Mutex<Option<Totals>>>);
+    impl Observer for Keep {
+        fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
+            *self.0.lock().unwrap() = Some(*record.totals);
+        }
+    }
+    context.subscribe(Arc::new(Keep(keep)));
+    outer.end(Outcome::Ok, Payload::None);
+    let totals = seen.lock().unwrap().unwrap();
+    assert_eq!((totals.model_calls, totals.own_model_calls), (3, 1));
+    assert_eq!((totals.tool_calls, totals.own_tool_calls), (1, 1));
+    assert_eq!(totals.usage, Usage::new(2_000, 1_000));
+    assert_eq!(totals.cost, Usd::from_nanos(15_000_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_or_uses_the_run_changes_nothing() {
+    struct Bad(Mutex<Option<RunContext>>);
+    impl Observer for Bad {
+        fn interests(&self) -> Interests {
+            Interests::OPERATIONS | Interests::EVENTS
+        }
+
+        fn started(&self, _: &OperationInfo, _: Payload<'_>) {
+            if let Some(context) = &*self.0.lock().unwrap() {
+                drop(context.start(Kind::Tool, "from inside").begin());
+            }
+        }
+
+        fn ended(&self, _: &OperationRecord<'_>, _: Payload<'_>) {
+            panic!("on purpose");
+        }
+    }
+    let (log, context) = watched();
+    let bad = Arc::new(Bad(Mutex::new(None)));
+    context.subscribe(bad.clone());
+    *bad.0.lock().unwrap() = Some(context.clone());
+    context
+        .start(Kind::Tool, "t")
+        .begin()
+        .end(Outcome::Ok, Payload::None);
+    assert_eq!(log.lines(), ["+tool t", "-tool t ok 0ns"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_code_is_traced_with_its_usage_and_its_failure() {
+    let (log, context) = watched();
+    let (result, report) = trace_agent(&context, "theirs")
+        .tag("team", "search")
+        .run_reported(async |agent| {
+            assert_eq!(agent.info().labels.tags.len(), 1);
+            let words = stream::iter(["a", "b"]);
+            let words = trace_chat(agent.context(), "openai", "gpt-4o-mini").stream(words);
+            words.handle().record_usage(Usage::new(1_000, 50));
+            assert_eq!(words.collect::<Vec<_>>().await, ["a", "b"]);
+            trace_tool(agent.context(), "search")
+                .run(async |tool| {
+                    tool.fail("not_found", "no such page");
+                    Err::<(), _>("no such page")
+                })
+                .await
+        })
+        .await;
+    assert_eq!(result, Err("no such page"));
+    assert_eq!(report.cost, Usd::from_nanos(180_000));
+    assert_eq!(report.outcome, Outcome::Error);
+    assert_eq!(
+        log.lines(),
+        [
+            "+agent theirs",
+            "+chat gpt-4o-mini",
+            "-chat gpt-4o-mini ok 0ns",
+            "+tool search",
+            "-tool search error 0ns",
+            "-agent theirs error 0ns"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_have_the_wire_s_names_and_numbers_without_gaps() {
+    struct Lines(Mutex<Vec<serde_json::Value>>);
+    impl Observer for Lines {
+        fn interests(&self) -> Interests {
+            Interests::EVENTS
+        }
+
+        fn event(&self, event: &Arc<Event>) {
+            self.0
+                .lock()
+                .unwrap()
+                .push(serde_json::to_value(&**event).unwrap());
+        }
+    }
+    let (_, context) = watched();
+    let lines = Arc::new(Lines(Mutex::default()));
+    context.subscribe(lines.clone());
+    let agent = trace_agent(&context, "a").begin();
+    let chat = trace_chat(agent.context(), "openai", "gpt-4o").begin();
+    chat.text("hel");
+    chat.reasoning("hm");
+    chat.end(Outcome::Ok, Payload::None);
+    let tool = trace_tool(agent.context(), "t").call_id("c1").begin();
+    tool.end(Outcome::Ok, Payload::Result("42"));
+    agent.end(Outcome::Ok, Payload::Answer("two words"));
+    let lines = lines.0.lock().unwrap();
+    let types: Vec<_> = lines
+        .iter()
+        .map(|line| line["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "run_started",
+            "agent_initialized",
+            "chat_started",
+            "text_chunk",
+            "reasoning_chunk",
+            "chat_completed",
+            "tool_use",
+            "tool_result",
+            "agent_completed",
+            "run_report"
+        ]
+    );
+    for (n, line) in lines.iter().enumerate() {
+        assert_eq!(line["seq"], n + 1);
+        assert_eq!(line["time"], "2027-01-15T08:00:00.000000Z");
+    }
+    assert_eq!(lines[7]["output"], "42");
+    assert_eq!(lines[7]["call_id"], "c1");
+    assert_eq!(lines[9]["words"], 2);
+    assert_eq!(lines[9]["text"], "two words");
+}

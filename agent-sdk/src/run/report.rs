@@ -1,0 +1,105 @@
+//! What a run came to.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    cost::Usd,
+    message::Content,
+    model::Usage,
+    operation::{OperationInfo, OperationRecord, Outcome, Payload, RunId, TraceId},
+    profile::Profile,
+};
+
+/// What a run came to: its answer, what it used and cost, and where its time went.
+///
+/// A failed run has one too ([`RunError::report`](super::RunError::report)), because what it spent is spent.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The run.
+    pub run_id: RunId,
+    /// The trace that it can be found under.
+    pub trace_id: TraceId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The answer; of a run that failed, what there was of it.
+    pub text: Content,
+    /// What all model requests used, as far as the providers said.
+    pub usage: Usage,
+    /// What all of it cost, as far as prices are known.
+    #[serde(rename = "cost_usd")]
+    pub cost: Usd,
+    /// Model requests that `cost` lacks, because their price or their usage is unknown.
+    pub unpriced_calls: u32,
+    /// Model requests, failed ones included.
+    pub model_calls: u32,
+    /// Tool calls, failed ones included.
+    pub tool_calls: u32,
+    /// Words in the answer, as separated by white space.
+    pub words: usize,
+    /// How long it took.
+    #[serde(rename = "duration_ms", serialize_with = "as_millis")]
+    pub duration: Duration,
+    /// The failure's class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where the time went.
+    pub profile: Arc<Profile>,
+}
+
+impl RunReport {
+    /// Sums up a finished operation.
+    pub(crate) fn of(record: &OperationRecord<'_>, payload: Payload<'_>) -> Self {
+        let text = match payload {
+            Payload::Answer(text) => text,
+            _ => "",
+        };
+        let totals = record.totals;
+        Self {
+            run_id: record.info.run_id.clone(),
+            trace_id: record.info.trace.trace_id,
+            outcome: record.outcome,
+            text: text.into(),
+            usage: totals.usage,
+            cost: totals.cost,
+            unpriced_calls: totals.unpriced_calls,
+            model_calls: totals.model_calls,
+            tool_calls: totals.tool_calls,
+            words: text.split_whitespace().count(),
+            duration: record.duration,
+            error: record
+                .facts
+                .error
+                .as_ref()
+                .map(|failure| failure.class.clone().into_owned()),
+            profile: record.profile.cloned().unwrap_or_default(),
+        }
+    }
+}
+
+impl RunReport {
+    /// The report of an operation that something else ended before.
+    pub(crate) fn given_up(info: &OperationInfo) -> Self {
+        Self {
+            run_id: info.run_id.clone(),
+            trace_id: info.trace.trace_id,
+            outcome: Outcome::Cancelled,
+            text: Content::default(),
+            usage: Usage::unknown(),
+            cost: Usd::ZERO,
+            unpriced_calls: 0,
+            model_calls: 0,
+            tool_calls: 0,
+            words: 0,
+            duration: Duration::ZERO,
+            error: Some("cancelled".to_owned()),
+            profile: Arc::default(),
+        }
+    }
+}
+
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
+}

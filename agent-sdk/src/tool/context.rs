@@ -1,0 +1,109 @@
+//! What a tool is given beside its arguments.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::Arc,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cost::Usd,
+    message::{CallId, Content},
+    operation::{EventKind, OperationHandle, RunContext},
+};
+
+/// What a tool is given beside its arguments. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ToolContext {
+    operation: OperationHandle,
+    call_id: CallId,
+    state: State,
+}
+
+impl ToolContext {
+    pub(crate) fn new(operation: OperationHandle, call_id: CallId, state: State) -> Self {
+        Self {
+            operation,
+            call_id,
+            state,
+        }
+    }
+
+    /// The context of the call: what is started from it hangs under the tool's operation.
+    pub fn run(&self) -> &RunContext {
+        self.operation.context()
+    }
+
+    /// The model's id for the call.
+    pub fn call_id(&self) -> &CallId {
+        &self.call_id
+    }
+
+    /// The application's state of this type, as given to the agent.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.state.get()
+    }
+
+    /// Is cancelled when the run is given up or the call's time is up.
+    pub fn cancellation(&self) -> &CancellationToken {
+        self.run().cancellation()
+    }
+
+    /// When the call's time is up.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.run().deadline()
+    }
+
+    /// Says how far the work is: a fraction from 0 to 1 where it is known, and a word for people.
+    pub fn progress(&self, fraction: Option<f64>, message: impl Into<Content>) {
+        let info = self.operation.info();
+        self.run().publish(|| EventKind::ToolProgress {
+            tool: info.name.clone(),
+            call_id: Some(self.call_id.clone()),
+            fraction,
+            message: message.into(),
+        });
+    }
+
+    /// Adds what the call cost to the run's total, under a label.
+    pub fn record_cost(&self, amount: Usd, label: impl Into<Arc<str>>) {
+        self.operation
+            .record(|facts| facts.charges.push((label.into(), amount)));
+    }
+
+    /// The same text whenever this call is made again, after a crash too: `RUN/CALL`.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.run().run_id(), self.call_id)
+    }
+}
+
+/// The application's state that tools may use: one value of each type. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct State(Arc<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>);
+
+impl State {
+    /// Adds a value, in place of one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        let values = Arc::make_mut(&mut self.0);
+        values.retain(|(known, _)| *known != TypeId::of::<T>());
+        values.push((TypeId::of::<T>(), value));
+    }
+
+    /// The value of a type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let (_, value) = self
+            .0
+            .iter()
+            .find(|(known, _)| *known == TypeId::of::<T>())?;
+        value.clone().downcast().ok()
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "State({} values)", self.0.len())
+    }
+}

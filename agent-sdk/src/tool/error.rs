@@ -1,0 +1,83 @@
+//! Why a tool call failed.
+
+use std::fmt;
+
+/// A tool call that failed. The model sees the text, so it should say what to do differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolError {
+    kind: ToolErrorKind,
+    message: String,
+}
+
+/// The class of a [`ToolError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ToolErrorKind {
+    /// The model's arguments do not fit the tool's schema.
+    InvalidArguments,
+    /// There is no such tool, or it may not be used in this run.
+    UnknownTool,
+    /// The tool says that it failed.
+    Failed,
+    /// The call's time was up.
+    Timeout,
+    /// The tool's code panicked.
+    Panic,
+    /// The run was given up before the call was over.
+    Cancelled,
+    /// A limit of the run does not allow the call.
+    Limit,
+}
+
+impl ToolErrorKind {
+    /// The low-cardinality value recorded as `error.type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArguments => "invalid_arguments",
+            Self::UnknownTool => "unknown_tool",
+            Self::Failed => "tool_error",
+            Self::Timeout => "timeout",
+            Self::Panic => "panic",
+            Self::Cancelled => "cancelled",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl ToolError {
+    /// An error of a class, with words for the model.
+    pub fn new(kind: ToolErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// The tool failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(ToolErrorKind::Failed, message)
+    }
+
+    /// The arguments do not fit.
+    pub fn invalid_arguments(message: impl Into<String>) -> Self {
+        Self::new(ToolErrorKind::InvalidArguments, message)
+    }
+
+    /// The class of the failure.
+    pub fn kind(&self) -> ToolErrorKind {
+        self.kind
+    }
+
+    /// What the model is told.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for ToolError {}

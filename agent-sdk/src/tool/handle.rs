@@ -1,0 +1,81 @@
+//! A tool with its type erased.
+
+use std::{fmt, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use super::{Tool, ToolContext, ToolError, ToolOptions, ToolOutput};
+use crate::model::ToolSpec;
+
+/// A [`Tool`] with its type erased; clones share one tool.
+#[derive(Clone)]
+pub struct ToolHandle {
+    tool: Arc<dyn ErasedTool>,
+    spec: ToolSpec,
+    options: ToolOptions,
+}
+
+/// The dyn-compatible twin of [`Tool`]: private, so it can change freely.
+trait ErasedTool: Send + Sync {
+    fn call_boxed<'a>(
+        &'a self,
+        context: ToolContext,
+        arguments: &'a str,
+    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>>;
+}
+
+impl<T: Tool> ErasedTool for T {
+    fn call_boxed<'a>(
+        &'a self,
+        context: ToolContext,
+        arguments: &'a str,
+    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>> {
+        Box::pin(self.call(context, arguments))
+    }
+}
+
+impl<T: Tool> From<T> for ToolHandle {
+    fn from(tool: T) -> Self {
+        Self {
+            spec: tool.spec(),
+            options: tool.options(),
+            tool: Arc::new(tool),
+        }
+    }
+}
+
+impl ToolHandle {
+    /// What the model is told of it.
+    pub fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    /// How it may be run.
+    pub fn options(&self) -> &ToolOptions {
+        &self.options
+    }
+
+    /// Gives it other options than its own.
+    #[must_use]
+    pub fn with_options(mut self, options: ToolOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(crate) fn call<'a>(
+        &'a self,
+        context: ToolContext,
+        arguments: &'a str,
+    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>> {
+        self.tool.call_boxed(context, arguments)
+    }
+}
+
+impl fmt::Debug for ToolHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolHandle")
+            .field("name", &self.spec.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
