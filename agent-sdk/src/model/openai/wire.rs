@@ -29,6 +29,20 @@ pub(super) struct Completion<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
+impl<'a> Completion<'a> {
+    /// Reads a body that is an object; derived readers would take a list of fields too.
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        if body
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|first| *first != b'{')
+        {
+            return Err(de::Error::custom("not an object"));
+        }
+        serde_json::from_slice(body)
+    }
+}
+
 /// Where Groq reports what was used, on the last piece of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
