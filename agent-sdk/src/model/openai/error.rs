@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The longest wait that a server may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a server wrote about a failure.
 #[derive(Debug, Default)]
