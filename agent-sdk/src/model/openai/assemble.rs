@@ -67,7 +67,7 @@ impl Assembler {
                 if let Some(function) = function {
                     let call = wire::Call {
                         index: Some(0),
-                        function,
+                        function: *function,
                         ..wire::Call::default()
                     };
                     self.calls.piece(call, events)?;
@@ -96,14 +96,14 @@ impl Assembler {
         };
         let calls = std::mem::take(&mut said.tool_calls);
         let function = said.function_call.take();
-        self.say(said, &mut Events::none());
+        self.say(*said, &mut Events::none());
         for call in calls {
             self.calls.whole(call)?;
         }
         // Some servers repeat the calls in the form that was used before there were several.
         if let Some(function) = function.filter(|_| self.calls.is_empty()) {
             self.calls.whole(wire::Call {
-                function,
+                function: *function,
                 ..wire::Call::default()
             })?;
         }

@@ -95,7 +95,7 @@ impl Deadline {
 
     fn after(from: Instant, limit: Duration, what: (&'static str, &'static str)) -> Self {
         // As good as never, for limits that no clock reaches.
-        let never = Duration::from_secs(86_400 * 365 * 30);
+        let never = Duration::from_hours(24 * 365 * 30);
         let at = from.checked_add(limit).unwrap_or(from + never);
         Self { at, limit, what }
     }

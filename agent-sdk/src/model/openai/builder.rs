@@ -33,9 +33,9 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_chunk: Duration::from_secs(60),
-            inter_chunk: Duration::from_secs(60),
-            total: Duration::from_secs(600),
+            first_chunk: Duration::from_mins(1),
+            inter_chunk: Duration::from_mins(1),
+            total: Duration::from_mins(10),
         }
     }
 }

@@ -18,7 +18,7 @@ const MAX_CALLS: usize = 1_024;
 /// The tool calls of one answer, in the order in which they began.
 #[derive(Debug)]
 pub(super) struct Calls {
-    calls: Vec<Call>,
+    list: Vec<Call>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -43,7 +43,7 @@ impl Calls {
     /// No calls yet, whose arguments may together have this many bytes.
     pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            calls: Vec::new(),
+            list: Vec::new(),
             bytes: 0,
             max_bytes,
         }
@@ -70,9 +70,7 @@ impl Calls {
         }
         let at = match self.place(index, id.as_deref(), name.as_deref(), &arguments)? {
             Some(Place::At(at)) => {
-                if let (Some(call), Some(id)) = (self.calls.get_mut(at), id) {
-                    call.id.get_or_insert_with(|| id.into_owned());
-                }
+                self.name_late(at, id);
                 at
             }
             Some(Place::New) => self.begin(index, id)?,
@@ -85,13 +83,13 @@ impl Calls {
 
     /// The finished calls. Ids that are missing or taken are made from the call's place.
     pub(super) fn finish(mut self, events: &mut Events) -> Result<Vec<Part>, ModelError> {
-        let mut parts = Vec::with_capacity(self.calls.len());
-        for at in 0..self.calls.len() {
-            let made = match self.calls.get(at) {
+        let mut parts = Vec::with_capacity(self.list.len());
+        for at in 0..self.list.len() {
+            let made = match self.list.get(at) {
                 Some(Call { id: None, .. }) => Some(self.free_id(at)),
                 _ => None,
             };
-            let Some(call) = self.calls.get_mut(at) else {
+            let Some(call) = self.list.get_mut(at) else {
                 break;
             };
             if let Some(made) = made {
@@ -102,7 +100,7 @@ impl Calls {
             }
             self.announce(at, Cow::Borrowed(""), events);
         }
-        for call in self.calls {
+        for call in self.list {
             let (id, name) = (call.id.unwrap_or_default(), call.name.unwrap_or_default());
             parts.push(Part::ToolCall(ToolCall::new(id, name, call.arguments)));
         }
@@ -111,7 +109,7 @@ impl Calls {
 
     /// Whether no call has begun.
     pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
+        self.list.is_empty()
     }
 
     /// Finds the call that a piece belongs to; `None` where it only repeats what is known.
@@ -125,7 +123,7 @@ impl Calls {
         let Some(at) = self.candidate(index, id, name)? else {
             return Ok(Some(Place::New));
         };
-        let Some(call) = self.calls.get(at) else {
+        let Some(call) = self.list.get(at) else {
             return Ok(Some(Place::New));
         };
         let (Some(known), Some(name)) = (call.name.as_deref(), name) else {
@@ -155,7 +153,7 @@ impl Calls {
         id: Option<&str>,
         name: Option<&str>,
     ) -> Result<Option<usize>, ModelError> {
-        let calls = || self.calls.iter().enumerate().rev();
+        let calls = || self.list.iter().enumerate().rev();
         let only_open = |among: &dyn Fn(&Call) -> bool| {
             let mut open = calls().filter(|(_, call)| among(call) && !call.scan.complete);
             match (open.next(), open.next()) {
@@ -198,7 +196,7 @@ impl Calls {
     }
 
     fn begin(&mut self, index: Option<u64>, id: Option<Cow<'_, str>>) -> Result<usize, ModelError> {
-        let at = self.calls.len();
+        let at = self.list.len();
         if at >= MAX_CALLS {
             return Err(decode(format!(
                 "the answer has more than {MAX_CALLS} tool calls"
@@ -208,12 +206,27 @@ impl Calls {
             Some(id) if self.is_taken(&id) => Some(self.free_id(at)),
             id => id.map(Cow::into_owned),
         };
-        self.calls.push(Call {
+        self.list.push(Call {
             index,
             id,
             ..Call::default()
         });
         Ok(at)
+    }
+
+    /// Takes the id of a call that began without one.
+    fn name_late(&mut self, at: usize, id: Option<Cow<'_, str>>) {
+        let unnamed = self.list.get(at).is_some_and(|call| call.id.is_none());
+        if let (true, Some(id)) = (unnamed, id) {
+            let id = if self.is_taken(&id) {
+                self.free_id(at)
+            } else {
+                id.into_owned()
+            };
+            if let Some(call) = self.list.get_mut(at) {
+                call.id = Some(id);
+            }
+        }
     }
 
     fn extend(
@@ -229,7 +242,7 @@ impl Calls {
                 self.max_bytes
             )));
         }
-        if let Some(call) = self.calls.get_mut(at) {
+        if let Some(call) = self.list.get_mut(at) {
             if let Some(name) = name {
                 call.name.get_or_insert_with(|| name.into_owned());
             }
@@ -241,7 +254,7 @@ impl Calls {
 
     /// Tells of a call once its id and its name are known, and then of its arguments.
     fn announce(&mut self, index: usize, fragment: Cow<'_, str>, events: &mut Events) {
-        let Some(call) = self.calls.get_mut(index) else {
+        let Some(call) = self.list.get_mut(index) else {
             return;
         };
         let fragment = if call.announced {
@@ -267,7 +280,7 @@ impl Calls {
     }
 
     fn is_taken(&self, id: &str) -> bool {
-        self.calls.iter().any(|call| call.id.as_deref() == Some(id))
+        self.list.iter().any(|call| call.id.as_deref() == Some(id))
     }
 
     /// An id for the call at this place that no other call has.

@@ -112,10 +112,10 @@ struct Audio<'a> {
 
 #[derive(Serialize)]
 struct File<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file_data: Option<Address<'a>>,
+    #[serde(rename = "file_id", skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "file_data", skip_serializing_if = "Option::is_none")]
+    data: Option<Address<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<&'a str>,
 }
@@ -146,20 +146,16 @@ impl<'a> Piece<'a> {
                 Some(Self::InputAudio { input_audio })
             }
             (MediaKind::Document, source) => {
-                let file_id = match source {
+                let id = match source {
                     MediaSource::FileId(id) => Some(id.as_str()),
                     _ => None,
                 };
-                let file_data = Address::of(media_type, source);
+                let data = Address::of(media_type, source);
                 // A file that comes as bytes must have a name.
-                let unnamed = file_data.is_some().then_some("document");
+                let unnamed = data.is_some().then_some("document");
                 let filename = media.name.as_deref().or(unnamed);
                 Some(Self::File {
-                    file: File {
-                        file_id,
-                        file_data,
-                        filename,
-                    },
+                    file: File { id, data, filename },
                 })
             }
             (MediaKind::Audio, _) => None,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The longest wait that a server may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a server wrote about a failure.
 #[derive(Debug, Default)]
@@ -56,12 +56,12 @@ struct Problem<'a> {
 impl Report {
     /// Reads the body of a failure, in any of the usual envelopes; `None` where it is in none.
     pub(super) fn of_body(body: &str) -> Option<Self> {
-        let envelope: Envelope<'_> = serde_json::from_str(body)
-            .or_else(|_| {
-                let list: Few<Envelope<'_>> = serde_json::from_str(body)?;
-                Ok::<_, serde_json::Error>(list.into_iter().next().unwrap_or_default())
-            })
-            .ok()?;
+        let envelope: Envelope<'_> = if body.trim_start().starts_with('[') {
+            let list: Few<Envelope<'_>> = serde_json::from_str(body).ok()?;
+            list.into_iter().next()?
+        } else {
+            serde_json::from_str(body).ok()?
+        };
         if let Some(error) = envelope.error {
             return Some(Self::of_value(error.get()));
         }

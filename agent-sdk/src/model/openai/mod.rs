@@ -188,7 +188,8 @@ impl OpenAi {
 
 /// Reads an answer that came as one body.
 fn whole(client: &Client, head: &Head, body: &[u8]) -> Result<ChatResponse, ModelError> {
-    let completion: Completion<'_> = match serde_json::from_slice(body) {
+    let text = String::from_utf8_lossy(body);
+    let completion = match Completion::read(&text) {
         Ok(completion) => completion,
         Err(error) => {
             return Err(page(client, head, body).unwrap_or_else(|| not_ours(head, &error)));

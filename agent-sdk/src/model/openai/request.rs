@@ -97,7 +97,7 @@ impl Serialize for Body<'_> {
             } => {
                 let json_schema = Some(Schema {
                     name,
-                    schema,
+                    text: schema,
                     strict: *strict,
                 });
                 body.put(
@@ -371,6 +371,7 @@ struct Format<'a> {
 #[derive(Serialize)]
 struct Schema<'a> {
     name: &'a str,
-    schema: &'a RawValue,
+    #[serde(rename = "schema")]
+    text: &'a RawValue,
     strict: bool,
 }

@@ -226,8 +226,7 @@ fn take(
         let report = Report::of_body(data).unwrap_or_else(|| Report::of_value(data));
         return Err(Stop::Report(report));
     }
-    let piece: Completion<'_> =
-        serde_json::from_str(data).map_err(|error| Stop::Failed(not_ours(head, &error)))?;
+    let piece = Completion::read(data).map_err(|error| Stop::Failed(not_ours(head, &error)))?;
     if let Some(error) = piece.error {
         return Err(Stop::Report(Report::of_value(error.get())));
     }

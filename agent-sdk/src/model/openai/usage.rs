@@ -30,16 +30,21 @@ pub(super) struct WireUsage<'a> {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct InputDetails {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-    audio_tokens: Count,
+    #[serde(rename = "cached_tokens")]
+    cached: Count,
+    #[serde(rename = "cache_write_tokens")]
+    cache_write: Count,
+    #[serde(rename = "audio_tokens")]
+    audio: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
-    reasoning_tokens: Count,
-    audio_tokens: Count,
+    #[serde(rename = "reasoning_tokens")]
+    reasoning: Count,
+    #[serde(rename = "audio_tokens")]
+    audio: Count,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,11 +65,11 @@ impl WireUsage<'_> {
         let mut usage = Usage::unknown();
         usage.input_tokens = self.prompt_tokens.0;
         usage.output_tokens = self.completion_tokens.0;
-        usage.cache_read_tokens = input.cached_tokens.0.or(self.prompt_cache_hit_tokens.0);
-        usage.cache_write_tokens = input.cache_write_tokens.0;
-        usage.input_audio_tokens = input.audio_tokens.0;
-        usage.reasoning_tokens = output.reasoning_tokens.0.or(self.reasoning_tokens.0);
-        usage.output_audio_tokens = output.audio_tokens.0;
+        usage.cache_read_tokens = input.cached.0.or(self.prompt_cache_hit_tokens.0);
+        usage.cache_write_tokens = input.cache_write.0;
+        usage.input_audio_tokens = input.audio.0;
+        usage.reasoning_tokens = output.reasoning.0.or(self.reasoning_tokens.0);
+        usage.output_audio_tokens = output.audio.0;
         let (Some(total), Some(counted)) = (self.total_tokens.0, usage.total_tokens()) else {
             return usage;
         };

@@ -1,7 +1,8 @@
 //! What the Chat Completions API answers, as borrowed types.
 //!
 //! Servers that speak this API differ in what they leave out and what they send in another type, so that nothing here is
-//! required and what is not understood reads as absent. Text is lent from the body wherever it holds no escapes.
+//! required and what is not understood reads as absent. Text is lent from the body wherever it holds no escapes. What most
+//! pieces of a stream lack is boxed, so that reading one moves little memory.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -23,17 +24,27 @@ pub(super) struct Completion<'a> {
     pub(super) id: Text<'a>,
     pub(super) model: Text<'a>,
     pub(super) choices: Few<Choice<'a>>,
-    pub(super) usage: Option<WireUsage<'a>>,
-    pub(super) x_groq: Option<Groq<'a>>,
+    pub(super) usage: Option<Box<WireUsage<'a>>>,
+    pub(super) x_groq: Option<Box<Groq<'a>>>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
+}
+
+impl<'a> Completion<'a> {
+    /// Reads a body that is an object; derived readers would take a list of fields too.
+    pub(super) fn read(body: &'a str) -> Result<Self, serde_json::Error> {
+        if body.trim_ascii_start().starts_with(|first| first != '{') {
+            return Err(de::Error::custom("not an object"));
+        }
+        serde_json::from_str(body)
+    }
 }
 
 /// Where Groq reports what was used, on the last piece of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
 pub(super) struct Groq<'a> {
-    pub(super) usage: Option<WireUsage<'a>>,
+    pub(super) usage: Option<Box<WireUsage<'a>>>,
 }
 
 /// One of the alternatives that were asked for.
@@ -42,9 +53,9 @@ pub(super) struct Groq<'a> {
 pub(super) struct Choice<'a> {
     pub(super) index: Option<u64>,
     pub(super) delta: Option<Said<'a>>,
-    pub(super) message: Option<Said<'a>>,
+    pub(super) message: Option<Box<Said<'a>>>,
     pub(super) finish_reason: Text<'a>,
-    pub(super) finish_details: Option<FinishDetails<'a>>,
+    pub(super) finish_details: Option<Box<FinishDetails<'a>>>,
 }
 
 /// Why an answer ended, in the words of older models.
@@ -65,7 +76,7 @@ pub(super) struct Said<'a> {
     pub(super) reasoning_details: Few<ReasoningDetail<'a>>,
     pub(super) refusal: Text<'a>,
     pub(super) tool_calls: Few<Call<'a>>,
-    pub(super) function_call: Option<Function<'a>>,
+    pub(super) function_call: Option<Box<Function<'a>>>,
 }
 
 /// A piece of reasoning in the form that gateways to several providers use.

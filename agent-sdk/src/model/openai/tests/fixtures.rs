@@ -177,12 +177,11 @@ fn compare(response: &ChatResponse, expected: &Value, mut same: impl FnMut(&str,
         if !expected["id"].is_null() {
             same("id", call.id.as_str().into(), &expected["id"]);
         }
-        match expected.get("arguments_raw") {
-            Some(raw) => same("arguments", call.arguments.as_str().into(), raw),
-            None => {
-                let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
-                same("arguments", arguments, &expected["arguments"]);
-            }
+        if let Some(raw) = expected.get("arguments_raw") {
+            same("arguments", call.arguments.as_str().into(), raw);
+        } else {
+            let arguments = serde_json::from_str(&call.arguments).unwrap_or_default();
+            same("arguments", arguments, &expected["arguments"]);
         }
     }
     let (usage, wanted) = (response.usage, &expected["usage"]);
@@ -242,7 +241,7 @@ fn http_answer(case: &Case, body: &[u8]) -> Vec<u8> {
         let value = value
             .as_str()
             .map_or_else(|| value[0].to_string(), str::to_owned);
-        answer.push_str(&format!("{name}: {}\r\n", value.trim_matches('"')));
+        answer += &[name.as_str(), ": ", value.trim_matches('"'), "\r\n"].concat();
     }
     answer.push_str("\r\n");
     [answer.as_bytes(), body].concat()

@@ -1,6 +1,7 @@
 //! The client as a whole: against a server of scripts, in memory with a clock that stands still, and on recorded traffic.
 
 mod calls;
+mod cost;
 mod fixtures;
 mod requests;
 mod server;
@@ -81,6 +82,6 @@ fn text_of(events: &[ChatEvent]) -> String {
 /// A stream of these data, each an event of its own.
 fn sse(data: &[&str]) -> String {
     data.iter()
-        .map(|data| format!("data: {data}\n\n"))
+        .flat_map(|data| ["data: ", data, "\n\n"])
         .collect()
 }
