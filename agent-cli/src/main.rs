@@ -10,6 +10,7 @@ mod output;
 mod secret;
 mod terminal;
 mod text;
+mod tools;
 
 use std::{ffi::OsString, process::ExitCode};
 
