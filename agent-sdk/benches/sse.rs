@@ -1,4 +1,16 @@
 //! What decoding an event stream costs.
+//!
+//! `cargo bench -p agent-sdk --bench sse`, on a 2-core shared x86-64 VM with other work on it, so
+//! to be read as upper bounds:
+//!
+//! | Stream | Per event of 200 bytes |
+//! |---|---|
+//! | in chunks of 16 KiB | 0.10 µs |
+//! | the same, each event with a name | 0.16 µs |
+//! | one event per chunk | 0.12 µs |
+//! | in chunks of 64 bytes, so every line is cut | 0.18 µs |
+//!
+//! A line of 1, 2 and 4 MiB in chunks of 1 KiB: 1.2, 1.9 and 4.0 ms, which is linear.
 
 use std::hint::black_box;
 

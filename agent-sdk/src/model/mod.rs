@@ -5,6 +5,8 @@
 
 mod error;
 mod handle;
+#[cfg(feature = "openai")]
+pub mod openai;
 mod request;
 mod response;
 pub mod sse;

@@ -10,7 +10,7 @@ use super::{
     OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext, clock::RunClock,
     shared::open_span,
 };
-use crate::cost::PriceBook;
+use crate::{cost::PriceBook, journal::Journal, message::CallId, run::Pace};
 
 /// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
 ///
@@ -25,6 +25,8 @@ pub struct RunContext {
     cancellation: CancellationToken,
     deadline: Option<Instant>,
     depth: u8,
+    pace: Option<Arc<Pace>>,
+    journal: Option<(Arc<dyn Journal>, Arc<str>)>,
 }
 
 impl RunContext {
@@ -96,6 +98,40 @@ impl RunContext {
                 .map_or(deadline, |earlier| earlier.min(deadline)),
         );
         self
+    }
+
+    /// Streams what models write, no faster than the reader of `pace` takes it.
+    #[must_use]
+    pub(crate) fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+        self.run.subscribe(pace.clone());
+        self.pace = Some(pace);
+        self
+    }
+
+    pub(crate) fn pace(&self) -> Option<&Pace> {
+        self.pace.as_deref()
+    }
+
+    /// Keeps the outcomes of the run in a journal, under the run's id.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = Some((journal, self.run.id.as_str().into()));
+        self
+    }
+
+    /// The context of an agent inside a call: its outcomes are kept under the call's id.
+    #[must_use]
+    pub(crate) fn inside_call(mut self, call: &CallId) -> Self {
+        self.journal = self
+            .journal
+            .map(|(journal, path)| (journal, format!("{path}/{call}").into()));
+        self
+    }
+
+    pub(crate) fn journal(&self) -> Option<(&dyn Journal, &str)> {
+        self.journal
+            .as_ref()
+            .map(|(journal, path)| (&**journal, &**path))
     }
 
     /// How many agents are around this context, one inside the other.
@@ -280,6 +316,8 @@ impl RunContextBuilder {
                 .timeout
                 .and_then(|timeout| Instant::now().checked_add(timeout)),
             depth: 0,
+            pace: None,
+            journal: None,
         }
     }
 }
@@ -365,6 +403,7 @@ impl<'a> Start<'a> {
                 agent: agent.clone(),
                 labels: context.labels.clone(),
                 details,
+                attachment: identity.attachment,
             };
             Shared::new(info, parent, span)
         });

@@ -42,7 +42,7 @@ use crate::{
 ///     })
 ///     .await;
 /// assert_eq!(answer.unwrap(), "42");
-/// assert_eq!(report.unwrap().cost.to_string(), "0.00018");
+/// assert_eq!(report.cost.to_string(), "0.00018");
 /// # }
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 /// ```
@@ -145,7 +145,7 @@ impl Traced {
     pub async fn run_reported<T, E>(
         self,
         work: impl AsyncFnOnce(OperationHandle) -> Result<T, E>,
-    ) -> (Result<T, E>, Option<RunReport>) {
+    ) -> (Result<T, E>, RunReport) {
         let (result, operation) = self.drive(work).await;
         let report = operation.report(outcome(&result), Payload::None);
         (result, report)

@@ -1,6 +1,6 @@
 //! Names for runs and operations, and where they come from.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{any::Any, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -209,7 +209,7 @@ impl FromStr for TraceContext {
 }
 
 /// What an [`IdSource`] says of a new operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[allow(
     clippy::exhaustive_structs,
     reason = "the whole answer of the trait below"
@@ -219,6 +219,8 @@ pub struct Identity {
     pub trace: TraceContext,
     /// The span it hangs under, of this process or another.
     pub parent: Option<TraceContext>,
+    /// What the source wants to find again on the operation: [`OperationInfo::attachment`](super::OperationInfo::attachment).
+    pub attachment: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Makes the ids of operations.
@@ -241,6 +243,7 @@ impl IdSource for RandomIds {
         Identity {
             trace,
             parent: parent.copied(),
+            attachment: None,
         }
     }
 }

@@ -111,11 +111,14 @@ impl Operation {
         self.end(Outcome::Error, Payload::None);
     }
 
-    /// Ends it and sums up what happened inside; `None` if something else ended it before.
-    pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> Option<RunReport> {
-        self.handle
+    /// Ends it and sums up what happened inside. If something else ended it before, there is nothing to sum up: the report
+    /// is empty and says that it was cancelled.
+    pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
+        let report = self
+            .handle
             .run
-            .end(&self.handle.shared, outcome, payload, true)
+            .end(&self.handle.shared, outcome, payload, true);
+        report.unwrap_or_else(|| RunReport::given_up(self.info()))
     }
 }
 
@@ -161,10 +164,6 @@ impl OperationHandle {
                 .error
                 .get_or_insert_with(|| Failure::new(class, message));
         });
-    }
-
-    fn end(&self, outcome: Outcome, payload: Payload<'_>) {
-        self.run.end(&self.shared, outcome, payload, false);
     }
 }
 

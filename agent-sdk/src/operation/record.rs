@@ -1,6 +1,7 @@
 //! What is known of an operation: at its start, while it runs, at its end.
 
 use std::{
+    any::Any,
     borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -47,6 +48,8 @@ pub struct OperationInfo {
     pub labels: Arc<Labels>,
     /// What only its kind has.
     pub details: Details,
+    /// What the [`IdSource`](super::IdSource) left here for itself.
+    pub attachment: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl OperationInfo {

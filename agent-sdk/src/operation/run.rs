@@ -176,8 +176,9 @@ impl Run {
         if OBSERVING.get() {
             return None;
         }
-        let now = Instant::now();
         let mut state = self.lock();
+        // Read under the lock: a child that ended before its parent also has the earlier time.
+        let now = Instant::now();
         let open = state.open.get(&shared.info.id)?;
         if open.children > 0 {
             let id = shared.info.id;
@@ -232,7 +233,7 @@ impl Run {
             cost: cost.as_ref().map(|cost| cost.total),
             usage: facts.usage,
         };
-        if state.finished.len() < MAX_PROFILED {
+        if state.finished.len() < MAX_PROFILED || info.parent.is_none() || report {
             state.finished.push(profiled);
         } else {
             state.not_profiled += 1;

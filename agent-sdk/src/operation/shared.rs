@@ -45,20 +45,19 @@ impl Shared {
 
 /// Opens the tracing span of an operation: its name, its kind, and the attributes that samplers need at the start.
 ///
-/// This is the only place in the workspace that opens spans. `agent_sdk.operation` marks them as ours for a bridge, which gives
-/// them their other attributes at their end.
+/// This is the only place in the workspace that opens spans. A bridge gives them their other attributes at their end.
 pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Option<&Span>) -> Span {
     macro_rules! open {
         ($name:literal, $otel_kind:literal, $otel_name:expr $(, $field:ident . $($rest:ident).+ = $value:expr)* $(,)?) => {
             match parent {
                 Some(parent) => tracing::info_span!(
                     target: "agent_sdk::operation", parent: parent, $name,
-                    agent_sdk.operation = kind.as_str(), otel.name = $otel_name, otel.kind = $otel_kind
+                    otel.name = $otel_name, otel.kind = $otel_kind
                     $(, $field . $($rest).+ = $value)*
                 ),
                 None => tracing::info_span!(
                     target: "agent_sdk::operation", $name,
-                    agent_sdk.operation = kind.as_str(), otel.name = $otel_name, otel.kind = $otel_kind
+                    otel.name = $otel_name, otel.kind = $otel_kind
                     $(, $field . $($rest).+ = $value)*
                 ),
             }

@@ -1,12 +1,24 @@
-//! Running an agent.
+//! Running an agent: the machine that decides, the driver that acts, the limits, the report.
+//!
+//! [`RunRequest`], made by [`Agent::run`](crate::agent::Agent::run), is a run that is about to start: await it for its
+//! [`RunReport`], or [`stream`](RunRequest::stream) it. Both are the same loop.
 
+mod driver;
+mod error;
+mod limits;
+mod machine;
+mod pace;
 mod report;
+mod request;
+mod stream;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use driver::drive;
+pub use error::{RunError, RunErrorKind};
+pub use limits::{Limit, Limits};
+pub use machine::{Command, End, Machine};
+pub(crate) use pace::Pace;
 pub use report::RunReport;
-/// Stand-in.
-#[derive(Debug)]
-pub struct RunError;
-impl RunError {
-    /// r
-    pub fn report(&self) {}
-}
+pub use request::{RunRequest, TypedReport};
+pub use stream::RunStream;

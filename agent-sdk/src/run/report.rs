@@ -8,7 +8,7 @@ use crate::{
     cost::Usd,
     message::Content,
     model::Usage,
-    operation::{OperationRecord, Outcome, Payload, RunId, TraceId},
+    operation::{OperationInfo, OperationRecord, Outcome, Payload, RunId, TraceId},
     profile::Profile,
 };
 
@@ -75,6 +75,27 @@ impl RunReport {
                 .as_ref()
                 .map(|failure| failure.class.clone().into_owned()),
             profile: record.profile.cloned().unwrap_or_default(),
+        }
+    }
+}
+
+impl RunReport {
+    /// The report of an operation that something else ended before.
+    pub(crate) fn given_up(info: &OperationInfo) -> Self {
+        Self {
+            run_id: info.run_id.clone(),
+            trace_id: info.trace.trace_id,
+            outcome: Outcome::Cancelled,
+            text: Content::default(),
+            usage: Usage::unknown(),
+            cost: Usd::ZERO,
+            unpriced_calls: 0,
+            model_calls: 0,
+            tool_calls: 0,
+            words: 0,
+            duration: Duration::ZERO,
+            error: Some("cancelled".to_owned()),
+            profile: Arc::default(),
         }
     }
 }

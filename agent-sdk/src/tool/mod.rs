@@ -1,6 +1,6 @@
 //! Tools: what a model may have done for it.
 //!
-//! An `async fn` with a typed argument becomes a [`Tool`] by [`FnTool`] or the [`tool!`](crate::tool) macro, with the JSON schema
+//! An `async fn` with a typed argument becomes a [`Tool`] by [`FnTool`] or the [`tool!`](macro@crate::tool) macro, with the JSON schema
 //! of its argument; anything else implements the trait. A tool that fails, panics or runs out of time does not end the run: the
 //! model is told, and decides.
 
@@ -20,6 +20,7 @@ pub use error::{ToolError, ToolErrorKind};
 #[doc(hidden)]
 pub use function::__doc;
 pub use function::{BlockingTool, FnTool, ToolFn};
+pub(crate) use function::{parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
 pub(crate) use scheduler::{Batch, ToolSet};

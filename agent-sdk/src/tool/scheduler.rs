@@ -92,13 +92,17 @@ impl<'a> Batch<'a> {
         state: &'a State,
         width: usize,
         calls: &'a [ToolCall],
+        places: &[usize],
     ) -> Self {
+        let waiting = places
+            .iter()
+            .filter_map(|&place| Some((place, calls.get(place)?)));
         Self {
             context,
             tools,
             state,
             width: width.max(1),
-            waiting: calls.iter().enumerate().collect(),
+            waiting: waiting.collect(),
             running: FuturesUnordered::new(),
             alone: false,
             queued: Instant::now(),

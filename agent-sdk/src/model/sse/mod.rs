@@ -281,7 +281,7 @@ impl SseDecoder {
         held: Option<&str>,
         each: &mut impl FnMut(SseEvent<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        if self.pending.id != self.last_id {
+        if self.pending.sets_id {
             self.last_id.clone_from(&self.pending.id);
         }
         let event = self.pending.event(held);

@@ -15,6 +15,8 @@ pub(super) struct Pending {
     pub(super) open: bool,
     /// The id of the stream as the fields set it; it counts once its event has ended.
     pub(super) id: String,
+    /// Whether a field of this event set the id; comparing ids would cost more than the rest.
+    pub(super) sets_id: bool,
     /// The byte sequences read as U+FFFD, over the whole stream.
     pub(super) replaced: u64,
     name: String,
@@ -32,6 +34,7 @@ impl Pending {
     }
 
     pub(super) fn set_id(&mut self, value: &[u8], room: Room<'_>) -> Result<(), SseError> {
+        self.sets_id = true;
         self.id.clear();
         let left = room.left(self);
         self.replaced += text::push(&mut self.id, value, left).ok_or(room.too_long())?;
@@ -88,6 +91,7 @@ impl Pending {
     pub(super) fn clear(&mut self) {
         self.open = false;
         self.has_data = false;
+        self.sets_id = false;
         self.name.clear();
         self.data.clear();
     }

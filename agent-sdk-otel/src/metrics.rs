@@ -1,0 +1,211 @@
+//! The meter provider: its readers, and the span account among its metrics.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+
+use crate::error::TelemetryError;
+use crate::metric;
+use crate::otlp::OtlpClient;
+use crate::pipeline::{Delivery, SpanAccount, SpanPipeline};
+
+/// The instrumentation scope of everything the bridge emits.
+pub(crate) const SCOPE: &str = "agent-sdk";
+
+/// How often metrics left for a collector, and with what success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MetricExports {
+    /// Requests that the collector accepted in full.
+    pub exported: u64,
+    /// Requests of which the collector rejected some data points.
+    pub partial: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests whose reply was lost.
+    pub unknown: u64,
+    /// Whether the last request was accepted in full; `true` before the first.
+    ///
+    /// Metrics are cumulative, so that a later success makes up for an earlier failure.
+    pub last_ok: bool,
+}
+
+/// The shared form of [`MetricExports`].
+#[derive(Clone)]
+pub(crate) struct ExportCounts(Arc<Mutex<MetricExports>>);
+
+impl Default for ExportCounts {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(MetricExports {
+            last_ok: true,
+            ..MetricExports::default()
+        })))
+    }
+}
+
+impl ExportCounts {
+    pub(crate) fn read(&self) -> MetricExports {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, delivery: Delivery) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match delivery {
+            Delivery::Accepted { rejected: 0 } => counts.exported += 1,
+            Delivery::Accepted { .. } => counts.partial += 1,
+            Delivery::Failed => counts.failed += 1,
+            Delivery::Unknown => counts.unknown += 1,
+        }
+        counts.last_ok = delivery == Delivery::Accepted { rejected: 0 };
+        counts.last_ok
+    }
+}
+
+/// The exporter of the periodic reader; it runs on the reader's own thread.
+struct OtlpMetrics {
+    client: OtlpClient,
+    counts: ExportCounts,
+}
+
+impl PushMetricExporter for OtlpMetrics {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let delivery = self.client.send_metrics(metrics, self.client.timeout());
+        if self.counts.record(delivery) {
+            Ok(())
+        } else {
+            Err(OTelSdkError::InternalFailure(
+                "metrics export failed".into(),
+            ))
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+/// The meter provider and what it feeds.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) provider: SdkMeterProvider,
+    pub(crate) prometheus: Option<prometheus::Registry>,
+    pub(crate) exports: ExportCounts,
+    pub(crate) pushes: bool,
+}
+
+/// What [`Metrics::build`] needs.
+pub(crate) struct MetricsSettings {
+    pub(crate) resource: Resource,
+    pub(crate) otlp: Option<OtlpClient>,
+    pub(crate) interval: Duration,
+    pub(crate) prometheus: bool,
+}
+
+impl Metrics {
+    pub(crate) fn build(settings: MetricsSettings) -> Result<Self, TelemetryError> {
+        let mut builder = SdkMeterProvider::builder().with_resource(settings.resource);
+        let exports = ExportCounts::default();
+        let pushes = settings.otlp.is_some();
+        if let Some(client) = settings.otlp {
+            let exporter = OtlpMetrics {
+                client,
+                counts: exports.clone(),
+            };
+            let reader = PeriodicReader::builder(exporter).with_interval(settings.interval);
+            builder = builder.with_reader(reader.build());
+        }
+        let prometheus = settings.prometheus.then(prometheus::Registry::new);
+        if let Some(registry) = &prometheus {
+            let reader = opentelemetry_prometheus::exporter()
+                .with_registry(registry.clone())
+                .scope_info_enabled(false)
+                .build()
+                .map_err(|error| TelemetryError::start("the prometheus registry").because(error))?;
+            builder = builder.with_reader(reader);
+        }
+        Ok(Self {
+            provider: builder.build(),
+            prometheus,
+            exports,
+            pushes,
+        })
+    }
+
+    pub(crate) fn meter(&self) -> Meter {
+        self.provider.meter(SCOPE)
+    }
+
+    /// Puts the span account among the metrics.
+    pub(crate) fn observe(&self, pipeline: &SpanPipeline) {
+        let meter = self.meter();
+        // `ended` is observed first, on the thread that collects, and keeps what it saw for the
+        // others: one scrape shows one instant, in which the account balances.
+        let source = pipeline.clone();
+        let ended = metric::SPANS_ENDED;
+        meter
+            .u64_observable_counter(ended.name)
+            .with_unit(ended.unit)
+            .with_description(ended.description)
+            .with_callback(move |observer| {
+                let account = source.account();
+                SEEN.with(|seen| seen.set(account));
+                observer.observe(account.ended, &[]);
+            })
+            .build();
+        for (def, read) in COUNTERS {
+            meter
+                .u64_observable_counter(def.name)
+                .with_unit(def.unit)
+                .with_description(def.description)
+                .with_callback(move |observer| observer.observe(read(&SEEN.get()), &[]))
+                .build();
+        }
+        let queued = metric::SPANS_QUEUED;
+        meter
+            .u64_observable_gauge(queued.name)
+            .with_unit(queued.unit)
+            .with_description(queued.description)
+            .with_callback(|observer| observer.observe(SEEN.get().queued, &[]))
+            .build();
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("prometheus", &self.prometheus.is_some())
+            .field("exports", &self.exports.read())
+            .finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static SEEN: Cell<SpanAccount> = Cell::new(SpanAccount::default());
+}
+
+type Read = fn(&SpanAccount) -> u64;
+
+const COUNTERS: [(metric::MetricDef, Read); 6] = [
+    (metric::SPANS_UNSAMPLED, |account| account.unsampled),
+    (metric::SPANS_EXPORTED, |account| account.exported),
+    (metric::SPANS_REJECTED, |account| account.rejected),
+    (metric::SPANS_DROPPED, |account| account.dropped),
+    (metric::SPANS_FAILED, |account| account.failed),
+    (metric::SPANS_UNKNOWN, |account| account.unknown),
+];

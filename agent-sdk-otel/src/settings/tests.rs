@@ -1,0 +1,198 @@
+use super::*;
+use crate::error::TelemetryErrorKind;
+
+fn settings(vars: &[(&str, &str)]) -> Result<Settings, TelemetryError> {
+    read(|name| {
+        let found = vars.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn url(vars: &[(&str, &str)], signal: Signal) -> Option<String> {
+    let target = settings(vars).unwrap().target(signal).unwrap();
+    target.map(|target| target.url.to_string())
+}
+
+#[test]
+fn addresses_follow_the_standard() {
+    const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        Option<&'static str>,
+    );
+    let table: &[Row] = &[
+        (&[], None),
+        (&[(BASE, "")], None),
+        (&[(BASE, "http://c:4318")], Some("http://c:4318/v1/traces")),
+        (
+            &[(BASE, "https://c/otel/")],
+            Some("https://c/otel/v1/traces"),
+        ),
+        (&[(OWN, "http://t/x")], Some("http://t/x")),
+        (&[(BASE, "http://c"), (OWN, "http://t")], Some("http://t/")),
+        (
+            &[(EXPORTER, "otlp")],
+            Some("http://localhost:4318/v1/traces"),
+        ),
+        (&[(BASE, "http://c"), (EXPORTER, "none")], None),
+        (&[(BASE, "http://c"), ("OTEL_SDK_DISABLED", "True")], None),
+        (&[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m")], None),
+    ];
+    for (vars, expected) in table {
+        assert_eq!(url(vars, Signal::Traces).as_deref(), *expected, "{vars:?}");
+    }
+    assert_eq!(
+        url(&[(BASE, "http://c:4318")], Signal::Metrics).as_deref(),
+        Some("http://c:4318/v1/metrics")
+    );
+}
+
+#[test]
+fn metric_exporters_are_chosen_by_name() {
+    let table = [
+        (None, true, None),
+        (Some("none"), false, Some(false)),
+        (Some("prometheus"), true, Some(false)),
+        (Some("otlp, prometheus"), true, Some(true)),
+        (Some("otlp"), false, Some(true)),
+    ];
+    for (value, prometheus, otlp) in table {
+        let vars: Vec<_> = value
+            .map(|value| ("OTEL_METRICS_EXPORTER", value))
+            .into_iter()
+            .collect();
+        let settings = settings(&vars).unwrap();
+        assert_eq!(settings.prometheus, prometheus, "{value:?}");
+        assert_eq!(settings.metrics.otlp, otlp, "{value:?}");
+    }
+}
+
+#[test]
+fn numbers_and_names_are_read() {
+    let settings = settings(&[
+        ("OTEL_SERVICE_NAME", "triage"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment.name=a%20b",
+        ),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "2000"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "9999"),
+        (
+            "OTEL_SEMCONV_STABILITY_OPT_IN",
+            "gen_ai_latest_experimental",
+        ),
+        (
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+            "SPAN_ONLY",
+        ),
+    ])
+    .unwrap();
+    assert_eq!(settings.timeout, Duration::from_secs(3));
+    assert_eq!(settings.traces.timeout, Some(Duration::from_secs(2)));
+    let batch = BatchLimits {
+        queue: 10,
+        batch: 4,
+        delay: Duration::from_millis(50),
+    };
+    assert_eq!(settings.batch, batch);
+    assert_eq!(settings.metric_interval, Duration::from_secs(1));
+    assert_eq!(settings.prometheus_address.to_string(), "0.0.0.0:9999");
+    assert_eq!(settings.profile, EmissionProfile::Latest);
+    assert_eq!(settings.content, ContentCapture::Spans);
+    let resource = settings.resource();
+    let get = |name: &'static str| resource.get(&name.into()).map(|value| value.to_string());
+    assert_eq!(get("service.name").as_deref(), Some("triage"));
+    assert_eq!(get("deployment.environment.name").as_deref(), Some("a b"));
+    assert_eq!(get("telemetry.sdk.language").as_deref(), Some("rust"));
+}
+
+#[test]
+fn samplers_have_their_standard_names() {
+    let table = [
+        ("always_on", "AlwaysOn"),
+        ("always_off", "AlwaysOff"),
+        ("traceidratio", "TraceIdRatioBased(0.25)"),
+        ("parentbased_always_off", "ParentBased(AlwaysOff)"),
+    ];
+    for (name, expected) in table {
+        let vars = [
+            ("OTEL_TRACES_SAMPLER", name),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ];
+        let sampler = settings(&vars).unwrap().sampler;
+        assert_eq!(format!("{sampler:?}"), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let table = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_METRICS_EXPORTER", "otlp,statsd"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "-1"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "70000"),
+        (
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+            "maybe",
+        ),
+    ];
+    for (name, value) in table {
+        let error = settings(&[(name, value)]).unwrap_err();
+        assert_eq!(error.kind(), TelemetryErrorKind::Setting);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    let vars = [
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+    ];
+    assert!(settings(&vars).is_err());
+    let off = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+    ];
+    assert!(settings(&off).unwrap().disabled);
+}
+
+#[test]
+fn secrets_are_in_no_error_and_no_debug_text() {
+    let secret = "sk-123";
+    let header = format!("x-key={secret}");
+    let base = format!("http://user:{secret}@c");
+    let set = settings(&[
+        ("OTEL_EXPORTER_OTLP_HEADERS", &header),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &base),
+    ])
+    .unwrap();
+    let target = set.target(Signal::Traces).unwrap().unwrap();
+    assert_eq!(target.headers["x-key"], secret);
+    let shown = format!("{set:?} {target:?}");
+    assert!(
+        shown.contains("x-key") && !shown.contains(secret),
+        "{shown}"
+    );
+
+    for bad in [
+        secret.to_owned(),
+        format!("x=a\n{secret}"),
+        format!("ü={secret}"),
+    ] {
+        let error = settings(&[("OTEL_EXPORTER_OTLP_HEADERS", &bad)]).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(secret));
+    }
+    let bad = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", secret)]).unwrap();
+    let error = bad.target(Signal::Traces).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(secret));
+}

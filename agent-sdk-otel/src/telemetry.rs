@@ -1,0 +1,313 @@
+//! Traces and metrics, set up together and shut down together.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData};
+use prometheus::{Encoder, TextEncoder};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::builder::TelemetryBuilder;
+use crate::error::{TelemetryError, TelemetryErrorKind};
+use crate::layer;
+use crate::metrics::{Metrics, MetricsSettings, SCOPE};
+use crate::otlp::{self, OtlpClient};
+use crate::pipeline::{
+    CountingSampler, Delivery, PipelineProcessor, SpanAccount, SpanPipeline, SpanTransport,
+};
+use crate::profile::{ContentCapture, EmissionProfile};
+use crate::report::ShutdownReport;
+use crate::serve::MetricsServer;
+use crate::settings::{Settings, Signal};
+
+/// Traces and metrics of one process.
+///
+/// Keep it until the program ends and then call [`shutdown`](Self::shutdown), which says what
+/// became of everything. Dropping it does the same and cannot say.
+///
+/// # Example
+///
+/// ```
+/// use agent_sdk_otel::Telemetry;
+/// use tracing_subscriber::prelude::*;
+///
+/// # fn main() -> Result<(), agent_sdk_otel::TelemetryError> {
+/// let telemetry = Telemetry::builder().service_name("triage").build()?;
+/// let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+/// tracing::subscriber::with_default(subscriber, || {
+///     tracing::info_span!("work").in_scope(|| {});
+/// });
+/// assert!(telemetry.shutdown().is_complete());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it shuts telemetry down"]
+pub struct Telemetry {
+    traces: Option<Traces>,
+    metrics: Metrics,
+    settings: Settings,
+    metrics_flushed: Mutex<Option<bool>>,
+}
+
+struct Traces {
+    provider: SdkTracerProvider,
+    pipeline: SpanPipeline,
+}
+
+impl Telemetry {
+    /// Settings in which nothing is exported until an address is given.
+    pub fn builder() -> TelemetryBuilder {
+        TelemetryBuilder::default()
+    }
+
+    /// Telemetry as the standard `OTEL_*` variables say; see [`TelemetryBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryErrorKind::Setting`] when a variable's value cannot be used,
+    /// [`TelemetryErrorKind::Start`] when a thread or the HTTP client cannot start.
+    pub fn from_env() -> Result<Self, TelemetryError> {
+        TelemetryBuilder::from_env()?.build()
+    }
+
+    pub(crate) fn start(settings: Settings) -> Result<Self, TelemetryError> {
+        let resource = settings.resource();
+        let client = |signal| {
+            let target = settings.target(signal)?;
+            target.map(OtlpClient::new).transpose()
+        };
+        let metrics = Metrics::build(MetricsSettings {
+            resource: resource.clone(),
+            otlp: client(Signal::Metrics)?,
+            interval: settings.metric_interval,
+            prometheus: settings.prometheus && !settings.disabled,
+        })?;
+        let traces = match client(Signal::Traces)? {
+            None => None,
+            Some(client) => {
+                let transport = OtlpSpans {
+                    client,
+                    resource: otlp::wire_resource(&resource),
+                };
+                let pipeline = SpanPipeline::start(settings.batch, transport)?;
+                metrics.observe(&pipeline);
+                let sampler = CountingSampler {
+                    inner: settings.sampler.clone(),
+                    pipeline: pipeline.clone(),
+                };
+                let provider = SdkTracerProvider::builder()
+                    .with_resource(resource)
+                    .with_sampler(sampler)
+                    .with_span_processor(PipelineProcessor(pipeline.clone()))
+                    .build();
+                Some(Traces { provider, pipeline })
+            }
+        };
+        let telemetry = Self {
+            traces,
+            metrics,
+            settings,
+            metrics_flushed: Mutex::new(None),
+        };
+        if telemetry.settings.set_global {
+            telemetry.set_global();
+        }
+        Ok(telemetry)
+    }
+
+    fn set_global(&self) {
+        if let Some(traces) = &self.traces {
+            opentelemetry::global::set_tracer_provider(traces.provider.clone());
+        }
+        opentelemetry::global::set_meter_provider(self.metrics.provider.clone());
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    }
+
+    /// The layer that exports `tracing` spans, the user's and the operations', as one trace.
+    ///
+    /// It brings its own filter: spans only, and none from the libraries that exporting itself
+    /// uses. Add it beside other layers, and give those filters of their own: a filter on the whole
+    /// subscriber, such as a global `EnvFilter` at `warn`, would delete the traces.
+    ///
+    /// The first such layer of a subscriber is the one that ids come from.
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        layer::lean(self.tracer())
+    }
+
+    fn tracer(&self) -> Option<SdkTracer> {
+        let scope = InstrumentationScope::builder(SCOPE)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        let traces = self.traces.as_ref()?;
+        Some(traces.provider.tracer_with_scope(scope))
+    }
+
+    /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
+    /// traces are off.
+    ///
+    /// Do not shut it down: spans that end afterwards would be lost without being counted.
+    pub fn tracer_provider(&self) -> Option<&SdkTracerProvider> {
+        self.traces.as_ref().map(|traces| &traces.provider)
+    }
+
+    /// The provider of every metric, for instruments of the user's own.
+    pub fn meter_provider(&self) -> &SdkMeterProvider {
+        &self.metrics.provider
+    }
+
+    /// Which generation of names is emitted.
+    pub fn profile(&self) -> EmissionProfile {
+        self.settings.profile
+    }
+
+    /// Whether prompts, answers and tool data are recorded.
+    pub fn content(&self) -> ContentCapture {
+        self.settings.content
+    }
+
+    /// What became of every span so far; all zero when traces are off.
+    pub fn account(&self) -> SpanAccount {
+        self.traces
+            .as_ref()
+            .map(|traces| traces.pipeline.account())
+            .unwrap_or_default()
+    }
+
+    /// Waits until the spans that ended before are settled, at most for `limit`. Says whether they
+    /// are: settled means that their fate is in the [`account`](Self::account), not that they
+    /// arrived.
+    ///
+    /// Blocks the thread.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.traces
+            .as_ref()
+            .is_none_or(|traces| traces.pipeline.flush(limit))
+    }
+
+    /// Where the settings say that metrics are served; see [`TelemetryBuilder::metrics_address`].
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.settings.prometheus_address
+    }
+
+    /// The metrics as Prometheus reads them, for a server of the user's own.
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryErrorKind::PrometheusOff`] when they are not kept.
+    pub fn metrics_text(&self) -> Result<String, TelemetryError> {
+        let encoder = TextEncoder::new();
+        let mut body = Vec::new();
+        encoder
+            .encode(&self.registry()?.gather(), &mut body)
+            .map_err(|error| TelemetryError::start("the metrics text").because(error))?;
+        String::from_utf8(body)
+            .map_err(|error| TelemetryError::start("the metrics text").because(error))
+    }
+
+    /// Serves the metrics at `/metrics` of `address`; port 0 finds a free one.
+    ///
+    /// The endpoint has no access control: an address other than loopback shows it to the network.
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryErrorKind::Bind`] when the address cannot be used,
+    /// [`TelemetryErrorKind::PrometheusOff`] when the metrics are not kept.
+    pub async fn serve_metrics(
+        &self,
+        address: SocketAddr,
+    ) -> Result<MetricsServer, TelemetryError> {
+        MetricsServer::bind(self.registry()?.clone(), address).await
+    }
+
+    fn registry(&self) -> Result<&prometheus::Registry, TelemetryError> {
+        self.metrics.prometheus.as_ref().ok_or_else(|| {
+            TelemetryError::new(TelemetryErrorKind::PrometheusOff, "prometheus is off")
+        })
+    }
+
+    /// Sends what waits, first traces and then metrics, and says what became of everything.
+    ///
+    /// Takes at most the [shutdown limit](TelemetryBuilder::shutdown_limit), 5 seconds by default,
+    /// and blocks the thread for as long; it needs no async runtime, so it is safe in every flavour
+    /// of one. Spans that end later are counted as dropped, and `/metrics` is empty from then on.
+    /// A second call returns the account as it is then.
+    pub fn shutdown(&self) -> ShutdownReport {
+        let deadline = Instant::now() + self.settings.shutdown_limit;
+        let mut flushed = self
+            .metrics_flushed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let spans = match &self.traces {
+            Some(traces) => traces
+                .pipeline
+                .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
+            None => SpanAccount::default(),
+        };
+        let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
+        ShutdownReport {
+            spans,
+            metrics: self.metrics.exports.read(),
+            metrics_flushed,
+        }
+    }
+
+    /// On a thread of its own, because the SDK's shutdown has no limit that it keeps.
+    fn shut_metrics_down(&self, deadline: Instant) -> bool {
+        let (done, waiting) = mpsc::channel();
+        let provider = self.metrics.provider.clone();
+        let thread = std::thread::Builder::new().name("agent-sdk-metrics-end".into());
+        let started = thread.spawn(move || {
+            let result = provider.shutdown();
+            let _ = done.send(result.is_ok());
+        });
+        let left = deadline.saturating_duration_since(Instant::now());
+        let ended = started.is_ok() && waiting.recv_timeout(left).unwrap_or(false);
+        !self.metrics.pushes || (ended && self.metrics.exports.read().last_ok)
+    }
+}
+
+/// The part of the shutdown limit that spans may use, so that some is left for metrics.
+const SPANS_SHARE: f64 = 0.8;
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        let _ = self.shutdown();
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("account", &self.account())
+            .field("metrics", &self.metrics)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pipeline's way to the collector.
+struct OtlpSpans {
+    client: OtlpClient,
+    resource: ResourceAttributesWithSchema,
+}
+
+impl SpanTransport for OtlpSpans {
+    fn send(&mut self, spans: Vec<SpanData>, timeout: Option<Duration>) -> Delivery {
+        let own = self.client.timeout();
+        let timeout = timeout.map_or(own, |timeout| timeout.min(own));
+        self.client.send_spans(spans, &self.resource, timeout)
+    }
+}

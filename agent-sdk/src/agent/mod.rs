@@ -1,0 +1,102 @@
+//! Agents: a model, instructions, tools and limits under a name.
+//!
+//! [`Agent::builder`] puts one together; [`Agent::run`] answers a prompt, [`Agent::run_with`] goes on with a conversation, and
+//! [`Agent::as_tool`] lets another agent use it.
+
+mod as_tool;
+mod builder;
+mod output;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+pub use as_tool::AgentTool;
+pub use builder::{AgentBuilder, BuildError};
+pub(crate) use output::Output;
+pub(crate) use settings::Settings;
+
+use crate::{
+    message::Conversation,
+    model::ModelHandle,
+    run::{RunError, RunRequest, RunStream, TypedReport},
+};
+
+/// An agent. Cheap to clone; clones share everything.
+///
+/// # Example
+///
+/// ```
+/// use agent_sdk::{agent::Agent, model::Usage, testing::{ScriptedModel, Turn}};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let model = ScriptedModel::new([Turn::from("42").usage(Usage::new(7, 1))]);
+/// let agent = Agent::builder("deep-thought", model).instructions("Answer briefly.").build()?;
+/// let report = agent.run("What is the answer?").await?;
+/// assert_eq!(report.text, "42");
+/// assert_eq!(report.usage.output_tokens, Some(1));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Agent(Arc<Settings>);
+
+impl Agent {
+    /// Settings for an agent of this name that asks this model.
+    pub fn builder(name: impl Into<Arc<str>>, model: impl Into<ModelHandle>) -> AgentBuilder {
+        AgentBuilder::new(name.into(), model.into())
+    }
+
+    /// The agent's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// A run on a prompt: await it for its report.
+    pub fn run(&self, prompt: impl Into<Conversation>) -> RunRequest<'static> {
+        RunRequest::new(self, prompt.into())
+    }
+
+    /// A run that goes on with a conversation: push a message of the user, then await this. The agent's messages are added to
+    /// it, also where the run fails or is dropped; each tool call in it then has exactly one result.
+    pub fn run_with<'a>(&self, conversation: &'a mut Conversation) -> RunRequest<'a> {
+        RunRequest::continuing(self, conversation)
+    }
+
+    /// A run on a prompt, as a stream of its events.
+    pub fn stream(&self, prompt: impl Into<Conversation>) -> RunStream<'static> {
+        self.run(prompt).stream()
+    }
+
+    /// A run for an answer of a type; see [`RunRequest::output`].
+    pub async fn run_as<T: DeserializeOwned + JsonSchema>(
+        &self,
+        prompt: impl Into<Conversation>,
+    ) -> Result<TypedReport<T>, RunError> {
+        self.run(prompt).output().await
+    }
+
+    /// The agent as a tool of another: it inherits deadline, cancellation and observers, and its operations hang under the
+    /// call's. Its argument is the task, in words.
+    pub fn as_tool(&self) -> AgentTool {
+        AgentTool::new(self.clone())
+    }
+
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent")
+            .field("name", &self.0.name)
+            .field("model", self.0.model.info())
+            .finish_non_exhaustive()
+    }
+}

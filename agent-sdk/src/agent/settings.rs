@@ -1,0 +1,43 @@
+//! What an agent is made of.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::Output;
+use crate::{
+    cost::PriceBook,
+    model::{ChatSettings, ModelHandle, ToolChoice},
+    operation::{Observers, RunContext},
+    run::Limits,
+    tool::{State, ToolSet},
+};
+
+/// What an agent is made of; cheap to clone, for runs that change a part of it.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: Arc<str>,
+    pub(crate) agent_type: Option<Arc<str>>,
+    pub(crate) description: Option<Arc<str>>,
+    pub(crate) instructions: Option<Arc<str>>,
+    pub(crate) model: ModelHandle,
+    pub(crate) tools: ToolSet,
+    pub(crate) tool_choice: ToolChoice,
+    pub(crate) chat: Arc<ChatSettings>,
+    pub(crate) output: Output,
+    pub(crate) output_file: Option<PathBuf>,
+    pub(crate) limits: Limits,
+    pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
+    pub(crate) state: State,
+    pub(crate) observers: Observers,
+    pub(crate) prices: Option<PriceBook>,
+}
+
+impl Settings {
+    /// A new run with the agent's observers and prices.
+    pub(crate) fn new_context(&self) -> RunContext {
+        let builder = RunContext::builder().observers(self.observers.clone());
+        match &self.prices {
+            Some(prices) => builder.prices(prices.clone()).build(),
+            None => builder.build(),
+        }
+    }
+}

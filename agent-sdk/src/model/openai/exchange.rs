@@ -1,0 +1,263 @@
+//! One HTTP exchange: the request out, the head of the answer in, and what a failure means.
+
+use std::{error::Error as StdError, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use http::{HeaderMap, header};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use super::{
+    Client,
+    attempt::{Attempt, Deadlines},
+    error::{Report, retry_after},
+};
+use crate::{
+    model::{ModelError, ModelErrorKind},
+    operation::RunContext,
+};
+
+/// How much of the body of a failure is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The body of an answer, as it arrives.
+pub(super) type Body = BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>;
+
+/// A request whose answer has begun, and began well.
+pub(super) struct Exchange {
+    pub(super) client: Arc<Client>,
+    pub(super) attempt: Attempt,
+    pub(super) deadlines: Deadlines,
+    pub(super) head: Head,
+    pub(super) body: Body,
+}
+
+/// What the head of an answer says.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) content_type: Option<String>,
+    pub(super) request_id: Option<String>,
+}
+
+impl Head {
+    fn of(status: u16, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        Self {
+            status,
+            content_type: text("content-type"),
+            request_id: text("x-request-id"),
+        }
+    }
+
+    /// The media type without its parameters, in words.
+    pub(super) fn content_type(&self) -> &str {
+        let essence = self
+            .content_type
+            .as_deref()
+            .and_then(|text| text.split(';').next());
+        essence
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .unwrap_or("no content type")
+    }
+}
+
+impl Exchange {
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn open(
+        client: &Arc<Client>,
+        context: &RunContext,
+        body: Vec<u8>,
+        stream: bool,
+    ) -> Result<Self, ModelError> {
+        let mut attempt = Attempt::start(context, client.info.clone());
+        let deadlines = Deadlines::start(&client.timeouts, context, stream);
+        let span = attempt.span().clone();
+        let sent = client
+            .send(body, stream, &deadlines, &mut attempt)
+            .instrument(span)
+            .await;
+        match sent {
+            Ok((head, body)) => Ok(Self {
+                client: client.clone(),
+                attempt,
+                deadlines,
+                head,
+                body,
+            }),
+            Err(error) => {
+                attempt.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the whole body, and says when its last byte came.
+    pub(super) async fn read(&mut self) -> Result<(Vec<u8>, Instant), ModelError> {
+        let limit = self.client.limits.reply_bytes;
+        let mut whole = Vec::new();
+        let mut last_byte = Instant::now();
+        loop {
+            let deadline = if whole.is_empty() {
+                self.deadlines.first()
+            } else {
+                self.deadlines.next(Instant::now())
+            };
+            let Ok(next) = timeout_at(deadline.at, self.body.next()).await else {
+                return Err(self.dress(deadline.error()));
+            };
+            match next {
+                None => return Ok((whole, last_byte)),
+                Some(Ok(bytes)) => {
+                    last_byte = Instant::now();
+                    if bytes.len() > limit.saturating_sub(whole.len()) {
+                        return Err(self.dress(too_long(limit)));
+                    }
+                    whole.extend_from_slice(&bytes);
+                }
+                Some(Err(error)) => {
+                    let message = format!("the answer broke off after {} bytes", whole.len());
+                    return Err(self.dress(ModelError::truncated(message).with_source(error)));
+                }
+            }
+        }
+    }
+
+    /// Adds to an error where it happened.
+    pub(super) fn dress(&self, error: ModelError) -> ModelError {
+        self.client.dress(error, &self.head)
+    }
+}
+
+/// A reply of more bytes than allowed.
+pub(super) fn too_long(limit: usize) -> ModelError {
+    let message = format!("the reply passed the {limit} bytes of `reply_bytes`");
+    ModelError::new(ModelErrorKind::Decode, message)
+}
+
+/// A reply that is not what this API answers. Of what it says nothing is repeated: it may be a model's answer.
+pub(super) fn not_ours(head: &Head, error: &serde_json::Error) -> ModelError {
+    let message = format!(
+        "the reply is not what the Chat Completions API answers: {} with a {:?} error at line {} column {}",
+        head.content_type(),
+        error.classify(),
+        error.line(),
+        error.column()
+    );
+    ModelError::new(ModelErrorKind::Decode, message)
+}
+
+impl Client {
+    async fn send(
+        &self,
+        body: Vec<u8>,
+        stream: bool,
+        deadlines: &Deadlines,
+        attempt: &mut Attempt,
+    ) -> Result<(Head, Body), ModelError> {
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        let request = self
+            .http
+            .post(self.endpoint.clone())
+            .headers(self.headers.clone())
+            .header(header::ACCEPT, accept)
+            .body(body);
+        let deadline = deadlines.first();
+        let response = match timeout_at(deadline.at, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.dress(self.unreachable(error), &Head::default())),
+            Err(_) => return Err(self.dress(deadline.error(), &Head::default())),
+        };
+        let status = response.status();
+        attempt.status(status.as_u16());
+        let head = Head::of(status.as_u16(), response.headers());
+        if response.url().origin() != self.endpoint.origin() {
+            let message =
+                "the HTTP client followed a redirect to another server: turn redirects off";
+            let error = ModelError::new(ModelErrorKind::Configuration, message);
+            return Err(self.dress(error, &head));
+        }
+        let headers = response.headers().clone();
+        let mut body = response
+            .bytes_stream()
+            .map_err(|error| error.without_url().into())
+            .boxed();
+        if !status.is_success() {
+            let error = self.refused(&head, &mut body, deadlines).await;
+            return Err(self.dress(error.with_retry_after(retry_after(&headers)), &head));
+        }
+        let plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+        if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+            let message = "the reply is compressed, which was not asked for";
+            return Err(self.dress(ModelError::new(ModelErrorKind::Decode, message), &head));
+        }
+        Ok((head, body))
+    }
+
+    /// The server could not be reached, or hung up before it answered.
+    fn unreachable(&self, error: reqwest::Error) -> ModelError {
+        let error = error.without_url();
+        let mut cause: &dyn StdError = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let kind = if error.is_timeout() {
+            ModelErrorKind::Timeout
+        } else {
+            ModelErrorKind::Transport
+        };
+        let message = format!("could not reach {}: {cause}", self.address);
+        ModelError::new(kind, message).with_source(error)
+    }
+
+    /// The server refused the request.
+    async fn refused(&self, head: &Head, body: &mut Body, deadlines: &Deadlines) -> ModelError {
+        if (300..400).contains(&head.status) {
+            return ModelError::new(
+                ModelErrorKind::Configuration,
+                "the server answered with a redirect, and none is followed: set `base_url` to its final address",
+            );
+        }
+        let mut whole = Vec::new();
+        while whole.len() < MAX_ERROR_BYTES {
+            let deadline = deadlines.next(Instant::now());
+            match timeout_at(deadline.at, body.next()).await {
+                Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
+                _ => break,
+            }
+        }
+        let text = String::from_utf8_lossy(&whole);
+        let secrets = self.secrets();
+        if let Some(report) = Report::of_body(&text) {
+            return report.into_error(Some(head.status), &secrets);
+        }
+        let message = match text.trim() {
+            "" => "the server refused the request and said nothing".to_owned(),
+            said => format!(
+                "the server answered with {}: {}",
+                head.content_type(),
+                secrets.scrub(said)
+            ),
+        };
+        ModelError::new(ModelErrorKind::of_status(head.status), message)
+    }
+
+    /// Adds to an error where it happened.
+    pub(super) fn dress(&self, error: ModelError, head: &Head) -> ModelError {
+        let known = error.status().is_some() || head.status == 0;
+        let error = error
+            .with_provider(self.info.provider.to_string())
+            .with_request_id(head.request_id.clone());
+        if known {
+            error
+        } else {
+            error.with_status(head.status)
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a request used, as servers report it and as the SDK counts it.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{cost::Usd, model::Usage};
+
+/// The `usage` object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct WireUsage<'a> {
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    total_tokens: Count,
+    reasoning_tokens: Count,
+    prompt_cache_hit_tokens: Count,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
+    #[serde(borrow)]
+    cost: Option<&'a RawValue>,
+    is_byok: Option<bool>,
+    cost_details: Option<CostDetails<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    #[serde(rename = "cached_tokens")]
+    cached: Count,
+    #[serde(rename = "cache_write_tokens")]
+    cache_write: Count,
+    #[serde(rename = "audio_tokens")]
+    audio: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    #[serde(rename = "reasoning_tokens")]
+    reasoning: Count,
+    #[serde(rename = "audio_tokens")]
+    audio: Count,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+struct CostDetails<'a> {
+    #[serde(borrow)]
+    upstream_inference_cost: Option<&'a RawValue>,
+}
+
+impl WireUsage<'_> {
+    /// The counts, with all input and all output in the two totals.
+    ///
+    /// Some servers leave reasoning out of `completion_tokens`, or audio out of `prompt_tokens`. `total_tokens` gives them
+    /// away: where it exceeds the sum of the two by exactly such a part, the part is added to where it belongs.
+    pub(super) fn usage(&self) -> Usage {
+        let input = self.prompt_tokens_details.unwrap_or_default();
+        let output = self.completion_tokens_details.unwrap_or_default();
+        let mut usage = Usage::unknown();
+        usage.input_tokens = self.prompt_tokens.0;
+        usage.output_tokens = self.completion_tokens.0;
+        usage.cache_read_tokens = input.cached.0.or(self.prompt_cache_hit_tokens.0);
+        usage.cache_write_tokens = input.cache_write.0;
+        usage.input_audio_tokens = input.audio.0;
+        usage.reasoning_tokens = output.reasoning.0.or(self.reasoning_tokens.0);
+        usage.output_audio_tokens = output.audio.0;
+        let (Some(total), Some(counted)) = (self.total_tokens.0, usage.total_tokens()) else {
+            return usage;
+        };
+        let missing = total.saturating_sub(counted);
+        let reasoning = usage.reasoning_tokens.unwrap_or(0);
+        let audio = usage.input_audio_tokens.unwrap_or(0);
+        let add = |count: &mut Option<u64>, more: u64| {
+            *count = count.map(|count| count.saturating_add(more));
+        };
+        if missing == 0 {
+        } else if missing == reasoning {
+            add(&mut usage.output_tokens, reasoning);
+        } else if missing == audio {
+            add(&mut usage.input_tokens, audio);
+        } else if Some(missing) == reasoning.checked_add(audio) {
+            add(&mut usage.output_tokens, reasoning);
+            add(&mut usage.input_tokens, audio);
+        }
+        usage
+    }
+
+    /// What the server says that the request costs, in US dollars.
+    ///
+    /// With a key of the user's own behind a gateway, `cost` is the gateway's fee alone: what the provider bills is added.
+    pub(super) fn cost(&self) -> Option<Usd> {
+        let cost = amount(self.cost)?;
+        if self.is_byok != Some(true) {
+            return Some(cost);
+        }
+        let upstream = amount(self.cost_details.as_ref()?.upstream_inference_cost)?;
+        Some(cost.saturating_add(upstream))
+    }
+}
+
+/// An amount in US dollars; anything else is unknown.
+fn amount(raw: Option<&RawValue>) -> Option<Usd> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// A number of tokens; what is not a whole number from 0 is unknown.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count(Option<u64>);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor).map(Count)
+    }
+}
+
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = Option<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a count")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Self::Value, E> {
+        Ok(Some(count))
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<Self::Value, E> {
+        Ok(u64::try_from(count).ok())
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked, and the fraction is none"
+    )]
+    fn visit_f64<E>(self, count: f64) -> Result<Self::Value, E> {
+        let whole = (0.0..9.0e15).contains(&count) && count.fract() == 0.0;
+        Ok(whole.then_some(count as u64))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> (Usage, Option<Usd>) {
+        let usage: WireUsage<'_> = serde_json::from_str(json).unwrap();
+        (usage.usage(), usage.cost())
+    }
+
+    #[test]
+    fn unknown_is_kept_apart_from_zero() {
+        let (usage, cost) = of(r#"{"prompt_tokens":0,"completion_tokens":null,"total_tokens":-1}"#);
+        assert_eq!(usage.input_tokens, Some(0));
+        assert_eq!((usage.output_tokens, cost), (None, None));
+        assert!(of("{}").0.is_unknown());
+    }
+
+    #[test]
+    fn a_part_that_only_the_total_counts_is_added_to_its_side() {
+        let reasoning = r#"{"prompt_tokens":12,"completion_tokens":1,"total_tokens":303,
+            "completion_tokens_details":{"reasoning_tokens":290}}"#;
+        assert_eq!(of(reasoning).0.output_tokens, Some(291));
+        let audio = r#"{"prompt_tokens":11,"completion_tokens":15,"total_tokens":401,
+            "prompt_tokens_details":{"audio_tokens":375,"cached_tokens":9}}"#;
+        let usage = of(audio).0;
+        assert_eq!(
+            (usage.input_tokens, usage.cache_read_tokens),
+            (Some(386), Some(9))
+        );
+        let inside = r#"{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,
+            "completion_tokens_details":{"reasoning_tokens":6}}"#;
+        assert_eq!(of(inside).0.output_tokens, Some(7));
+    }
+
+    #[test]
+    fn counts_at_the_edge_are_read_and_odd_ones_are_unknown() {
+        let (usage, _) = of(
+            r#"{"prompt_tokens":18446744073709551615,"completion_tokens":12.0,
+            "total_tokens":"many","prompt_tokens_details":{"cached_tokens":[1]}}"#,
+        );
+        assert_eq!(usage.input_tokens, Some(u64::MAX));
+        assert_eq!(usage.output_tokens, Some(12));
+        assert_eq!(usage.cache_read_tokens, None);
+    }
+
+    #[test]
+    fn the_server_s_price_is_exact_and_covers_a_key_of_one_s_own() {
+        assert_eq!(
+            of(r#"{"cost":0.007637029}"#).1,
+            Some(Usd::from_nanos(7_637_029))
+        );
+        assert_eq!(of(r#"{"cost":5e-05}"#).1, Some(Usd::from_nanos(50_000)));
+        assert_eq!(of(r#"{"cost":"free"}"#).1, None);
+        let own =
+            r#"{"cost":0.001,"is_byok":true,"cost_details":{"upstream_inference_cost":0.02}}"#;
+        assert_eq!(of(own).1, Some(Usd::from_nanos(21_000_000)));
+        assert_eq!(of(r#"{"cost":0.001,"is_byok":true}"#).1, None);
+    }
+}

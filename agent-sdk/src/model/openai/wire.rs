@@ -1,0 +1,303 @@
+//! What the Chat Completions API answers, as borrowed types.
+//!
+//! Servers that speak this API differ in what they leave out and what they send in another type, so that nothing here is
+//! required and what is not understood reads as absent. Text is lent from the body wherever it holds no escapes. What most
+//! pieces of a stream lack is boxed, so that reading one moves little memory.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::usage::WireUsage;
+
+/// How many elements of one list are read; more is refused.
+const MAX_ELEMENTS: usize = 1_024;
+
+/// A whole answer, or one piece of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Completion<'a> {
+    pub(super) id: Text<'a>,
+    pub(super) model: Text<'a>,
+    pub(super) choices: Few<Choice<'a>>,
+    pub(super) usage: Option<Box<WireUsage<'a>>>,
+    pub(super) x_groq: Option<Box<Groq<'a>>>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+impl<'a> Completion<'a> {
+    /// Reads a body that is an object; derived readers would take a list of fields too.
+    pub(super) fn read(body: &'a str) -> Result<Self, serde_json::Error> {
+        if body.trim_ascii_start().starts_with(|first| first != '{') {
+            return Err(de::Error::custom("not an object"));
+        }
+        serde_json::from_str(body)
+    }
+}
+
+/// Where Groq reports what was used, on the last piece of a stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Groq<'a> {
+    pub(super) usage: Option<Box<WireUsage<'a>>>,
+}
+
+/// One of the alternatives that were asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Choice<'a> {
+    pub(super) index: Option<u64>,
+    pub(super) delta: Option<Said<'a>>,
+    pub(super) message: Option<Box<Said<'a>>>,
+    pub(super) finish_reason: Text<'a>,
+    pub(super) finish_details: Option<Box<FinishDetails<'a>>>,
+}
+
+/// Why an answer ended, in the words of older models.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct FinishDetails<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: Text<'a>,
+}
+
+/// A message, or more of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Said<'a> {
+    pub(super) content: Content<'a>,
+    pub(super) reasoning_content: Text<'a>,
+    pub(super) reasoning: Text<'a>,
+    pub(super) reasoning_details: Few<ReasoningDetail<'a>>,
+    pub(super) refusal: Text<'a>,
+    pub(super) tool_calls: Few<Call<'a>>,
+    pub(super) function_call: Option<Box<Function<'a>>>,
+}
+
+/// A piece of reasoning in the form that gateways to several providers use.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct ReasoningDetail<'a> {
+    pub(super) text: Text<'a>,
+}
+
+/// A tool call, or more of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Call<'a> {
+    pub(super) index: Option<u64>,
+    pub(super) id: Text<'a>,
+    pub(super) function: Function<'a>,
+}
+
+/// The function of a tool call, or more of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+pub(super) struct Function<'a> {
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Option<&'a RawValue>,
+}
+
+impl<'a> Function<'a> {
+    /// The arguments as text: what a string holds, or the JSON of whatever else was sent.
+    pub(super) fn arguments(&self) -> Result<Cow<'a, str>, serde_json::Error> {
+        let Some(raw) = self.arguments else {
+            return Ok(Cow::Borrowed(""));
+        };
+        if raw.get().starts_with('"') {
+            let text: Text<'a> = serde_json::from_str(raw.get())?;
+            Ok(text.0.unwrap_or_default())
+        } else {
+            Ok(Cow::Borrowed(raw.get()))
+        }
+    }
+}
+
+/// A text or a number; anything else reads as absent.
+#[derive(Debug, Default)]
+pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
+
+impl<'a> Text<'a> {
+    /// The text, unless it is absent or empty.
+    pub(super) fn filled(self) -> Option<Cow<'a, str>> {
+        self.0.filter(|text| !text.is_empty())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// What was said: a text, or a list of parts of which some are thoughts.
+#[derive(Debug, Default)]
+pub(super) struct Content<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) thinking: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+struct ContentPart<'a> {
+    text: Text<'a>,
+    thinking: Content<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list of parts")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        let text = Cow::Borrowed(text);
+        Ok(Content {
+            text,
+            ..Content::default()
+        })
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        let text = Cow::Owned(text.to_owned());
+        Ok(Content {
+            text,
+            ..Content::default()
+        })
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Content::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut content = Content::default();
+        while let Some(part) = seq.next_element::<ContentPart<'de>>()? {
+            if let Some(text) = part.text.0 {
+                content.text.to_mut().push_str(&text);
+            }
+            content.thinking.push_str(&part.thinking.text);
+        }
+        Ok(content)
+    }
+}
+
+/// A list that mostly has one element, which is then kept without an allocation.
+#[derive(Debug)]
+pub(super) struct Few<T> {
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self {
+            first: None,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl<T> IntoIterator for Few<T> {
+    type Item = T;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().chain(self.rest)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
+    type Value = Few<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Few::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let first = seq.next_element()?;
+        let mut rest = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            if rest.len() >= MAX_ELEMENTS {
+                return Err(de::Error::custom("a list has too many elements"));
+            }
+            rest.push(element);
+        }
+        Ok(Few { first, rest })
+    }
+}

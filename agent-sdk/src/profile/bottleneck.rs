@@ -1,0 +1,140 @@
+//! What most of the critical path was spent on, in words.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+    time::Duration,
+};
+
+use super::Share;
+use crate::operation::Kind;
+
+/// Says what the first of the shares took; `by_name` begins with the largest on the critical path.
+pub(super) fn sentence(duration: Duration, by_name: &[Share], left_out: u64) -> Cow<'static, str> {
+    let most = match by_name.first() {
+        Some(most) if !duration.is_zero() => most,
+        Some(_) => return Cow::Borrowed("the run took no time"),
+        None if left_out == 0 => return Cow::Borrowed("nothing ran"),
+        None => {
+            let lacking = Counted(left_out, "operation");
+            return Cow::Owned(format!("unknown: {lacking} of the run left out"));
+        }
+    };
+    let mut text = String::with_capacity(128);
+    // Writing to a `String` cannot fail.
+    let _ = write(&mut text, duration, most, left_out);
+    Cow::Owned(text)
+}
+
+fn write(text: &mut String, duration: Duration, most: &Share, left_out: u64) -> fmt::Result {
+    let is_around_others = matches!(
+        most.kind,
+        Kind::Workflow | Kind::Step | Kind::Plan | Kind::Agent
+    );
+    match most.name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) if is_around_others || most.kind == Kind::Tool => {
+            write!(text, "{} `{name}`", most.kind.as_str())?;
+        }
+        _ => write!(text, "`{}`", most.span_name())?,
+    }
+    if is_around_others {
+        text.push_str(" itself");
+    }
+    text.push_str(" took ");
+    match percent(most.critical_time, duration) {
+        0 => text.push_str("less than 1 %"),
+        percent => write!(text, "{percent} %")?,
+    }
+    text.push_str(" of the run (");
+    if !is_around_others || most.count > 1 {
+        if most.on_critical_path < most.count {
+            write!(text, "{} of ", most.on_critical_path)?;
+        }
+        let noun = if is_around_others { "run" } else { "call" };
+        write!(text, "{}, ", Counted(most.count, noun))?;
+    }
+    if most.attempts > most.count {
+        write!(text, "{} in all, ", Counted(most.attempts, "attempt"))?;
+    }
+    write!(
+        text,
+        "{} of {} on the critical path)",
+        Length(most.critical_time),
+        Length(duration)
+    )?;
+    if left_out > 0 {
+        write!(
+            text,
+            "; {} of the run left out",
+            Counted(left_out, "operation")
+        )?;
+    }
+    Ok(())
+}
+
+/// The rounded percentage.
+fn percent(part: Duration, whole: Duration) -> u128 {
+    let whole = whole.as_nanos().max(1);
+    part.as_nanos().saturating_mul(200).saturating_add(whole) / whole.saturating_mul(2)
+}
+
+/// A number of things.
+struct Counted(u64, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", self.0, self.1)
+    }
+}
+
+/// A length of time as people say it: `12.3 ms`, `4.5 s`, `2 min 5 s`.
+struct Length(Duration);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.as_nanos();
+        for (unit, per_unit, below) in [
+            ("µs", 1_000, 1_000),
+            ("ms", 1_000_000, 1_000),
+            ("s", 1_000_000_000, 60),
+        ] {
+            let tenths = (nanos + per_unit / 20) / (per_unit / 10);
+            if tenths < below * 10 {
+                return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
+            }
+        }
+        let seconds = (nanos + 500_000_000) / 1_000_000_000;
+        write!(f, "{} min {} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_as_people_say_them() {
+        let said = |nanos| Length(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(said(0), "0.0 µs");
+        assert_eq!(said(450), "0.5 µs");
+        assert_eq!(said(999_949), "999.9 µs");
+        assert_eq!(said(999_950), "1.0 ms");
+        assert_eq!(said(12_345_678), "12.3 ms");
+        assert_eq!(said(999_950_000), "1.0 s");
+        assert_eq!(said(59_949_999_999), "59.9 s");
+        assert_eq!(said(59_950_000_000), "1 min 0 s");
+        assert_eq!(said(125_400_000_000), "2 min 5 s");
+    }
+
+    #[test]
+    fn percentages_are_rounded() {
+        let rounded =
+            |part, whole| percent(Duration::from_nanos(part), Duration::from_nanos(whole));
+        assert_eq!(rounded(1, 3), 33);
+        assert_eq!(rounded(2, 3), 67);
+        assert_eq!(rounded(1, 200), 1);
+        assert_eq!(rounded(1, 201), 0);
+        assert_eq!(rounded(7, 7), 100);
+    }
+}

@@ -1,0 +1,178 @@
+//! Why a run ended without an answer.
+
+use std::{error::Error as StdError, fmt};
+
+use super::{Limit, RunReport};
+use crate::{model::ModelError, operation::Outcome};
+
+/// Why a run ended without an answer.
+///
+/// Match on [`kind`](Self::kind); the text is for people and may change. What the run spent is in its
+/// [`report`](Self::report).
+#[derive(Debug)]
+pub struct RunError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    agent: String,
+    cause: Cause,
+    report: RunReport,
+}
+
+/// What ended a run, before it is reported.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Model(ModelError),
+    Truncated,
+    Filtered,
+    Limit(Limit),
+    InvalidOutput,
+    Timeout,
+    Cancelled,
+    Journal(crate::journal::JournalError),
+    Output(std::io::Error),
+}
+
+/// The class of a [`RunError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RunErrorKind {
+    /// The model endpoint refused, failed or broke off.
+    Model,
+    /// The model's answer reached its longest length: it is not whole.
+    Truncated,
+    /// The provider withheld the answer.
+    ContentFilter,
+    /// A limit on turns, tool calls or depth was reached; [`RunError::limit`] names it.
+    LimitExceeded,
+    /// The answer does not fit the output's schema.
+    InvalidOutput,
+    /// The run's time was up.
+    Timeout,
+    /// The run was given up by its caller.
+    Cancelled,
+    /// The journal did not keep an outcome.
+    Journal,
+    /// The output file could not be written.
+    OutputFile,
+}
+
+impl RunErrorKind {
+    /// The low-cardinality value recorded as `error.type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Truncated => "truncated",
+            Self::ContentFilter => "content_filter",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::InvalidOutput => "invalid_output",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Journal => "journal",
+            Self::OutputFile => "output_file",
+        }
+    }
+}
+
+impl Cause {
+    pub(crate) fn kind(&self) -> RunErrorKind {
+        match self {
+            Self::Model(_) => RunErrorKind::Model,
+            Self::Truncated => RunErrorKind::Truncated,
+            Self::Filtered => RunErrorKind::ContentFilter,
+            Self::Limit(_) => RunErrorKind::LimitExceeded,
+            Self::InvalidOutput => RunErrorKind::InvalidOutput,
+            Self::Timeout => RunErrorKind::Timeout,
+            Self::Cancelled => RunErrorKind::Cancelled,
+            Self::Journal(_) => RunErrorKind::Journal,
+            Self::Output(_) => RunErrorKind::OutputFile,
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Limit(_) => Outcome::Limit,
+            Self::Timeout => Outcome::Timeout,
+            Self::Cancelled => Outcome::Cancelled,
+            _ => Outcome::Error,
+        }
+    }
+
+    /// What is recorded as `error.type`: for a model's failure its own class.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::Model(error) => error.kind().as_str(),
+            other => other.kind().as_str(),
+        }
+    }
+}
+
+impl RunError {
+    pub(crate) fn new(agent: &str, cause: Cause, report: RunReport) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                agent: agent.to_owned(),
+                cause,
+                report,
+            }),
+        }
+    }
+
+    /// The class of the failure.
+    pub fn kind(&self) -> RunErrorKind {
+        self.inner.cause.kind()
+    }
+
+    /// What the run came to all the same: what it used, what it cost, where its time went, and the text there was.
+    pub fn report(&self) -> &RunReport {
+        &self.inner.report
+    }
+
+    /// The limit that was reached, if one was.
+    pub fn limit(&self) -> Option<Limit> {
+        match self.inner.cause {
+            Cause::Limit(limit) => Some(limit),
+            _ => None,
+        }
+    }
+
+    /// The model's error, if that was the cause.
+    pub fn model_error(&self) -> Option<&ModelError> {
+        match &self.inner.cause {
+            Cause::Model(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the run of agent `{}` ", self.inner.agent)?;
+        match &self.inner.cause {
+            Cause::Model(_) => f.write_str("failed: the model request failed"),
+            Cause::Truncated => f.write_str(
+                "failed: the model's answer was cut at its longest length; allow more output tokens or ask for less",
+            ),
+            Cause::Filtered => f.write_str("failed: the provider withheld the answer"),
+            Cause::Limit(limit) => write!(f, "reached its limit {limit}"),
+            Cause::InvalidOutput => f.write_str("failed: the answer does not fit the output's schema"),
+            Cause::Timeout => f.write_str("took longer than its time limit"),
+            Cause::Cancelled => f.write_str("was cancelled"),
+            Cause::Journal(_) => f.write_str("failed: an outcome could not be journaled"),
+            Cause::Output(_) => f.write_str("gave an answer, but the output file could not be written"),
+        }
+    }
+}
+
+impl StdError for RunError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.inner.cause {
+            Cause::Model(error) => Some(error),
+            Cause::Journal(error) => Some(error),
+            Cause::Output(error) => Some(error),
+            _ => None,
+        }
+    }
+}

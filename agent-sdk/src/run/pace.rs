@@ -1,0 +1,75 @@
+//! How a slow reader slows a run down.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use crate::operation::{Event, Interests, Observer};
+
+/// How many events may wait for the reader before the run waits too.
+const ROOM: usize = 64;
+
+/// The events that a stream's reader has not taken yet.
+///
+/// It loses nothing: who publishes from an `async` place waits for room; what cannot wait (a tool's progress) is taken in anyway.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: VecDeque<Arc<Event>>,
+    waiting: Vec<Waker>,
+}
+
+impl Pace {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the reader has made room.
+    pub(crate) async fn room(&self) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.events.len() < ROOM {
+                return Poll::Ready(());
+            }
+            state.waiting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// The next event for the reader.
+    pub(crate) fn take(&self) -> Option<Arc<Event>> {
+        let (event, wake) = {
+            let mut state = self.lock();
+            let event = state.events.pop_front();
+            let room = state.events.len() < ROOM;
+            (
+                event,
+                if room {
+                    std::mem::take(&mut state.waiting)
+                } else {
+                    Vec::new()
+                },
+            )
+        };
+        wake.into_iter().for_each(Waker::wake);
+        event
+    }
+}
+
+impl Observer for Pace {
+    fn interests(&self) -> Interests {
+        Interests::EVENTS
+    }
+
+    fn event(&self, event: &Arc<Event>) {
+        self.lock().events.push_back(event.clone());
+    }
+}
