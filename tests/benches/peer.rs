@@ -15,14 +15,16 @@ use std::{
 use agent_sdk::{
     agent::Agent,
     model::openai::OpenAi,
-    operation::EventKind,
+    operation::{EventKind, Observers},
     tool::{FnTool, ToolHandle},
 };
+use agent_sdk_otel::Telemetry;
 use futures_util::StreamExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Deserialize, JsonSchema)]
 struct LookupArgs {
@@ -155,6 +157,14 @@ fn agent(
         .expect("agent")
 }
 
+/// Everything on: spans and metrics by OTLP, and the registry that `/metrics` shows.
+fn telemetry(base: &str) -> Telemetry {
+    let built = Telemetry::builder().endpoint(base).prometheus(true).build();
+    let telemetry = built.expect("telemetry");
+    tracing_subscriber::registry().with(telemetry.layer()).init();
+    telemetry
+}
+
 fn main() {
     let flags = Flags(std::env::args().skip(1).collect());
     if flags
@@ -165,8 +175,13 @@ fn main() {
         return;
     }
     let base = flags.text("base", "http://127.0.0.1:28461");
-    let watch = agent_sdk::operation::Observers::none;
-    let flush = || {};
+    let telemetry = (flags.number("otel") > 0).then(|| telemetry(&base));
+    let watch = || telemetry.as_ref().map_or_else(Observers::none, Telemetry::observers);
+    let flush = || {
+        if let Some(telemetry) = &telemetry {
+            assert!(telemetry.flush(Duration::from_secs(30)), "flush");
+        }
+    };
     let model = OpenAi::builder(flags.model())
         .api_key("sk-local")
         .base_url(format!("{base}/v1"))
