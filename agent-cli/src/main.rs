@@ -6,11 +6,16 @@
 mod args;
 mod cost;
 mod exit;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod live;
 mod output;
 mod secret;
 mod terminal;
 mod text;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
 mod tools;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod tree;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -21,6 +21,7 @@ pub(crate) struct Output {
     /// What standard output can show.
     pub(crate) out_style: Style,
     /// What standard error can show.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
     pub(crate) err_style: Style,
     closed: bool,
 }
@@ -79,6 +80,7 @@ impl Output {
     }
 
     /// Whether nobody reads standard output any more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -148,6 +150,7 @@ pub(crate) mod tests {
         let failure = output.line("one").unwrap_err();
         assert_eq!(failure.exit, Exit::Failed);
         assert!(!output.is_closed());
+        assert_eq!(output.out_style, output.err_style);
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(crate) struct Style {
 
 impl Style {
     /// Neither colours nor box characters.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self {
         colour: false,
         unicode: false,
@@ -88,7 +89,7 @@ impl Style {
     }
 
     /// Text in a colour, where there are colours.
-    pub(crate) fn paint<'a>(&self, paint: Paint, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> Cow<'_, str> {
         if self.colour {
             Cow::Owned(format!("\x1b[{}m{text}\x1b[0m", paint.code()))
         } else {

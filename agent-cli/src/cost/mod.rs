@@ -198,7 +198,7 @@ impl Answer<'_> {
 
     fn moment(&self) -> String {
         jiff::Timestamp::try_from(self.at)
-            .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
+            .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
     }
 
     fn input_parts(&self) -> [(&'static str, Option<u64>); 4] {

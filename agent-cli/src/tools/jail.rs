@@ -94,7 +94,7 @@ impl Jail {
                 .map(Place::Folder)
                 .map_err(|error| failed(why(&folder, last, &error)));
         }
-        let (file, size) = open_file(&folder, last).map_err(|error| failed(error))?;
+        let (file, size) = open_file(&folder, last).map_err(failed)?;
         Ok(Place::File(file, size))
     }
 }

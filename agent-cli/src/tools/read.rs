@@ -1,6 +1,9 @@
 //! `read_file`.
 
-use std::io::{BufRead, BufReader, Read};
+use std::{
+    fmt::Write,
+    io::{BufRead, BufReader, Read},
+};
 
 use cap_std::fs::File;
 use schemars::JsonSchema;
@@ -68,12 +71,14 @@ pub(super) fn read(
     }
     let ended = text.bytes().filter(|byte| *byte == b'\n').count() as u64;
     let next = first.saturating_add(ended);
+    // Writing to a `String` cannot fail.
     if lines.is_cut {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n[cut at 256 KiB of {size} bytes, within line {next}]"
-        ));
+        );
     } else if lines.more {
-        text.push_str(&format!("\n[more: go on with `first_line` {next}]"));
+        let _ = write!(text, "\n[more: go on with `first_line` {next}]");
     } else if text.is_empty() {
         text.push_str("[empty]");
     }

@@ -2,8 +2,10 @@
 
 use std::{fs, path::Path};
 
+use agent_sdk::tool::Effect;
+
 use super::{
-    FileError,
+    FileError, file_tools,
     jail::Jail,
     list::{self, ListArguments},
     read::{self, ReadArguments},
@@ -67,16 +69,36 @@ impl Sandbox {
     }
 
     fn search(&self, pattern: &str, path: &str) -> Result<String, FileError> {
-        self.search_with(SearchArguments {
+        self.search_with(&SearchArguments {
             pattern: pattern.to_owned(),
             path: Some(path.to_owned()),
             ..SearchArguments::default()
         })
     }
 
-    fn search_with(&self, arguments: SearchArguments) -> Result<String, FileError> {
-        search::search(&self.jail, &arguments, &|| true)
+    fn search_with(&self, arguments: &SearchArguments) -> Result<String, FileError> {
+        search::search(&self.jail, arguments, &|| true)
     }
+}
+
+#[test]
+fn the_model_is_told_what_each_tool_takes() {
+    let tools = file_tools(Path::new(".")).unwrap();
+    let names: Vec<_> = tools.iter().map(|tool| &*tool.spec().name).collect();
+    assert_eq!(names, ["list_files", "read_file", "search_files"]);
+    for tool in &tools {
+        assert_eq!(tool.options().effect, Effect::ReadOnly);
+        let schema: serde_json::Value = serde_json::from_str(tool.spec().parameters.get()).unwrap();
+        assert_eq!(schema["additionalProperties"], false);
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].is_string(), "{name}: {property}");
+        }
+    }
+    let failure = file_tools(Path::new("none/such")).unwrap_err().to_string();
+    assert!(
+        failure.starts_with("error: `--workspace none/such` cannot be opened"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -175,11 +197,7 @@ fn a_large_file_is_cut_between_characters_and_says_so() {
     assert!(read.ends_with("\n[cut at 256 KiB of 400000 bytes, within line 1]"));
     assert!(!read.contains('\u{fffd}'));
     let read = sandbox.read("lines").unwrap();
-    assert!(
-        read.ends_with("within line 29113]"),
-        "{}",
-        &read[read.len() - 60..]
-    );
+    assert!(read.ends_with("within line 29113]"));
     let rest = sandbox.read_lines("lines", Some(29_113), None).unwrap();
     assert!(rest.ends_with("12345678\n"));
 }
@@ -226,7 +244,7 @@ fn a_search_finds_lines_in_order() {
         path: None,
     };
     assert_eq!(
-        sandbox.search_with(arguments).unwrap(),
+        sandbox.search_with(&arguments).unwrap(),
         "b.txt:2: fn main() {}\n"
     );
 }
@@ -258,7 +276,7 @@ fn patterns_that_cannot_be_used_are_refused() {
             regex: true,
             ..SearchArguments::default()
         };
-        let error = sandbox.search_with(arguments).unwrap_err().to_string();
+        let error = sandbox.search_with(&arguments).unwrap_err().to_string();
         assert!(
             error.starts_with("`pattern` is no regular expression"),
             "{error}"
