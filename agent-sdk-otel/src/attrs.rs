@@ -103,6 +103,7 @@ names! {
     USER_ID = "user.id";
 
     RUN_ID = "agent_sdk.run.id";
+    AGENT_TYPE = "agent_sdk.agent.type";
     OUTCOME = "agent_sdk.outcome";
     CRITICAL_PATH = "agent_sdk.critical_path";
     BOTTLENECK = "agent_sdk.bottleneck";
@@ -114,6 +115,7 @@ names! {
     COST_SOURCE = "agent_sdk.cost.source";
     COST_PRICE_SNAPSHOT = "agent_sdk.cost.price_snapshot";
     COST_TOTAL_USD = "agent_sdk.cost.total_usd";
+    COST_UNPRICED_CALLS = "agent_sdk.cost.unpriced_calls";
     TOTAL_INPUT_TOKENS = "agent_sdk.usage.input_tokens";
     TOTAL_OUTPUT_TOKENS = "agent_sdk.usage.output_tokens";
     TOTAL_CACHE_READ_TOKENS = "agent_sdk.usage.cache_read.input_tokens";
@@ -130,6 +132,9 @@ names! {
     OPERATION_KIND = "agent_sdk.operation.kind";
     SIGNAL = "agent_sdk.signal";
 }
+
+/// What stands before the key of a user's tag: the tag `team` leaves as `agent_sdk.tag.team`.
+pub const TAG_PREFIX: &str = "agent_sdk.tag.";
 
 /// An attribute with text.
 ///

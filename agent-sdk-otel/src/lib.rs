@@ -34,7 +34,10 @@
 
 pub mod attrs;
 mod builder;
+mod content;
 mod error;
+mod ids;
+mod instruments;
 mod layer;
 pub mod metric;
 mod metrics;
@@ -44,6 +47,7 @@ mod profile;
 mod report;
 mod serve;
 mod settings;
+mod spans;
 mod telemetry;
 
 pub use opentelemetry;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use agent_sdk::operation::{IdSource, Observer, Observers};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::TelemetryBuilder;
 use crate::error::{TelemetryError, TelemetryErrorKind};
+use crate::ids::SpanIds;
 use crate::layer;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{self, OtlpClient};
@@ -29,6 +30,7 @@ use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
 use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
+use crate::spans::SpanObserver;
 
 /// Traces and metrics of one process.
 ///
@@ -145,6 +147,63 @@ impl Telemetry {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         layer::lean(self.tracer())
+    }
+
+    /// What an agent or a run is given so that its operations are exported and counted: the id source, the metrics and the
+    /// spans, as far as each is on. Add observers of your own with [`Observers::with`].
+    ///
+    /// Each operation becomes one span, with the ids that reports and events name. It leaves when the operation ends, whatever
+    /// still holds its `tracing` span, and lasts as long as the operation did. Where the [layer](Self::layer) does not see that
+    /// `tracing` span (it is not installed, or a filter on the whole subscriber deletes it), the operation is exported all the
+    /// same; only the user's own spans then do not nest with it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use agent_sdk::operation::{RunContext, trace_agent};
+    /// use agent_sdk_otel::Telemetry;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), agent_sdk_otel::TelemetryError> {
+    /// let telemetry = Telemetry::builder().build()?;
+    /// let context = RunContext::builder().observers(telemetry.observers()).build();
+    /// trace_agent(&context, "triage").future(async {}).await;
+    /// assert!(telemetry.metrics_text()?.contains("gen_ai_invoke_agent_duration_seconds_count"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observers(&self) -> Observers {
+        let mut observers = Observers::none();
+        if let Some(ids) = self.ids() {
+            observers = observers.with_ids(ids);
+        }
+        for observer in [self.metrics_observer(), self.span_observer()] {
+            observers = match observer {
+                Some(observer) => observers.with_shared(observer),
+                None => observers,
+            };
+        }
+        observers
+    }
+
+    /// Names operations after the spans that are exported for them; `None` when traces are off.
+    pub fn ids(&self) -> Option<Arc<dyn IdSource>> {
+        let tracer = self.tracer()?;
+        Some(Arc::new(SpanIds { tracer }))
+    }
+
+    /// Ends the spans of operations, with their attributes; `None` when traces are off. It needs [`ids`](Self::ids) beside it.
+    pub fn span_observer(&self) -> Option<Arc<dyn Observer>> {
+        self.traces.as_ref()?;
+        Some(Arc::new(SpanObserver {
+            profile: self.settings.profile,
+            content: self.settings.content.on_spans(),
+        }))
+    }
+
+    /// Counts operations; `None` when metrics are neither exported nor kept for Prometheus.
+    pub fn metrics_observer(&self) -> Option<Arc<dyn Observer>> {
+        None
     }
 
     fn tracer(&self) -> Option<SdkTracer> {

@@ -23,7 +23,7 @@ use crate::error::TelemetryError;
 
 pub(crate) use account::Delivery;
 pub use account::SpanAccount;
-pub(crate) use processor::{CountingSampler, PipelineProcessor};
+pub(crate) use processor::{CountingSampler, PipelineProcessor, with_times};
 
 /// How the pipeline queues and batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Where the SDK's tracer provider hands over spans.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::Context;
 use opentelemetry::KeyValue;
@@ -12,6 +13,21 @@ use opentelemetry_sdk::trace::{
 
 use super::SpanPipeline;
 
+thread_local! {
+    /// The times of the operation whose span this thread is ending.
+    static TIMES: Cell<Option<(SystemTime, SystemTime)>> = const { Cell::new(None) };
+}
+
+/// Ends an operation's span through `end`, with the times of the run's own clock in place of the layer's.
+///
+/// The layer stamped the span's start with another reading of another clock. With these, the exported length is the
+/// operation's duration to the nanosecond, and a clock that is set back cannot end it before it started.
+pub(crate) fn with_times(start: SystemTime, stop: SystemTime, end: impl FnOnce()) {
+    TIMES.set(Some((start, stop)));
+    end();
+    TIMES.set(None);
+}
+
 /// Puts every span that a tracer provider ends into the pipeline.
 #[derive(Debug)]
 pub(crate) struct PipelineProcessor(pub(crate) SpanPipeline);
@@ -19,7 +35,11 @@ pub(crate) struct PipelineProcessor(pub(crate) SpanPipeline);
 impl SpanProcessor for PipelineProcessor {
     fn on_start(&self, _span: &mut Span, _cx: &Context) {}
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
+        if let Some((start, stop)) = TIMES.take() {
+            span.start_time = start;
+            span.end_time = stop;
+        }
         self.0.push(span);
     }
 

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Details, EventKind, Kind, Labels, Observer, Observers, Operation, OperationHandle,
-    OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext, clock::RunClock,
-    shared::open_span,
+    Clock, Details, EventKind, Kind, Labels, Observer, Observers, Opening, Operation,
+    OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext,
+    clock::RunClock, shared::open_span,
 };
 use crate::{cost::PriceBook, journal::Journal, message::CallId, run::Pace};
 
@@ -377,17 +377,23 @@ impl<'a> Start<'a> {
             if let (Some(asked), None) = (asked, &parent) {
                 links.push(asked.info.trace);
             }
+            let above = parent.as_deref();
             let span = open_span(
                 kind,
                 &name,
                 &details,
-                parent.as_ref().map(|parent| &parent.span),
+                agent.as_deref(),
+                above.map(|above| &above.span),
             );
-            let above = parent
-                .as_ref()
-                .map(|parent| parent.info.trace)
-                .or(run.parent);
-            let identity = run.observers.ids().identify(&span, above.as_ref());
+            let identity = run.observers.ids().identify(&Opening {
+                span: &span,
+                kind,
+                name: &name,
+                details: &details,
+                agent: agent.as_deref(),
+                parent: above.map(|above| &above.info),
+                caller: run.parent,
+            });
             let started_at = Instant::now();
             let info = OperationInfo {
                 id,

@@ -4,6 +4,8 @@ use std::{any::Any, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::{Details, Kind, OperationInfo};
+
 /// The id of a run: 128 bits, sortable by time (a version 7 UUID) unless the caller chose another. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -223,13 +225,40 @@ pub struct Identity {
     pub attachment: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// An operation that is about to start, as an [`IdSource`] is shown it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Opening<'a> {
+    /// The `tracing` span that was just opened for it; disabled where no subscriber wants it.
+    pub span: &'a tracing::Span,
+    /// What it is.
+    pub kind: Kind,
+    /// The agent's, model's or tool's name.
+    pub name: &'a str,
+    /// What only its kind has.
+    pub details: &'a Details,
+    /// The agent that it belongs to.
+    pub agent: Option<&'a str>,
+    /// The operation around it.
+    pub parent: Option<&'a OperationInfo>,
+    /// The place in a trace that the run's caller named, for an operation without a parent.
+    pub caller: Option<TraceContext>,
+}
+
+impl Opening<'_> {
+    /// The span that it hangs under by the run's own knowledge: the operation around it, or else the caller's.
+    pub fn above(&self) -> Option<TraceContext> {
+        self.parent.map(|parent| parent.trace).or(self.caller)
+    }
+}
+
 /// Makes the ids of operations.
 ///
 /// The default draws them at random. A bridge to a tracing system returns the ids of the span that it opened itself, so that
 /// reports, events, exemplars and logs all name the same span.
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {
-    /// Names a new operation. `span` was just opened for it; `parent` is the operation around it, or the caller's remote one.
-    fn identify(&self, span: &tracing::Span, parent: Option<&TraceContext>) -> Identity;
+    /// Names a new operation.
+    fn identify(&self, operation: &Opening<'_>) -> Identity;
 }
 
 /// Ids drawn at random, sampled unless the parent is not.
@@ -238,11 +267,14 @@ pub trait IdSource: fmt::Debug + Send + Sync + 'static {
 pub struct RandomIds;
 
 impl IdSource for RandomIds {
-    fn identify(&self, _: &tracing::Span, parent: Option<&TraceContext>) -> Identity {
-        let trace = parent.map_or_else(TraceContext::random_root, TraceContext::random_child);
+    fn identify(&self, operation: &Opening<'_>) -> Identity {
+        let parent = operation.above();
+        let trace = parent
+            .as_ref()
+            .map_or_else(TraceContext::random_root, TraceContext::random_child);
         Identity {
             trace,
-            parent: parent.copied(),
+            parent,
             attachment: None,
         }
     }

@@ -31,8 +31,8 @@ pub use context::{RunContext, RunContextBuilder, Start};
 pub use event::{Event, EventKind};
 pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};
 pub use id::{
-    IdSource, Identity, InvalidTraceparent, OperationId, RandomIds, RunId, SpanId, TraceContext,
-    TraceId,
+    IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
+    TraceContext, TraceId,
 };
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};

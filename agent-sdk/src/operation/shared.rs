@@ -46,7 +46,13 @@ impl Shared {
 /// Opens the tracing span of an operation: its name, its kind, and the attributes that samplers need at the start.
 ///
 /// This is the only place in the workspace that opens spans. A bridge gives them their other attributes at their end.
-pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Option<&Span>) -> Span {
+pub(crate) fn open_span(
+    kind: Kind,
+    name: &str,
+    details: &Details,
+    agent: Option<&str>,
+    parent: Option<&Span>,
+) -> Span {
     macro_rules! open {
         ($name:literal, $otel_kind:literal, $otel_name:expr $(, $field:ident . $($rest:ident).+ = $value:expr)* $(,)?) => {
             match parent {
@@ -72,6 +78,8 @@ pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Optio
         Details::Attempt(attempt) => Some(&attempt.model),
         _ => None,
     };
+    // As `i64`: whole numbers of other types leave as text.
+    let port = model.and_then(|model| model.server_port).map(i64::from);
     match kind {
         Kind::Agent => {
             let agent_type = match details {
@@ -86,7 +94,9 @@ pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Optio
             "internal",
             full().as_str(),
             gen_ai.operation.name = "execute_tool",
-            gen_ai.tool.name = name
+            gen_ai.tool.name = name,
+            gen_ai.tool.type = "function",
+            gen_ai.agent.name = agent
         ),
         Kind::Chat | Kind::Embeddings => open!(
             "chat",
@@ -95,14 +105,16 @@ pub(crate) fn open_span(kind: Kind, name: &str, details: &Details, parent: Optio
             gen_ai.operation.name = kind.span_name(),
             gen_ai.provider.name = model.map(|model| &*model.provider),
             gen_ai.request.model = name,
-            server.address = model.and_then(|model| model.server_address.as_deref())
+            server.address = model.and_then(|model| model.server_address.as_deref()),
+            server.port = port
         ),
         Kind::Attempt => open!(
             "attempt",
             "client",
             "POST",
             http.request.method = "POST",
-            server.address = model.and_then(|model| model.server_address.as_deref())
+            server.address = model.and_then(|model| model.server_address.as_deref()),
+            server.port = port
         ),
         Kind::Workflow => open!(
             "invoke_workflow",

@@ -40,11 +40,17 @@ async fn an_answer_comes_with_its_trace_its_totals_and_its_profile() {
     let trace = TraceCapture::new();
     let model = ScriptedModel::new(two_calls("look")).named("openai", "gpt-4o");
     let tool = CountingTool::new("look").taking(Duration::from_millis(50));
-    let agent = Agent::builder("triage", model).tool(tool.clone()).build().unwrap();
+    let agent = Agent::builder("triage", model)
+        .tool(tool.clone())
+        .build()
+        .unwrap();
     let report = agent.run("hi").context(&trace.context()).await.unwrap();
     assert_eq!(report.text, "all done");
     assert_eq!(report.outcome, Outcome::Ok);
-    assert_eq!((report.model_calls, report.tool_calls, report.words), (2, 2, 2));
+    assert_eq!(
+        (report.model_calls, report.tool_calls, report.words),
+        (2, 2, 2)
+    );
     assert_eq!(report.usage, Usage::new(250, 30));
     assert_eq!(report.cost, Usd::from_nanos(925_000));
     assert_eq!(report.duration, Duration::from_millis(50));
@@ -127,14 +133,18 @@ invoke_agent a
 #[tokio::test(start_paused = true)]
 async fn calls_of_one_turn_run_together_and_an_exclusive_one_alone() {
     let names = ["free", "alone", "free", "free"];
-    let turn = names.iter().enumerate().fold(Turn::new(), |turn, (n, name)| {
-        turn.tool_call(format!("c{n}"), *name, "{}")
-    });
+    let turn = names
+        .iter()
+        .enumerate()
+        .fold(Turn::new(), |turn, (n, name)| {
+            turn.tool_call(format!("c{n}"), *name, "{}")
+        });
     let trace = TraceCapture::new();
     let free = CountingTool::new("free").taking(Duration::from_millis(10));
     let exclusive = ToolOptions::default().with_concurrency(Concurrency::Exclusive);
-    let alone =
-        CountingTool::new("alone").taking(Duration::from_millis(10)).options(exclusive);
+    let alone = CountingTool::new("alone")
+        .taking(Duration::from_millis(10))
+        .options(exclusive);
     let agent = Agent::builder("a", ScriptedModel::new([turn, Turn::from("ok")]))
         .tool(free.clone())
         .tool(alone)
@@ -157,7 +167,9 @@ invoke_agent a  0..30 ms
 
 #[tokio::test(start_paused = true)]
 async fn sixteen_calls_run_at_once_and_no_more() {
-    let turn = (0..40).fold(Turn::new(), |turn, n| turn.tool_call(format!("c{n}"), "t", "{}"));
+    let turn = (0..40).fold(Turn::new(), |turn, n| {
+        turn.tool_call(format!("c{n}"), "t", "{}")
+    });
     let tool = CountingTool::new("t").taking(Duration::from_millis(1));
     let agent = Agent::builder("a", ScriptedModel::new([turn, Turn::from("ok")]))
         .tool(tool.clone())
@@ -214,11 +226,18 @@ async fn a_stream_shows_the_run_as_it_happens_and_loses_nothing() {
 async fn callbacks_hear_of_tools_before_they_run() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let (uses, all) = (heard.clone(), heard.clone());
-    let turns = [Turn::new().tool_call("c1", "look", r#"{"q":1}"#), Turn::from("ok")];
-    let tool = FnTool::new("look", "", async |context: ToolContext, _: serde_json::Value| {
-        context.progress(Some(0.5), "half");
-        Ok::<_, String>("seen")
-    });
+    let turns = [
+        Turn::new().tool_call("c1", "look", r#"{"q":1}"#),
+        Turn::from("ok"),
+    ];
+    let tool = FnTool::new(
+        "look",
+        "",
+        async |context: ToolContext, _: serde_json::Value| {
+            context.progress(Some(0.5), "half");
+            Ok::<_, String>("seen")
+        },
+    );
     Agent::builder("a", ScriptedModel::new(turns))
         .tool(tool)
         .build()
@@ -228,7 +247,9 @@ async fn callbacks_hear_of_tools_before_they_run() {
         .on_progress(move |event| {
             let json = serde_json::to_value(event).unwrap();
             if json["type"] == "tool_progress" {
-                all.lock().unwrap().push(format!("{} {}", json["message"], json["fraction"]));
+                all.lock()
+                    .unwrap()
+                    .push(format!("{} {}", json["message"], json["fraction"]));
             }
         })
         .await
@@ -240,23 +261,49 @@ async fn callbacks_hear_of_tools_before_they_run() {
 async fn limits_name_themselves_and_the_report_says_what_was_spent() {
     let model = || {
         ScriptedModel::from_fn(|_, n| {
-            Turn::new().tool_call(format!("c{n}"), "look", "{}").usage(Usage::new(10, 1))
+            Turn::new()
+                .tool_call(format!("c{n}"), "look", "{}")
+                .usage(Usage::new(10, 1))
         })
     };
     let agent = |limits| {
-        let agent = Agent::builder("a", model()).tool(CountingTool::new("look")).build().unwrap();
+        let agent = Agent::builder("a", model())
+            .tool(CountingTool::new("look"))
+            .build()
+            .unwrap();
         agent.run("hi").limits(limits)
     };
-    let turns = Limits { max_turns: NonZeroU32::new(3).unwrap(), ..Limits::default() };
+    let turns = Limits {
+        max_turns: NonZeroU32::new(3).unwrap(),
+        ..Limits::default()
+    };
     let error = agent(turns).await.unwrap_err();
-    assert_eq!((error.kind(), error.limit()), (RunErrorKind::LimitExceeded, Some(Limit::MaxTurns(3))));
-    assert_eq!(error.to_string(), "the run of agent `a` reached its limit max_turns = 3");
-    assert_eq!((error.report().model_calls, error.report().outcome), (3, Outcome::Limit));
+    assert_eq!(
+        (error.kind(), error.limit()),
+        (RunErrorKind::LimitExceeded, Some(Limit::MaxTurns(3)))
+    );
+    assert_eq!(
+        error.to_string(),
+        "the run of agent `a` reached its limit max_turns = 3"
+    );
+    assert_eq!(
+        (error.report().model_calls, error.report().outcome),
+        (3, Outcome::Limit)
+    );
     assert_eq!(error.report().usage, Usage::new(30, 3));
 
-    let calls = Limits { max_tool_calls: 2, ..Limits::default() };
-    assert_eq!(agent(calls).await.unwrap_err().limit(), Some(Limit::MaxToolCalls(2)));
-    assert_eq!(agent(Limits::default()).await.unwrap_err().limit(), Some(Limit::MaxTurns(16)));
+    let calls = Limits {
+        max_tool_calls: 2,
+        ..Limits::default()
+    };
+    assert_eq!(
+        agent(calls).await.unwrap_err().limit(),
+        Some(Limit::MaxToolCalls(2))
+    );
+    assert_eq!(
+        agent(Limits::default()).await.unwrap_err().limit(),
+        Some(Limit::MaxTurns(16))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,7 +311,10 @@ async fn a_run_that_is_cancelled_or_too_slow_ends_as_such_with_its_usage() {
     let trace = TraceCapture::new();
     let agent = |name: &str| {
         let turns = two_calls("hangs");
-        Agent::builder(name, ScriptedModel::new(turns)).tool(hanging_tool("hangs")).build().unwrap()
+        Agent::builder(name, ScriptedModel::new(turns))
+            .tool(hanging_tool("hangs"))
+            .build()
+            .unwrap()
     };
     let token = CancellationToken::new();
     let stop = async {
@@ -280,9 +330,16 @@ async fn a_run_that_is_cancelled_or_too_slow_ends_as_such_with_its_usage() {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), RunErrorKind::Cancelled);
     assert_eq!(error.report().usage, Usage::new(100, 20));
-    assert_eq!(conversation.last().unwrap().parts.len(), 2, "each call has its result");
+    assert_eq!(
+        conversation.last().unwrap().parts.len(),
+        2,
+        "each call has its result"
+    );
 
-    let slow = agent("slow").run("hi").context(&trace.context()).timeout(Duration::from_secs(5));
+    let slow = agent("slow")
+        .run("hi")
+        .context(&trace.context())
+        .timeout(Duration::from_secs(5));
     assert_eq!(slow.await.unwrap_err().kind(), RunErrorKind::Timeout);
     trace.well_formed().unwrap();
     assert_eq!(
@@ -304,14 +361,33 @@ invoke_agent slow  outcome=timeout  error=timeout
 async fn a_truncated_answer_is_an_error_and_none_of_its_tools_runs() {
     let tool = CountingTool::new("look");
     for turn in [
-        Turn::new().text("half").tool_call("c1", "look", "{").finish(FinishReason::Length),
-        Turn::new().text("half").tool_call("c1", "look", "{}").cut_after(2),
+        Turn::new()
+            .text("half")
+            .tool_call("c1", "look", "{")
+            .finish(FinishReason::Length),
+        Turn::new()
+            .text("half")
+            .tool_call("c1", "look", "{}")
+            .cut_after(2),
     ] {
-        let agent = Agent::builder("a", ScriptedModel::new([turn])).tool(tool.clone()).build().unwrap();
+        let agent = Agent::builder("a", ScriptedModel::new([turn]))
+            .tool(tool.clone())
+            .build()
+            .unwrap();
         let mut conversation = Conversation::from("hi");
-        let error = agent.run_with(&mut conversation).stream().report().await.unwrap_err();
+        let error = agent
+            .run_with(&mut conversation)
+            .stream()
+            .report()
+            .await
+            .unwrap_err();
         assert_eq!(error.report().text, "half");
-        assert!(conversation.messages().iter().all(|message| message.tool_calls().next().is_none()));
+        assert!(
+            conversation
+                .messages()
+                .iter()
+                .all(|message| message.tool_calls().next().is_none())
+        );
     }
     assert_eq!(tool.calls(), 0);
 }
@@ -344,7 +420,10 @@ async fn a_typed_answer_is_validated_and_sent_back_once() {
     assert_eq!(verdict.output, Verdict { stars: 4 });
     assert_eq!(verdict.report.model_calls, 2);
     let sent_back = model.requests()[1].conversation.last().unwrap().text();
-    assert!(sent_back.contains("at `/stars`: 9 is greater than the maximum of 5"), "{sent_back}");
+    assert!(
+        sent_back.contains("at `/stars`: 9 is greater than the maximum of 5"),
+        "{sent_back}"
+    );
 
     let model = ScriptedModel::new(["no", "still no"].map(Turn::from));
     let agent = Agent::builder("critic", model).build().unwrap();
@@ -354,7 +433,11 @@ async fn a_typed_answer_is_validated_and_sent_back_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_conversation_goes_on_and_runs_choose_their_tools() {
-    let turns = [Turn::from("hello"), Turn::new().tool_call("c", "b", "{}"), Turn::from("bye")];
+    let turns = [
+        Turn::from("hello"),
+        Turn::new().tool_call("c", "b", "{}"),
+        Turn::from("bye"),
+    ];
     let model = ScriptedModel::new(turns).recording();
     let agent = Agent::builder("a", model.clone())
         .tool(CountingTool::new("a"))
@@ -370,13 +453,21 @@ async fn a_conversation_goes_on_and_runs_choose_their_tools() {
         .tool_choice(ToolChoice::Required)
         .await
         .unwrap();
-    let roles: Vec<_> = conversation.messages().iter().map(|message| message.role).collect();
+    let roles: Vec<_> = conversation
+        .messages()
+        .iter()
+        .map(|message| message.role)
+        .collect();
     use Role::{Assistant, Tool, User};
     assert_eq!(roles, [User, Assistant, User, Assistant, Tool, Assistant]);
     let requests = model.requests();
     assert_eq!((requests[0].tools.len(), requests[1].tools.len()), (2, 1));
     assert_eq!(requests[1].tool_choice, ToolChoice::Required);
-    assert_eq!(requests[2].tool_choice, ToolChoice::Auto, "a forced call is forced once");
+    assert_eq!(
+        requests[2].tool_choice,
+        ToolChoice::Auto,
+        "a forced call is forced once"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -384,12 +475,18 @@ async fn a_sub_agent_hangs_under_its_call_and_its_cost_counts() {
     let trace = TraceCapture::new();
     let inner = ScriptedModel::new([Turn::from("found").usage(Usage::new(1_000, 500))])
         .named("openai", "gpt-4o");
-    let inner = Agent::builder("searcher", inner).description("Searches.").build().unwrap();
+    let inner = Agent::builder("searcher", inner)
+        .description("Searches.")
+        .build()
+        .unwrap();
     let outer = ScriptedModel::new([
         Turn::new().tool_call("c1", "searcher", r#"{"task": "look"}"#),
         Turn::from("done"),
     ]);
-    let outer = Agent::builder("boss", outer).tool(inner.as_tool()).build().unwrap();
+    let outer = Agent::builder("boss", outer)
+        .tool(inner.as_tool())
+        .build()
+        .unwrap();
     let report = outer.run("hi").context(&trace.context()).await.unwrap();
     assert_eq!(report.cost, Usd::from_nanos(7_500_000));
     assert_eq!((report.model_calls, report.unpriced_calls), (3, 2));
@@ -409,7 +506,9 @@ invoke_agent boss
 #[tokio::test(start_paused = true)]
 async fn agents_inside_each_other_stop_at_four() {
     let trace = TraceCapture::new();
-    let mut agent = Agent::builder("a5", ScriptedModel::new([Turn::from("deep")])).build().unwrap();
+    let mut agent = Agent::builder("a5", ScriptedModel::new([Turn::from("deep")]))
+        .build()
+        .unwrap();
     for n in (1..5).rev() {
         let turns = [
             Turn::new().tool_call("c", format!("a{}", n + 1), r#"{"task": "t"}"#),
@@ -428,9 +527,13 @@ async fn agents_inside_each_other_stop_at_four() {
 #[tokio::test(start_paused = true)]
 async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
     let journal = Arc::new(MemoryJournal::new());
-    let inner = Agent::builder("inner", ScriptedModel::new([Turn::from("in")])).build().unwrap();
+    let inner = Agent::builder("inner", ScriptedModel::new([Turn::from("in")]))
+        .build()
+        .unwrap();
     let turns = [
-        Turn::new().tool_call("c1", "look", "{}").tool_call("c2", "inner", r#"{"task":"t"}"#),
+        Turn::new()
+            .tool_call("c1", "look", "{}")
+            .tool_call("c2", "inner", r#"{"task":"t"}"#),
         Turn::from("out"),
     ];
     let agent = Agent::builder("a", ScriptedModel::new(turns))
@@ -439,8 +542,11 @@ async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
         .build()
         .unwrap();
     let mut conversation = Conversation::from("hi");
-    let report =
-        agent.run_with(&mut conversation).journal(journal.clone()).await.unwrap();
+    let report = agent
+        .run_with(&mut conversation)
+        .journal(journal.clone())
+        .await
+        .unwrap();
     let path = report.run_id.as_str().to_owned();
     assert_eq!(journal.paths(), [path.clone(), format!("{path}/c2")]);
     let records = journal.records(&path);
@@ -458,8 +564,12 @@ async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
 fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_kept() {
     let inner = || {
         let turns = [
-            Turn::new().tool_call("i1", "slow", "{}").usage(Usage::new(10, 1)),
-            Turn::from("inner answer").chunk_words(1).chunk_delay(Duration::from_millis(3)),
+            Turn::new()
+                .tool_call("i1", "slow", "{}")
+                .usage(Usage::new(10, 1)),
+            Turn::from("inner answer")
+                .chunk_words(1)
+                .chunk_delay(Duration::from_millis(3)),
         ];
         Agent::builder("inner", ScriptedModel::new(turns))
             .tool(CountingTool::new("slow").taking(Duration::from_millis(5)))
@@ -475,7 +585,9 @@ fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_ke
                 .tool_call("c1", "inner", r#"{"task": "t"}"#)
                 .tool_call("c2", "slow", "{}")
                 .usage(Usage::new(100, 20)),
-            Turn::from("the end of it all").chunk_words(1).chunk_delay(Duration::from_millis(1)),
+            Turn::from("the end of it all")
+                .chunk_words(1)
+                .chunk_delay(Duration::from_millis(1)),
         ];
         Agent::builder("outer", ScriptedModel::new(turns))
             .tool(inner().as_tool())
@@ -499,7 +611,9 @@ fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_ke
                 }
             },
             |n| {
-                trace.well_formed().unwrap_or_else(|why| panic!("dropped after {n} polls: {why}"));
+                trace
+                    .well_formed()
+                    .unwrap_or_else(|why| panic!("dropped after {n} polls: {why}"));
                 assert_eq!(trace.open(), 0);
                 let talk = conversation.lock().unwrap();
                 let calls: usize = talk.messages().iter().map(|m| m.tool_calls().count()).sum();
@@ -514,7 +628,10 @@ fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_ke
                 if let Some(agent) = trace.find("invoke_agent outer")
                     && calls > 0
                 {
-                    assert!(agent.totals.usage.input_tokens >= Some(100), "usage is kept");
+                    assert!(
+                        agent.totals.usage.input_tokens >= Some(100),
+                        "usage is kept"
+                    );
                 }
             },
         );
@@ -533,7 +650,9 @@ fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_ke
 
 #[tokio::test(start_paused = true)]
 async fn all_calls_of_a_turn_are_inside_at_once() {
-    let turn = (0..8).fold(Turn::new(), |turn, n| turn.tool_call(format!("c{n}"), "meet", "{}"));
+    let turn = (0..8).fold(Turn::new(), |turn, n| {
+        turn.tool_call(format!("c{n}"), "meet", "{}")
+    });
     let barrier = BarrierTool::new("meet", 8);
     let agent = Agent::builder("a", ScriptedModel::new([turn, Turn::from("ok")]))
         .tool(barrier)

@@ -15,7 +15,11 @@ fn call(n: usize) -> ToolCall {
 
 fn calls(count: usize) -> Record {
     let parts = (0..count).map(|n| Part::ToolCall(call(n))).collect();
-    Record::Answered(ChatResponse::new(parts, FinishReason::ToolCalls, Usage::unknown()))
+    Record::Answered(ChatResponse::new(
+        parts,
+        FinishReason::ToolCalls,
+        Usage::unknown(),
+    ))
 }
 
 fn text(text: &str, finish: FinishReason) -> Record {
@@ -49,7 +53,9 @@ fn results_per_call(conversation: &Conversation) -> Vec<usize> {
             _ => Vec::new(),
         };
         counts.extend(
-            message.tool_calls().map(|call| results.iter().filter(|id| **id == call.id).count()),
+            message
+                .tool_calls()
+                .map(|call| results.iter().filter(|id| **id == call.id).count()),
         );
     }
     counts
@@ -84,35 +90,55 @@ fn no_call_of_a_truncated_answer_runs_and_none_stays_without_a_result() {
     let mut machine = machine();
     let parts = vec![Part::Text("half".into()), Part::ToolCall(call(0))];
     let cut = ChatResponse::new(parts, FinishReason::Length, Usage::unknown());
-    assert_eq!(machine.apply(Record::Answered(cut)), Command::Finish(End::Truncated));
+    assert_eq!(
+        machine.apply(Record::Answered(cut)),
+        Command::Finish(End::Truncated)
+    );
     assert!(results_per_call(machine.conversation()).is_empty());
-    assert_eq!(machine.conversation().last(), Some(&Message::assistant("half")));
+    assert_eq!(
+        machine.conversation().last(),
+        Some(&Message::assistant("half"))
+    );
 }
 
 #[test]
 fn a_turn_that_would_pass_the_call_limit_runs_none_of_its_calls() {
-    let limits = Limits { max_tool_calls: 3, ..Limits::default() };
+    let limits = Limits {
+        max_tool_calls: 3,
+        ..Limits::default()
+    };
     let mut machine = Machine::new(Conversation::from("hi"), limits);
     machine.apply(calls(2));
     machine.apply(returned(0));
     machine.apply(returned(1));
-    assert_eq!(machine.apply(calls(2)), Command::Finish(End::Limit(Limit::MaxToolCalls(3))));
+    assert_eq!(
+        machine.apply(calls(2)),
+        Command::Finish(End::Limit(Limit::MaxToolCalls(3)))
+    );
     assert_eq!(results_per_call(machine.conversation()), [1, 1, 1, 1]);
 }
 
 #[test]
 fn a_looping_model_is_stopped_by_max_turns() {
-    let limits = Limits { max_turns: NonZeroU32::new(2).unwrap(), ..Limits::default() };
+    let limits = Limits {
+        max_turns: NonZeroU32::new(2).unwrap(),
+        ..Limits::default()
+    };
     let mut machine = Machine::new(Conversation::from("hi"), limits);
     machine.apply(calls(1));
     assert_eq!(machine.apply(returned(0)), Command::CallModel);
     machine.apply(calls(1));
-    assert_eq!(machine.apply(returned(0)), Command::Finish(End::Limit(Limit::MaxTurns(2))));
+    assert_eq!(
+        machine.apply(returned(0)),
+        Command::Finish(End::Limit(Limit::MaxTurns(2)))
+    );
 }
 
 #[test]
 fn an_answer_that_does_not_fit_is_sent_back_once() {
-    let reject = || Record::OutputRejected { reason: "no".to_owned() };
+    let reject = || Record::OutputRejected {
+        reason: "no".to_owned(),
+    };
     let mut machine = machine();
     machine.apply(text("bad", FinishReason::Stop));
     assert_eq!(machine.apply(reject()), Command::CallModel);
@@ -126,7 +152,9 @@ fn a_record_that_does_not_fit_the_moment_changes_nothing() {
     let before = machine.conversation().clone();
     assert_eq!(machine.apply(returned(0)), Command::CallModel);
     assert_eq!(
-        machine.apply(Record::OutputRejected { reason: String::new() }),
+        machine.apply(Record::OutputRejected {
+            reason: String::new()
+        }),
         Command::CallModel
     );
     assert_eq!(machine.conversation(), &before);

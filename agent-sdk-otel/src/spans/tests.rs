@@ -1,0 +1,153 @@
+use std::time::Duration;
+
+use agent_sdk::model::Usage;
+use agent_sdk::operation::{
+    FixedClock, Kind, Outcome, Payload, RunContext, TraceContext, trace_agent, trace_chat,
+    trace_tool,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tracing_subscriber::prelude::*;
+
+use crate::Telemetry;
+use crate::testing::{Behaviour, Collector};
+
+fn telemetry(collector: &Collector) -> Telemetry {
+    let builder = Telemetry::builder().service_name("t");
+    builder.endpoint(collector.url()).build().unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn agent_with_chat(context: &RunContext) -> (String, String) {
+    let agent = trace_agent(context, "a").begin();
+    let chat = trace_chat(agent.context(), "openai", "gpt-4o").begin();
+    chat.handle().record_usage(Usage::new(1_000, 500));
+    let ids = [&agent, &chat].map(|operation| operation.info().trace.span_id.to_string());
+    chat.end(Outcome::Ok, Payload::None);
+    agent.end(Outcome::Ok, Payload::None);
+    ids.into()
+}
+
+fn check(agent: &Span, chat: &Span, ids: &(String, String)) {
+    assert_eq!((hex(&agent.span_id), hex(&chat.span_id)), *ids);
+    assert_eq!(chat.parent_span_id, agent.span_id);
+    assert_eq!(chat.trace_id, agent.trace_id);
+    let names: Vec<_> = chat.attributes.iter().map(|pair| &pair.key).collect();
+    for name in [
+        "gen_ai.provider.name",
+        "gen_ai.usage.cost",
+        "agent_sdk.run.id",
+    ] {
+        assert_eq!(
+            names.iter().filter(|key| ***key == name).count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_lasts_as_long_as_its_record_says() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .clock(FixedClock::at(1_800_000_000))
+        .build();
+    let tool = trace_tool(&context, "search").begin();
+    tokio::time::advance(Duration::from_millis(250)).await;
+    tool.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let span = collector.span("execute_tool search");
+    assert_eq!(span.start_time_unix_nano, 1_800_000_000_000_000_000);
+    assert_eq!(span.end_time_unix_nano, 1_800_000_000_250_000_000);
+}
+
+#[tokio::test]
+async fn operations_are_exported_with_and_without_the_layer() {
+    for layered in [true, false] {
+        let collector = Collector::start(Behaviour::Accept);
+        let telemetry = telemetry(&collector);
+        let layer = layered.then(|| telemetry.layer());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let context = RunContext::builder()
+            .observers(telemetry.observers())
+            .build();
+        let ids = agent_with_chat(&context);
+        assert!(telemetry.shutdown().is_complete());
+        check(
+            &collector.span("invoke_agent a"),
+            &collector.span("chat gpt-4o"),
+            &ids,
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operation_hangs_under_a_caller_elsewhere_and_under_a_user_s_span() {
+    for layered in [true, false] {
+        let collector = Collector::start(Behaviour::Accept);
+        let telemetry = telemetry(&collector);
+        let layer = layered.then(|| telemetry.layer());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let caller: TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            .parse()
+            .unwrap();
+        let context = || RunContext::builder().observers(telemetry.observers());
+        let far = context().parent(caller).build();
+        let operation = far.start(Kind::Tool, "far").begin();
+        assert_eq!(operation.info().parent_trace, Some(caller));
+        assert_eq!(operation.info().trace.trace_id, caller.trace_id);
+        operation.end(Outcome::Ok, Payload::None);
+
+        let around = tracing::info_span!("around");
+        let near = around.in_scope(|| context().build().start(Kind::Tool, "near").begin());
+        let parent = near.info().parent_trace;
+        near.end(Outcome::Ok, Payload::None);
+        drop(around);
+
+        assert!(telemetry.shutdown().is_complete());
+        let far = collector.span("execute_tool far");
+        assert_eq!(hex(&far.parent_span_id), caller.span_id.to_string());
+        assert_eq!(far.flags & 0x200, 0x200, "its parent is remote");
+        let near = collector.span("execute_tool near");
+        if layered {
+            let around = collector.span("around");
+            assert_eq!(near.parent_span_id, around.span_id);
+            assert_eq!(parent.unwrap().span_id.to_string(), hex(&around.span_id));
+        } else {
+            assert_eq!(parent, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn failures_and_cancellations_are_told_apart() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
+    let failed = trace_tool(&context, "failed").begin();
+    failed.fail("tool_error", "the tool call failed");
+    drop(trace_tool(&context, "dropped").begin());
+    let good = trace_tool(&context, "good").begin();
+    good.end(Outcome::Ok, Payload::None);
+    let paused = trace_tool(&context, "paused").begin();
+    paused.end(Outcome::Paused, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let seen = |name: &str| {
+        let span = collector.span(&format!("execute_tool {name}"));
+        let status = span.status.unwrap_or_default();
+        let class = span.attributes.iter().find(|pair| pair.key == "error.type");
+        (status.code, status.message, class.is_some())
+    };
+    assert_eq!(seen("failed"), (2, "the tool call failed".to_owned(), true));
+    assert_eq!(seen("dropped"), (2, "cancelled".to_owned(), true));
+    assert_eq!(seen("good"), (1, String::new(), false));
+    assert_eq!(seen("paused"), (0, String::new(), false));
+}
