@@ -3,16 +3,11 @@
 //! The collector is a stand-in inside this program that prints the names of the spans it gets. In an application
 //! `Telemetry::from_env()` reads the standard `OTEL_*` variables instead, and exports nothing where none is set.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use agent_sdk::{
-    agent::Agent,
-    model::Usage,
-    testing::{CountingTool, ScriptedModel, Turn},
-};
+use agent_sdk::testing::{CountingTool, ScriptedModel, Turn};
+use agent_sdk::{agent::Agent, model::Usage};
 use agent_sdk_otel::Telemetry;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -20,44 +15,44 @@ use tracing_subscriber::prelude::*;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    println!("The model is a scripted stand-in, the collector is one of ten lines.\n");
+    println!("The model is a scripted stand-in, and so is the collector.\n");
     let telemetry = Telemetry::builder()
         .service_name("telemetry-example")
         .endpoint(format!("http://{}", collector()?))
         .build()?;
-    // The layer makes the application's own `tracing` spans part of the same traces.
-    tracing_subscriber::registry()
-        .with(telemetry.layer())
-        .try_init()?;
+    // With the layer, the application's own `tracing` spans are in the same traces.
+    let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+    subscriber.try_init()?;
     let metrics = telemetry.serve_metrics("127.0.0.1:0".parse()?).await?;
 
-    let model = ScriptedModel::new([
-        Turn::new()
-            .tool_call("call-1", "look", "{}")
-            .usage(Usage::new(120, 9)),
-        Turn::from("All is well.").usage(Usage::new(150, 4)),
-    ])
-    .named("openai", "gpt-4o-mini");
-    let agent = Agent::builder("watchman", model)
+    let look = Turn::new().tool_call("call-1", "look", "{}");
+    let answer = Turn::from("All is well.").usage(Usage::new(150, 4));
+    let model = ScriptedModel::new([look.usage(Usage::new(120, 9)), answer]);
+    let agent = Agent::builder("watchman", model.named("openai", "gpt-4o-mini"))
         .tool(CountingTool::new("look"))
         .observers(telemetry.observers())
         .build()?;
     let report = agent.run("How are things?").await?;
-    println!("trace {}, {} USD\n", report.trace_id, report.cost);
+    println!("trace {}, {} USD", report.trace_id, report.cost);
 
-    println!("GET http://{}/metrics, four lines of it:", metrics.address());
-    let wanted = ["agent_sdk_cost", "input_tokens_total", "duration_seconds_count"];
+    println!("\nFrom http://{}/metrics:", metrics.address());
     let page = scrape(metrics.address())?;
-    let lines = page.lines().filter(|line| !line.starts_with('#'));
-    let lines = lines.filter(|line| wanted.iter().any(|name| line.contains(name)));
-    for line in lines.take(4) {
+    let wanted = |line: &&str| {
+        let names = [
+            "cost_total{",
+            "output_tokens_total{",
+            "tool_duration_seconds_count{",
+        ];
+        names.iter().any(|name| line.contains(name))
+    };
+    for line in page.lines().filter(wanted) {
         println!("  {line}");
     }
     metrics.shutdown().await;
 
-    println!("\nShutting down:");
+    println!();
     let account = telemetry.shutdown();
-    println!("{account}");
+    println!("At the end: {account}.");
     anyhow::ensure!(account.is_complete(), "telemetry was lost");
     Ok(())
 }
@@ -83,10 +78,10 @@ fn receive(mut connection: TcpStream) -> anyhow::Result<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     if head.starts_with("POST /v1/traces") {
-        let request = ExportTraceServiceRequest::decode(&*body)?;
-        let scopes = request.resource_spans.iter().flat_map(|all| &all.scope_spans);
+        let request = ExportTraceServiceRequest::decode(&*body)?.resource_spans;
+        let scopes = request.iter().flat_map(|all| &all.scope_spans);
         for span in scopes.flat_map(|scope| &scope.spans) {
-            println!("  the collector got the span `{}`, {:?}", span.name, span.kind());
+            println!("The collector got `{}`, {:?}.", span.name, span.kind());
         }
     }
     connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
@@ -95,6 +90,7 @@ fn receive(mut connection: TcpStream) -> anyhow::Result<()> {
 
 fn scrape(address: SocketAddr) -> anyhow::Result<String> {
     let mut connection = TcpStream::connect(address)?;
-    write!(connection, "GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes())?;
     Ok(std::io::read_to_string(connection)?)
 }

@@ -2,10 +2,7 @@
 //!
 //! An answer that does not fit is sent back once, with what is wrong. Here the first one has a rating that is too high.
 
-use agent_sdk::{
-    agent::Agent,
-    testing::{ScriptedModel, Turn},
-};
+use agent_sdk::{agent::Agent, testing::ScriptedModel};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
