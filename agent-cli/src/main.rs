@@ -1,2 +1,64 @@
-//! The `agent` command.
-fn main() {}
+//! The `agent` command: runs an agent and shows what it did, how long it took and what it cost.
+//!
+//! [`args`] is the command line, one module each does what a subcommand says, [`output`] writes, [`exit`] has the exit codes.
+#![forbid(unsafe_code)]
+
+mod args;
+mod cost;
+mod exit;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod live;
+mod output;
+mod secret;
+mod terminal;
+mod text;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod tools;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod tree;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use agent_sdk::operation::SystemClock;
+use clap::Parser;
+
+use crate::{
+    args::{Arguments, Command},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let mut output = Output::standard();
+    let exit = run(std::env::args_os().collect(), &mut output).unwrap_or_else(|failure| {
+        output.note(&failure);
+        failure.exit
+    });
+    exit.into()
+}
+
+fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<Exit, Failure> {
+    let shown: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy())
+        .collect();
+    if let Some(warning) = secret::warning(shown.iter().map(|argument| &**argument)) {
+        output.note(warning);
+    }
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(answer) if answer.use_stderr() => {
+            output.note(answer);
+            return Ok(Exit::Usage);
+        }
+        // Help and version are answers, not errors.
+        Err(answer) => {
+            output.write(answer)?;
+            return Ok(Exit::Ok);
+        }
+    };
+    match arguments.command {
+        Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), output),
+        Command::Run(_) | Command::Demo(_) => Err(Failure::new(Exit::Failed, "not available")),
+    }
+}

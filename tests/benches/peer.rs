@@ -15,14 +15,16 @@ use std::{
 use agent_sdk::{
     agent::Agent,
     model::openai::OpenAi,
-    operation::EventKind,
+    operation::{EventKind, Observers},
     tool::{FnTool, ToolHandle},
 };
+use agent_sdk_otel::Telemetry;
 use futures_util::StreamExt;
 use nix::sys::resource::{UsageWho, getrusage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Deserialize, JsonSchema)]
 struct LookupArgs {
@@ -39,7 +41,10 @@ struct Flags(Vec<String>);
 
 impl Flags {
     fn text(&self, name: &str, default: &str) -> String {
-        let place = self.0.iter().position(|flag| flag.trim_start_matches('-') == name);
+        let place = self
+            .0
+            .iter()
+            .position(|flag| flag.trim_start_matches('-') == name);
         let value = place.and_then(|place| self.0.get(place + 1));
         value.cloned().unwrap_or_else(|| default.to_owned())
     }
@@ -51,32 +56,43 @@ impl Flags {
     /// The model's name carries the job to the server.
     fn model(&self) -> String {
         let tools = self.text("tools", "4");
-        ["lat", "chunks", "rounds"].iter().fold(format!("mock-tools-{tools}"), |model, name| {
-            match self.number(name) {
-                0 => model,
-                number => format!("{model}-{name}{number}"),
-            }
-        })
+        ["lat", "chunks", "rounds"]
+            .iter()
+            .fold(format!("mock-tools-{tools}"), |model, name| {
+                match self.number(name) {
+                    0 => model,
+                    number => format!("{model}-{name}{number}"),
+                }
+            })
     }
 }
 
 fn cpu_seconds() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF).expect("rusage");
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    let seconds =
+        |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn memory_kib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(0)
 }
 
 fn since_start_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let started = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19)?.parse().ok());
+    let started = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().nth(19)?.parse().ok());
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let uptime: f64 = uptime.split_whitespace().next().and_then(|now| now.parse().ok()).unwrap_or(0.0);
+    let uptime: f64 = uptime
+        .split_whitespace()
+        .next()
+        .and_then(|now| now.parse().ok())
+        .unwrap_or(0.0);
     uptime - started.unwrap_or(0.0) / 100.0
 }
 
@@ -114,14 +130,25 @@ async fn drive(agent: &Agent, streamed: bool, runs: usize, at_once: usize) -> f6
     start.elapsed().as_secs_f64()
 }
 
-fn agent(flags: &Flags, model: &OpenAi, watch: &dyn Fn() -> agent_sdk::operation::Observers) -> Agent {
+fn agent(
+    flags: &Flags,
+    model: &OpenAi,
+    watch: &dyn Fn() -> agent_sdk::operation::Observers,
+) -> Agent {
     let pause = Duration::from_millis(flags.number("tool-ms"));
-    let lookup = FnTool::new("lookup", "Look a key up.", move |args: LookupArgs| async move {
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        Ok::<_, std::convert::Infallible>(Found { key: args.key, value: 42 })
-    });
+    let lookup = FnTool::new(
+        "lookup",
+        "Look a key up.",
+        move |args: LookupArgs| async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            Ok::<_, std::convert::Infallible>(Found {
+                key: args.key,
+                value: 42,
+            })
+        },
+    );
     Agent::builder("bench", model.clone())
         .instructions("You are a test agent.")
         .tool(ToolHandle::from(lookup))
@@ -130,14 +157,31 @@ fn agent(flags: &Flags, model: &OpenAi, watch: &dyn Fn() -> agent_sdk::operation
         .expect("agent")
 }
 
+/// Everything on: spans and metrics by OTLP, and the registry that `/metrics` shows.
+fn telemetry(base: &str) -> Telemetry {
+    let built = Telemetry::builder().endpoint(base).prometheus(true).build();
+    let telemetry = built.expect("telemetry");
+    tracing_subscriber::registry().with(telemetry.layer()).init();
+    telemetry
+}
+
 fn main() {
     let flags = Flags(std::env::args().skip(1).collect());
-    if flags.0.iter().all(|flag| flag == "--bench" || flag == "--test") {
+    if flags
+        .0
+        .iter()
+        .all(|flag| flag == "--bench" || flag == "--test")
+    {
         return;
     }
     let base = flags.text("base", "http://127.0.0.1:28461");
-    let watch = agent_sdk::operation::Observers::none;
-    let flush = || {};
+    let telemetry = (flags.number("otel") > 0).then(|| telemetry(&base));
+    let watch = || telemetry.as_ref().map_or_else(Observers::none, Telemetry::observers);
+    let flush = || {
+        if let Some(telemetry) = &telemetry {
+            assert!(telemetry.flush(Duration::from_secs(30)), "flush");
+        }
+    };
     let model = OpenAi::builder(flags.model())
         .api_key("sk-local")
         .base_url(format!("{base}/v1"))

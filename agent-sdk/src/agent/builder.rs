@@ -213,7 +213,7 @@ impl AgentBuilder {
             if !all.is_empty() {
                 all.push_str("\n\n");
             }
-            all.push_str(&format!("<file name=\"{name}\">\n{text}\n</file>"));
+            all.extend(["<file name=\"", &name, "\">\n", &text, "\n</file>"]);
         }
         Ok(Agent(Arc::new(Settings {
             name: self.name,

@@ -56,7 +56,7 @@ impl Output {
         let text = machine
             .conversation()
             .last()
-            .map(|last| last.text())
+            .map(super::super::message::Message::text)
             .unwrap_or_default();
         let value = Self::read(&text)?;
         let errors: Vec<_> = validator

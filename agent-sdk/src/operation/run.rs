@@ -150,7 +150,7 @@ impl Run {
         let info = &shared.info;
         if self.wants(Interests::OPERATIONS) {
             self.tell(&state, Interests::OPERATIONS, |observer| {
-                observer.started(info, payload)
+                observer.started(info, payload);
             });
         }
         if self.wants(Interests::EVENTS) {
@@ -219,7 +219,7 @@ impl Run {
         let cost = self.price(shared, &facts);
         let own = own_totals(info.kind, &facts, cost.as_ref());
         add(&mut totals, &own);
-        self.roll_up(state, shared, &own);
+        roll_up(state, shared, &own);
 
         let profiled = ProfiledOperation {
             id: info.id,
@@ -254,7 +254,7 @@ impl Run {
         };
         if self.wants(Interests::OPERATIONS) {
             self.tell(state, Interests::OPERATIONS, |observer| {
-                observer.ended(&record, payload)
+                observer.ended(&record, payload);
             });
         }
         let wants_events = self.wants(Interests::EVENTS);
@@ -283,7 +283,7 @@ impl Run {
         let mut state = self.lock();
         if !reasoning && self.wants(Interests::TEXT) {
             self.tell(&state, Interests::TEXT, |observer| {
-                observer.text(info, delta)
+                observer.text(info, delta);
             });
         }
         if self.wants(Interests::EVENTS) {
@@ -342,23 +342,24 @@ impl Run {
         };
         answered.and_then(price).or_else(|| price(&model.model))
     }
+}
 
-    fn roll_up(&self, state: &mut State, shared: &Shared, own: &Totals) {
-        let mut own = *own;
-        let mut above = shared.parent.as_ref();
-        while let Some(parent) = above {
-            if let Some(open) = state.open.get_mut(&parent.info.id) {
-                if Some(parent.info.id) == shared.info.parent {
-                    open.children = open.children.saturating_sub(1);
-                }
-                add(&mut open.totals, &own);
+/// Adds an operation's own sums to those of everything around it.
+fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
+    let mut own = *own;
+    let mut above = shared.parent.as_ref();
+    while let Some(parent) = above {
+        if let Some(open) = state.open.get_mut(&parent.info.id) {
+            if Some(parent.info.id) == shared.info.parent {
+                open.children = open.children.saturating_sub(1);
             }
-            if parent.info.kind == Kind::Agent {
-                own.own_model_calls = 0;
-                own.own_tool_calls = 0;
-            }
-            above = parent.parent.as_ref();
+            add(&mut open.totals, &own);
         }
+        if parent.info.kind == Kind::Agent {
+            own.own_model_calls = 0;
+            own.own_tool_calls = 0;
+        }
+        above = parent.parent.as_ref();
     }
 }
 

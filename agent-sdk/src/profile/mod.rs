@@ -98,7 +98,7 @@ impl ProfiledOperation {
 /// let agent = RunContext::new().start(Kind::Agent, "triage").begin();
 /// let tool = agent.context().start(Kind::Tool, "search").begin();
 /// tool.end(Outcome::Ok, Payload::None);
-/// let report = agent.report(Outcome::Ok, Payload::None).expect("it ends here");
+/// let report = agent.report(Outcome::Ok, Payload::None);
 ///
 /// let profile = &report.profile;
 /// let on_path: Duration = profile.critical_path().iter().map(|segment| segment.duration).sum();

@@ -106,7 +106,7 @@ impl Live<'_> {
     fn last_answer(&self) -> String {
         let last = self.machine.conversation().last();
         last.filter(|last| last.role == Role::Assistant)
-            .map(|last| last.text())
+            .map(super::super::message::Message::text)
             .unwrap_or_default()
     }
 }
@@ -173,7 +173,7 @@ impl Driver<'_> {
                     Ok(()) => return Ok(()),
                     Err(reason) => {
                         self.apply(machine, Record::OutputRejected { reason })
-                            .await?
+                            .await?;
                     }
                 },
                 Command::Finish(End::Truncated) => return Err(Cause::Truncated),

@@ -29,7 +29,7 @@ impl Default for Limits {
         Self {
             max_turns: NonZeroU32::new(16).unwrap_or(NonZeroU32::MIN),
             max_tool_calls: 64,
-            timeout: Duration::from_secs(600),
+            timeout: Duration::from_mins(10),
             parallel_tools: NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN),
             max_depth: 4,
         }

@@ -230,9 +230,12 @@ pub struct TypedReport<T> {
 /// The caller's functions, as an observer.
 #[derive(Default)]
 struct Callbacks {
-    progress: Option<Box<dyn Fn(&Event) + Send + Sync>>,
-    tool_use: Option<Box<dyn Fn(&str, &str) + Send + Sync>>,
+    progress: Option<Box<OnProgress>>,
+    tool_use: Option<Box<OnToolUse>>,
 }
+
+type OnProgress = dyn Fn(&Event) + Send + Sync;
+type OnToolUse = dyn Fn(&str, &str) + Send + Sync;
 
 impl Observer for Callbacks {
     fn interests(&self) -> Interests {

@@ -43,7 +43,7 @@ impl Default for ToolOptions {
         Self {
             effect: Effect::default(),
             concurrency: Concurrency::default(),
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the client.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
@@ -236,7 +236,7 @@ impl OpenAiBuilder {
         }
         let http = match self.http {
             Some(http) => http,
-            None => default_client(&self.timeouts)?,
+            None => default_client(&self.timeouts, &endpoint)?,
         };
         let host = endpoint.host_str().unwrap_or_default();
         let port = endpoint.port_or_known_default();
@@ -289,6 +289,12 @@ fn endpoint(base_url: &str) -> Result<Url, ModelError> {
     Ok(url)
 }
 
+fn is_loopback(endpoint: &Url) -> bool {
+    let host = endpoint.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
+}
+
 /// A URL as it may be printed.
 pub(super) fn public(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
@@ -300,8 +306,14 @@ fn secret_value(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn default_client(timeouts: &Timeouts) -> Result<reqwest::Client, ModelError> {
-    reqwest::Client::builder()
+fn default_client(timeouts: &Timeouts, endpoint: &Url) -> Result<reqwest::Client, ModelError> {
+    let mut client = reqwest::Client::builder();
+    if endpoint.scheme() == "http" && is_loopback(endpoint) {
+        // Neither a proxy nor a certificate has anything to do here; reading the system's certificates takes
+        // milliseconds and megabytes.
+        client = client.no_proxy().tls_certs_only([]);
+    }
+    client
         .user_agent(concat!("agent-sdk/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .tcp_nodelay(true)

@@ -1,7 +1,6 @@
 //! The client as a whole: against a server of scripts, in memory with a clock that stands still, and on recorded traffic.
 
 mod calls;
-mod cost;
 mod fixtures;
 mod requests;
 mod server;

@@ -1,0 +1,106 @@
+//! How the command ends: its exit codes, and what it says when it fails.
+
+use std::{fmt, process::ExitCode};
+
+use agent_sdk::operation::Outcome;
+
+/// The exit codes. Scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// The run failed.
+    Failed = 1,
+    /// The command line, an environment variable or a file it names is wrong; nothing ran.
+    Usage = 2,
+    /// A budget refused to go on.
+    Budget = 3,
+    /// A limit was reached: turns, tool calls, depth.
+    Limit = 4,
+    /// The user interrupted it.
+    Interrupted = 130,
+}
+
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok | Outcome::Paused | Outcome::Skipped => Self::Ok,
+            Outcome::Budget => Self::Budget,
+            Outcome::Limit => Self::Limit,
+            Outcome::Cancelled => Self::Interrupted,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the command failed: what went wrong, where, and what to do about it. It prints as one paragraph.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    what: String,
+    advice: String,
+}
+
+impl Failure {
+    /// A failure that ends the command with this code; `what` names the place.
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            advice: String::new(),
+        }
+    }
+
+    /// The user gave something that cannot be used.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Says what to do: whole sentences.
+    pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}.", self.what.trim_end_matches('.'))?;
+        if !self.advice.is_empty() {
+            write!(f, " {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_its_exit_code() {
+        let code = |outcome| Exit::from(outcome) as u8;
+        assert_eq!(code(Outcome::Ok), 0);
+        assert_eq!(code(Outcome::Error), 1);
+        assert_eq!(code(Outcome::Timeout), 1);
+        assert_eq!(code(Outcome::Budget), 3);
+        assert_eq!(code(Outcome::Limit), 4);
+        assert_eq!(code(Outcome::Cancelled), 130);
+    }
+
+    #[test]
+    fn a_failure_is_one_paragraph() {
+        let failure = Failure::usage("`--at` is no time").advice("Write it so.");
+        assert_eq!(
+            failure.to_string(),
+            "error: `--at` is no time. Write it so."
+        );
+        assert_eq!(Failure::usage("no.").to_string(), "error: no.");
+    }
+}

@@ -1,0 +1,296 @@
+//! The line that shows what goes on while a run goes on.
+//!
+//! [`Progress`] hears of operations and only writes down what it hears; the line is drawn by a thread of its own, on standard
+//! error, and only where somebody watches. So no run waits for a terminal.
+
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use agent_sdk::{
+    cost::Usd,
+    operation::{Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId},
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::{
+    terminal::{Style, safe_line},
+    text::{count, counted, dollars, length},
+};
+
+/// How often the line is drawn.
+const TICK: Duration = Duration::from_millis(100);
+/// The most names that are shown, and the most characters of one and of all.
+const NAMES: usize = 4;
+const NAME_CHARS: usize = 24;
+const LINE_CHARS: usize = 76;
+/// The most operations that are remembered; more than run at once.
+const OPEN: usize = 4096;
+
+/// The line. It is gone when this is dropped.
+pub(crate) struct Live {
+    progress: Arc<Progress>,
+    is_watched: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Live {
+    /// A line for a stream of this style; it is not shown yet.
+    pub(crate) fn new(style: Style) -> Self {
+        Self {
+            progress: Arc::new(Progress::new(Instant::now())),
+            is_watched: style.live,
+            bar: None,
+        }
+    }
+
+    /// What has to watch the run.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        self.progress.clone()
+    }
+
+    /// Shows the line from now on, where somebody watches.
+    pub(crate) fn show(&mut self) {
+        if !self.is_watched || self.bar.is_some() {
+            return;
+        }
+        let progress = Arc::clone(&self.progress);
+        let Ok(style) = ProgressStyle::with_template("{spinner} {progress}") else {
+            return;
+        };
+        let style = style.with_key(
+            "progress",
+            move |_: &ProgressState, line: &mut dyn Write| {
+                // What cannot be written is drawn again soon.
+                let _ = line.write_str(&progress.line(Instant::now()));
+            },
+        );
+        let bar =
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+        bar.enable_steady_tick(TICK);
+        self.bar = Some(bar);
+    }
+
+    /// Takes the line away, so that something else can be written.
+    pub(crate) fn hide(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.hide();
+    }
+}
+
+/// What is known of a run while it goes on.
+struct Progress {
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Vec<(RunId, OperationId, Kind, Arc<str>)>,
+    tokens: u64,
+    cost: Usd,
+    unpriced_calls: u64,
+}
+
+impl Progress {
+    fn new(started: Instant) -> Self {
+        Self {
+            started,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Held for as long as it takes to read or change a few fields.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `4.2 s  read_file x3, gpt-5  1,234 tokens  $0.001200`.
+    fn line(&self, now: Instant) -> String {
+        let state = self.state();
+        let mut line = length(now.saturating_duration_since(self.started), true);
+        let names = state.names();
+        if !names.is_empty() {
+            line.push_str("  ");
+            line.push_str(&names);
+        }
+        // Writing to a `String` cannot fail.
+        if state.tokens > 0 {
+            let _ = write!(line, "  {} tokens", count(state.tokens));
+        }
+        if state.cost > Usd::ZERO {
+            let _ = write!(line, "  {}", dollars(state.cost));
+        }
+        if state.unpriced_calls > 0 {
+            let _ = write!(line, "  {}", counted(state.unpriced_calls, "unpriced call"));
+        }
+        cut(&line, LINE_CHARS)
+    }
+}
+
+impl State {
+    /// What works at the moment: models and tools, or where there is none what is around them.
+    fn names(&self) -> String {
+        let works = |kind: &Kind| {
+            !matches!(
+                kind,
+                Kind::Workflow | Kind::Step | Kind::Agent | Kind::Attempt
+            )
+        };
+        let mut names: Vec<(&str, usize)> = Vec::new();
+        for (_, _, _, name) in self.open.iter().filter(|(_, _, kind, _)| works(kind)) {
+            match names.iter_mut().find(|(known, _)| *known == &**name) {
+                Some((_, times)) => *times += 1,
+                None => names.push((name, 1)),
+            }
+        }
+        if names.is_empty() {
+            names.extend(self.open.last().map(|(_, _, _, name)| (&**name, 1)));
+        }
+        let mut shown: Vec<_> = names
+            .iter()
+            .take(NAMES)
+            .map(|(name, times)| {
+                let name = cut(&safe_line(name), NAME_CHARS);
+                if *times > 1 {
+                    format!("{name} x{times}")
+                } else {
+                    name
+                }
+            })
+            .collect();
+        if names.len() > NAMES {
+            shown.push(format!("{} more", names.len() - NAMES));
+        }
+        shown.join(", ")
+    }
+}
+
+impl Observer for Progress {
+    fn started(&self, operation: &OperationInfo, _: Payload<'_>) {
+        let mut state = self.state();
+        if operation.kind != Kind::Attempt && state.open.len() < OPEN {
+            let entry = (
+                operation.run_id.clone(),
+                operation.id,
+                operation.kind,
+                operation.name.clone(),
+            );
+            state.open.push(entry);
+        }
+    }
+
+    fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
+        let (info, facts) = (record.info, record.facts);
+        let mut state = self.state();
+        state
+            .open
+            .retain(|(run, id, _, _)| *id != info.id || *run != info.run_id);
+        for (_, charge) in &facts.charges {
+            state.cost = state.cost.saturating_add(*charge);
+        }
+        if info.kind.is_priced() {
+            let used = [facts.usage.input_tokens, facts.usage.output_tokens];
+            let used = used.into_iter().flatten().fold(0, u64::saturating_add);
+            state.tokens = state.tokens.saturating_add(used);
+            match record.cost {
+                Some(cost) => state.cost = state.cost.saturating_add(cost.total),
+                None => state.unpriced_calls += 1,
+            }
+        }
+    }
+}
+
+/// A text of at most so many characters.
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let start = text.chars().take(most.saturating_sub(1));
+    start.chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_sdk::{
+        model::Usage,
+        operation::{Observers, Outcome, RunContext},
+    };
+
+    use super::*;
+
+    fn watched() -> (Arc<Progress>, RunContext, Instant) {
+        let now = Instant::now();
+        let mut live = Live::new(Style::PLAIN);
+        live.progress = Arc::new(Progress::new(now));
+        let observers = Observers::none().with_shared(live.observer());
+        let context = RunContext::builder().observers(observers).build();
+        (live.progress.clone(), context, now)
+    }
+
+    #[test]
+    fn the_line_names_what_works_and_what_it_took_so_far() {
+        let (progress, context, now) = watched();
+        assert_eq!(progress.line(now), "0.0 µs");
+        let agent = context.start(Kind::Agent, "reviewer").begin();
+        assert_eq!(progress.line(now), "0.0 µs  reviewer");
+        let chat = agent.context().start(Kind::Chat, "gpt-5").begin();
+        let attempt = chat.context().start(Kind::Attempt, "").begin();
+        assert_eq!(progress.line(now), "0.0 µs  gpt-5");
+        attempt.end(Outcome::Ok, Payload::None);
+        chat.handle().record_usage(Usage::new(1000, 234));
+        chat.end(Outcome::Ok, Payload::None);
+        let tools: Vec<_> = ["read_file", "list_files", "read_file"]
+            .map(|name| agent.context().start(Kind::Tool, name).begin())
+            .into();
+        let later = now + Duration::from_millis(4200);
+        assert_eq!(
+            progress.line(later),
+            "4.2 s  read_file x2, list_files  1,234 tokens  1 unpriced call"
+        );
+        for tool in tools {
+            let charge = ("search".into(), Usd::from_nanos(5_000_000));
+            tool.handle().record(|facts| facts.charges.push(charge));
+            tool.end(Outcome::Ok, Payload::None);
+        }
+        assert_eq!(
+            progress.line(later),
+            "4.2 s  reviewer  1,234 tokens  $0.015000  1 unpriced call"
+        );
+        drop(agent);
+        assert!(progress.state().open.is_empty());
+    }
+
+    #[test]
+    fn the_line_is_short_and_safe_whatever_runs() {
+        let (progress, context, now) = watched();
+        let agent = context.start(Kind::Agent, "a").begin();
+        let tools: Vec<_> = (0..50)
+            .map(|number| {
+                let name = format!("tool \x1b[2J\r\n number {number} with a long name");
+                agent.context().start(Kind::Tool, name).begin()
+            })
+            .collect();
+        let line = progress.line(now);
+        assert_eq!(line.chars().count(), LINE_CHARS, "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+        drop(tools);
+    }
+
+    #[test]
+    fn nothing_is_drawn_where_nobody_watches() {
+        let mut live = Live::new(Style::PLAIN);
+        live.show();
+        assert!(live.bar.is_none());
+        live.hide();
+    }
+}

@@ -1,0 +1,99 @@
+//! Keys where no key belongs.
+//!
+//! A key in an argument is seen by everybody on the machine and stays in the shell's history. The command warns of it, and never
+//! repeats it: whatever it says on standard error passes through [`redact`].
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use regex::Regex;
+
+/// What providers' keys look like, bearer tokens, and passwords in URLs.
+///
+/// Only ASCII classes: the patterns must not depend on which Unicode tables were compiled in.
+static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?:^|[^A-Za-z0-9])((?:sk|xai|pplx|csk|nvapi|glpat)-[A-Za-z0-9_-]{16,}",
+        r"|(?:gsk|hf|ghp|gho|ghs|github_pat|r8)_[A-Za-z0-9_]{16,}",
+        r"|AIza[A-Za-z0-9_-]{30,}",
+        r"|A(?:KIA|SIA)[A-Z0-9]{16}",
+        r"|(?i:bearer)[ \t]+[A-Za-z0-9._~+/=-]{16,}",
+        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+        r"|(?i:api[-_]?key|token|password|secret)[=:][^ \t&]{8,}",
+        r"|//[^/ \t@:]*:[^/ \t@]+@)",
+    ))
+    .ok()
+});
+
+/// Whether the text seems to hold a key.
+pub(crate) fn seems_to_hold_a_key(text: &str) -> bool {
+    KEYS.as_ref().is_some_and(|keys| keys.is_match(text))
+}
+
+/// The text with whatever looks like a key replaced.
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
+    let Some(keys) = KEYS.as_ref() else {
+        return Cow::Borrowed(text);
+    };
+    keys.replace_all(text, |found: &regex::Captures<'_>| {
+        let (whole, key) = (found.get(0), found.get(1));
+        let before = whole
+            .zip(key)
+            .and_then(|(whole, key)| text.get(whole.start()..key.start()));
+        format!("{}[redacted]", before.unwrap_or(""))
+    })
+}
+
+/// What to say where one of the arguments seems to hold a key.
+pub(crate) fn warning<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let number = arguments.into_iter().position(seems_to_hold_a_key)?;
+    Some(format!(
+        "warning: argument {number} seems to hold a key or a password. Others on this machine can see arguments, and the shell \
+         keeps them: pass it in an environment variable such as OPENAI_API_KEY, and replace it where it is in use."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 9] = [
+        "sk-proj-abcdefghijklmnopqrstuvwx",
+        "sk-ant-api03-abcdefghijklmnop",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "AKIAIOSFODNN7EXAMPLE",
+        "Bearer abcdefghijklmnop.qrstuv",
+        "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+        "https://user:hunter2@example.com/v1",
+        "api_key=0123456789abcdef",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk",
+    ];
+
+    #[test]
+    fn keys_are_found_and_never_repeated() {
+        for key in KEYS {
+            let argument = format!("use {key} please");
+            assert!(seems_to_hold_a_key(&argument), "{key}");
+            let shown = redact(&argument);
+            assert!(shown.contains("[redacted]"), "{shown}");
+            assert!(!shown.contains(key), "{shown}");
+            let warning = warning(["agent", "run", &argument]).unwrap();
+            assert!(warning.starts_with("warning: argument 2 "), "{warning}");
+            assert!(!warning.contains(key), "{warning}");
+        }
+    }
+
+    #[test]
+    fn ordinary_words_are_no_keys() {
+        for text in [
+            "What is the task-force-of-many-long-words about?",
+            "gpt-4o-mini-2024-07-18",
+            "risk-assessment-of-the-whole-thing",
+            "https://example.com:8080/v1",
+            "max_tokens=100000000",
+            "author@example.com",
+        ] {
+            assert!(!seems_to_hold_a_key(text), "{text}");
+            assert_eq!(redact(text), text);
+        }
+    }
+}

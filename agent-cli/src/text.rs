@@ -1,0 +1,87 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+use agent_sdk::cost::Usd;
+
+/// `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `3 tool calls`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
+/// `$0.012345`: six decimals, so that amounts stand under each other.
+pub(crate) fn dollars(amount: Usd) -> String {
+    let nanos = u128::from(amount.nanos());
+    if nanos > 0 && nanos < 500 {
+        return "<$0.000001".to_owned();
+    }
+    let micros = (nanos + 500) / 1000;
+    format!("${}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// `12.3 ms`, `4.5 s`, `2 min 5 s`; `us` stands for microseconds where only ASCII can be shown.
+pub(crate) fn length(time: Duration, unicode: bool) -> String {
+    let nanos = time.as_nanos();
+    let micro = if unicode { "µs" } else { "us" };
+    for (unit, per_unit, below) in [
+        (micro, 1_000, 1_000),
+        ("ms", 1_000_000, 1_000),
+        ("s", 1_000_000_000, 60),
+    ] {
+        let tenths = (nanos + per_unit / 20) / (per_unit / 10);
+        if tenths < below * 10 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    let seconds = (nanos + 500_000_000) / 1_000_000_000;
+    format!("{} min {} s", seconds / 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped() {
+        let shown = [0, 12, 999, 1000, 123_456, 1_234_567].map(count);
+        assert_eq!(shown, ["0", "12", "999", "1,000", "123,456", "1,234,567"]);
+        assert_eq!(counted(1, "tool call"), "1 tool call");
+        assert_eq!(counted(0, "tool call"), "0 tool calls");
+    }
+
+    #[test]
+    fn amounts_have_six_decimals() {
+        let shown = |nanos| dollars(Usd::from_nanos(nanos));
+        assert_eq!(shown(0), "$0.000000");
+        assert_eq!(shown(499), "<$0.000001");
+        assert_eq!(shown(500), "$0.000001");
+        assert_eq!(shown(7_500_000), "$0.007500");
+        assert_eq!(shown(12_000_000_400), "$12.000000");
+        assert_eq!(shown(u64::MAX), "$18446744073.709552");
+    }
+
+    #[test]
+    fn lengths_read_as_people_say_them() {
+        let shown = |micros| length(Duration::from_micros(micros), false);
+        assert_eq!(shown(0), "0.0 us");
+        assert_eq!(length(Duration::from_micros(7), true), "7.0 µs");
+        assert_eq!(shown(12_340), "12.3 ms");
+        assert_eq!(shown(999_960), "1.0 s");
+        assert_eq!(shown(59_960_000), "1 min 0 s");
+        assert_eq!(shown(125_400_000), "2 min 5 s");
+    }
+}
