@@ -5,7 +5,7 @@
 //! models answer after minutes. Prometheus names follow from these: dots become underscores,
 //! `s` becomes `_seconds`, counters get `_total`, and units in braces disappear.
 
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 
 /// Seconds, from 10 ms to eleven minutes: requests, tools.
 pub const DURATION_BUCKETS: &[f64] = &[
@@ -114,6 +114,15 @@ impl MetricDef {
     pub fn u64_counter(&self, meter: &Meter) -> Counter<u64> {
         meter
             .u64_counter(self.name)
+            .with_unit(self.unit)
+            .with_description(self.description)
+            .build()
+    }
+
+    /// Makes the counter of this definition that also goes down.
+    pub fn i64_up_down_counter(&self, meter: &Meter) -> UpDownCounter<i64> {
+        meter
+            .i64_up_down_counter(self.name)
             .with_unit(self.unit)
             .with_description(self.description)
             .build()

@@ -20,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::builder::TelemetryBuilder;
 use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
+use crate::instruments::MetricsObserver;
 use crate::layer;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{self, OtlpClient};
@@ -57,6 +58,7 @@ use crate::spans::SpanObserver;
 pub struct Telemetry {
     traces: Option<Traces>,
     metrics: Metrics,
+    operations: Option<Arc<MetricsObserver>>,
     settings: Settings,
     metrics_flushed: Mutex<Option<bool>>,
 }
@@ -115,9 +117,12 @@ impl Telemetry {
                 Some(Traces { provider, pipeline })
             }
         };
+        let operations = (metrics.pushes || metrics.prometheus.is_some())
+            .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
         let telemetry = Self {
             traces,
             metrics,
+            operations,
             settings,
             metrics_flushed: Mutex::new(None),
         };
@@ -203,7 +208,8 @@ impl Telemetry {
 
     /// Counts operations; `None` when metrics are neither exported nor kept for Prometheus.
     pub fn metrics_observer(&self) -> Option<Arc<dyn Observer>> {
-        None
+        let operations = self.operations.clone()?;
+        Some(operations)
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
