@@ -76,6 +76,13 @@ pub struct ProfiledOperation {
     pub usage: Usage,
 }
 
+impl ProfiledOperation {
+    /// The span's name, for example `chat gpt-5`.
+    pub fn span_name(&self) -> Cow<'static, str> {
+        span_name(self.kind, &self.name)
+    }
+}
+
 /// Where the time of a run went, or of one operation in it.
 ///
 /// The default is the profile of nothing. As JSON it is an object of `duration_ms`, `bottleneck`, `critical_path`, `by_kind`,

@@ -22,3 +22,5 @@ pub(crate) use pace::Pace;
 pub use report::RunReport;
 pub use request::{RunRequest, TypedReport};
 pub use stream::RunStream;
+/// Cancels the runs that it was given to: [`RunRequest::cancellation`], `tokio-util`'s own type.
+pub use tokio_util::sync::CancellationToken;
