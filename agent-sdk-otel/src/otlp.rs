@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
@@ -68,11 +69,16 @@ impl OtlpClient {
     /// Builds the client on a thread of its own, because a blocking client must not be built
     /// inside an async runtime.
     pub(crate) fn new(target: Target) -> Result<Self, TelemetryError> {
-        let build = || {
-            Client::builder()
-                // A redirected POST would arrive as a GET, without its body.
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
+        let near = is_plain_loopback(&target.url);
+        let build = move || {
+            // A redirected POST would arrive as a GET, without its body.
+            let client = Client::builder().redirect(reqwest::redirect::Policy::none());
+            if near {
+                // Neither a proxy nor a certificate has anything to do here; reading the system's
+                // certificates takes milliseconds and megabytes.
+                return client.no_proxy().tls_certs_only([]).build();
+            }
+            client.build()
         };
         let http = std::thread::Builder::new()
             .name("agent-sdk-otlp-setup".into())
@@ -161,6 +167,12 @@ impl OtlpClient {
             Err(_) => Reply::Unknown,
         }
     }
+}
+
+fn is_plain_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    url.scheme() == "http" && address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 /// A resource in the form that requests carry.
