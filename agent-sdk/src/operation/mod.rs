@@ -24,6 +24,7 @@ mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
+pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 pub use clock::{Clock, FixedClock, SystemClock};

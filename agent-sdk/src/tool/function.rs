@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use super::{Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput};
 use crate::model::ToolSpec;
 
-/// An `async fn` that can be a tool: it takes its arguments, or a [`ToolContext`] and its arguments, and returns a `Result` of
-/// something serialisable. `Marker` tells the forms apart and is always inferred.
+/// An `async fn` that can be a tool: it takes nothing, its arguments, or a [`ToolContext`] and its arguments, and returns a
+/// `Result` of something serialisable. `Marker` tells the forms apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a tool",
-    note = "a tool is `async fn(Args) -> Result<T, E>` or `async fn(ToolContext, Args) -> Result<T, E>`",
+    note = "a tool is `async fn() -> Result<T, E>`, `async fn(Args) -> …` or `async fn(ToolContext, Args) -> …`",
     note = "with `Args: Deserialize + JsonSchema`, `T: Serialize` and `E: Display`"
 )]
 pub trait ToolFn<Marker>: Send + Sync + 'static {
@@ -57,6 +57,25 @@ where
         output(self(context, arguments).await)
     }
 }
+
+impl<F, Fut, T, E> ToolFn<()> for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<T, E>> + Send,
+    T: Serialize,
+    E: fmt::Display,
+{
+    type Arguments = NoArguments;
+
+    async fn call(&self, _: ToolContext, _: NoArguments) -> Result<ToolOutput, ToolError> {
+        output(self().await)
+    }
+}
+
+/// The arguments of a function that takes none: an object, whatever is in it.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing to add")]
+pub struct NoArguments {}
 
 /// An `async fn` as a tool.
 ///

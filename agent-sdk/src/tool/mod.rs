@@ -19,7 +19,7 @@ pub use context::{State, ToolContext};
 pub use error::{ToolError, ToolErrorKind};
 #[doc(hidden)]
 pub use function::__doc;
-pub use function::{BlockingTool, FnTool, ToolFn};
+pub use function::{BlockingTool, FnTool, NoArguments, ToolFn};
 pub(crate) use function::{parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};

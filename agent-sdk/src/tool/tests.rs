@@ -1,1 +1,136 @@
+use serde::Deserialize;
 
+use super::*;
+use crate::{
+    agent::Agent,
+    testing::{ScriptedModel, Turn},
+};
+
+#[derive(Deserialize, schemars::JsonSchema)]
+struct Place {
+    /// The city's name.
+    city: String,
+    /// `C` or `F`.
+    unit: Option<String>,
+}
+
+crate::tool! {
+    /// The weather in a city.
+    ///
+    /// Only of today.
+    async fn weather(place: Place) -> Result<String, std::io::Error> {
+        Ok(format!("Rain in {}, {:?}.", place.city, place.unit))
+    }
+
+    /// What time it is.
+    async fn time() -> Result<u32, std::io::Error> {
+        Ok(12)
+    }
+}
+
+#[test]
+fn a_function_s_name_doc_comment_and_argument_make_its_spec() {
+    let spec = weather().spec();
+    assert_eq!(&*spec.name, "weather");
+    assert_eq!(
+        &*spec.description,
+        "The weather in a city.\n\nOnly of today."
+    );
+    let schema: serde_json::Value = serde_json::from_str(spec.parameters.get()).unwrap();
+    assert_eq!(
+        schema,
+        serde_json::json!({
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "description": "The city's name."},
+                "unit": {"type": ["string", "null"], "description": "`C` or `F`."},
+            },
+            "required": ["city"],
+        })
+    );
+    let none: serde_json::Value = serde_json::from_str(time().spec().parameters.get()).unwrap();
+    assert_eq!(none["type"], "object");
+}
+
+/// What the model is shown of one call.
+async fn result_of(tool: impl Into<ToolHandle>, name: &str, arguments: &str) -> String {
+    let turns = [
+        Turn::new().tool_call("c", name, arguments),
+        Turn::from("ok"),
+    ];
+    let model = ScriptedModel::new(turns).recording();
+    let agent = Agent::builder("a", model.clone())
+        .tool(tool)
+        .build()
+        .unwrap();
+    agent.run("go").await.unwrap();
+    let last = model.requests()[1].conversation.last().unwrap().clone();
+    match &last.parts[0] {
+        crate::message::Part::ToolResult(result) => result.content.as_str().to_owned(),
+        other => panic!("not a result: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn results_are_shown_as_text_or_json() {
+    assert_eq!(
+        result_of(weather(), "weather", r#"{"city":"Bern"}"#).await,
+        "Rain in Bern, None."
+    );
+    assert_eq!(result_of(time(), "time", "").await, "12");
+    let object = FnTool::new("o", "", async || {
+        Ok::<_, String>(serde_json::json!({"a": 1}))
+    });
+    assert_eq!(result_of(object, "o", "{}").await, r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn a_blocking_tool_runs_beside_the_runtime_and_may_panic() {
+    let sum = BlockingTool::new("sum", "", |context: ToolContext, numbers: Vec<u32>| {
+        assert!(!context.cancellation().is_cancelled());
+        Ok::<_, String>(numbers.iter().sum::<u32>())
+    });
+    assert_eq!(result_of(sum, "sum", "[1, 2, 3]").await, "6");
+    let bad = BlockingTool::new("bad", "", |_, _: NoArguments| -> Result<u32, String> {
+        panic!("on purpose")
+    });
+    assert_eq!(
+        result_of(bad, "bad", "{}").await,
+        "panic: the tool panicked"
+    );
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_long_loses_its_middle() {
+    let long = FnTool::new("long", "", async || Ok::<_, String>("é".repeat(300_000)));
+    let shown = result_of(long, "long", "{}").await;
+    assert!(shown.len() < scheduler::MAX_OUTPUT_BYTES + 100);
+    assert!(shown.contains("bytes cut") && shown.starts_with('é') && shown.ends_with('é'));
+}
+
+#[tokio::test]
+async fn a_tool_sees_the_application_s_state_and_its_call() {
+    let tool = FnTool::new("t", "", async |context: ToolContext, _: NoArguments| {
+        context.record_cost(crate::cost::Usd::from_nanos(5), "search");
+        let state: Option<std::sync::Arc<String>> = context.state();
+        let key = context.idempotency_key();
+        Ok::<_, String>(format!("{:?} {}", state, key.ends_with("/c")))
+    });
+    let turns = [Turn::new().tool_call("c", "t", "{}"), Turn::from("ok")];
+    let model = ScriptedModel::new(turns).recording();
+    let agent = Agent::builder("a", model.clone())
+        .tool(tool)
+        .state(std::sync::Arc::new("shared".to_owned()))
+        .build()
+        .unwrap();
+    let report = agent.run("go").await.unwrap();
+    assert_eq!(report.cost.nanos(), 5);
+    let shown = format!(
+        "{:?}",
+        model.requests()[1].conversation.last().unwrap().parts
+    );
+    assert!(
+        !shown.contains("shared"),
+        "content prints redacted: {shown}"
+    );
+}
