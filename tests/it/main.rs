@@ -1,1 +1,4 @@
 //! Behaviour of the whole workspace, one module each.
+
+#[cfg(test)]
+mod telemetry;
