@@ -86,7 +86,7 @@ async fn a_task_that_outlives_its_tool_neither_delays_nor_lengthens_the_spans_ar
         let operation = &node.operation;
         assert_eq!(
             u128::from(length),
-            (operation.end - operation.start).as_nanos(),
+            operation.end.saturating_sub(operation.start).as_nanos(),
             "{name}"
         );
     }
