@@ -1,8 +1,10 @@
 //! The bridge from agent-sdk to OpenTelemetry and Prometheus.
 //!
 //! [`Telemetry`] sets up traces and metrics from the standard environment variables or from code,
-//! gives the [layer](Telemetry::layer) that exports `tracing` spans, serves `/metrics`, and says at
-//! [shutdown](Telemetry::shutdown) what became of every span. It sets nothing global unless asked.
+//! gives the [observers](Telemetry::observers) that turn an agent's operations into spans and
+//! metrics and the [layer](Telemetry::layer) that exports the user's own `tracing` spans in the same
+//! trace, serves `/metrics`, and says at [shutdown](Telemetry::shutdown) what became of every span.
+//! It sets nothing global unless asked.
 //!
 //! ```
 //! use agent_sdk_otel::Telemetry;
@@ -16,13 +18,33 @@
 //!     .with(telemetry.layer())
 //!     .with(logs);
 //! # let guard = tracing::subscriber::set_default(subscriber);
-//! // … `subscriber.init()`, and then the program …
+//! // … `subscriber.init()`, and then the program, whose agents and runs are given the observers …
+//! let context = agent_sdk::operation::RunContext::builder()
+//!     .observers(telemetry.observers())
+//!     .build();
+//! # drop(context);
 //! let report = telemetry.shutdown();
 //! assert!(report.is_complete(), "{report}");
 //! # drop(guard);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What leaves
+//!
+//! Each operation is one span of the GenAI conventions: `invoke_agent` around `chat` around the HTTP
+//! attempts, and `execute_tool`. Usage and cost stand on `chat` alone, so that sums over spans count
+//! once; an agent's totals have names of our own (`agent_sdk.usage.*`, `agent_sdk.cost.total_usd`).
+//! Every span carries `agent_sdk.run.id`, `agent_sdk.outcome`, and, where the caller set them,
+//! `gen_ai.conversation.id`, `session.id`, `user.id` and each tag as `agent_sdk.tag.<key>`. The root
+//! names the critical path and the bottleneck. A failed operation has the status `Error` and an
+//! `error.type`; one that did what it should has `Ok`, one that was paused or skipped has neither.
+//!
+//! Metrics come from every operation, sampled or not. Their labels are names that developers chose
+//! and classes of failures: no ids, no text of users or models, at most 2,000 series a metric.
+//!
+//! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, on spans only,
+//! each part cut to 16 KiB.
 //!
 //! | Module or type | What it is for |
 //! |---|---|

@@ -1,4 +1,4 @@
 //! Behaviour of the whole workspace, one module each.
 
-#[cfg(test)]
 mod dashboards;
+mod telemetry;
