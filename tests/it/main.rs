@@ -1,1 +1,3 @@
 //! Behaviour of the whole workspace, one module each.
+
+mod documents;
