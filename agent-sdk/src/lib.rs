@@ -39,7 +39,7 @@
 //! |---|---|
 //! | [`agent`] | putting an agent together, typed answers, an agent as a tool |
 //! | [`run`] | running it: request, stream, limits, report, error; the machine that decides |
-//! | [`tool`] | functions as tools, what they are given, how they may be run |
+//! | [`tool`](mod@tool) | functions as tools, what they are given, how they may be run |
 //! | [`model`] | the trait, requests and answers, usage, the OpenAI client |
 //! | [`message`] | conversations and their parts |
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
