@@ -68,19 +68,16 @@ impl IdSource for SpanIds {
                 detached: true,
             };
         }
-        let trace = ours(attached.context.span().span_context());
-        match trace {
-            Some(trace) => Identity {
-                trace,
-                parent,
-                attachment: Some(Arc::new(attached)),
-            },
+        let Some(trace) = ours(attached.context.span().span_context()) else {
             // Telemetry is suppressed here: the run still needs ids, of a trace that nobody records.
-            None => {
-                let mut identity = RandomIds::default().identify(operation);
-                identity.trace.sampled = false;
-                identity
-            }
+            let mut identity = RandomIds::default().identify(operation);
+            identity.trace.sampled = false;
+            return identity;
+        };
+        Identity {
+            trace,
+            parent,
+            attachment: Some(Arc::new(attached)),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{MetricExporter, Protocol, RetryPolicy, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -69,17 +72,85 @@ impl ExportCounts {
     }
 }
 
-/// The exporter of the periodic reader; it runs on the reader's own thread.
-struct OtlpMetrics {
-    client: OtlpClient,
+/// The HTTP client of the metric exporter: it posts to the endpoint of the settings and notes what became of the request.
+///
+/// Address, headers and time limit are those of the settings alone: what the exporter itself read from the process environment
+/// is not sent.
+#[derive(Clone, Debug)]
+struct WatchedClient {
+    client: Arc<OtlpClient>,
+    last: Arc<Mutex<Delivery>>,
+}
+
+/// What the desugared form of an async trait method returns.
+type Posted<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'a>>;
+
+impl HttpClient for WatchedClient {
+    fn send_bytes<'life0, 'async_trait>(
+        &'life0 self,
+        request: Request<Bytes>,
+    ) -> Posted<'async_trait>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        Box::pin(async move {
+            let (delivery, reply) = self.client.send_metrics(request.into_body().into());
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = delivery;
+            match reply {
+                Some(body) => Ok(Response::new(Bytes::from(body))),
+                None => Err("the collector did not accept the metrics".into()),
+            }
+        })
+    }
+}
+
+/// The exporter of the periodic reader, with a count of what it did; it runs on the reader's own thread.
+struct CountedExporter {
+    exporter: MetricExporter,
+    last: Arc<Mutex<Delivery>>,
     counts: ExportCounts,
 }
 
-impl PushMetricExporter for OtlpMetrics {
+impl CountedExporter {
+    fn new(client: OtlpClient, counts: ExportCounts) -> Result<Self, TelemetryError> {
+        let timeout = client.timeout();
+        // Its own address is the client's; what may be a secret in it is nobody else's business.
+        let mut url = client.url().clone();
+        let _ = (url.set_username(""), url.set_password(None));
+        url.set_query(None);
+        let last = Arc::new(Mutex::new(Delivery::Failed));
+        let client = WatchedClient {
+            client: Arc::new(client),
+            last: last.clone(),
+        };
+        let exporter = MetricExporter::builder()
+            .with_temporality(Temporality::Cumulative)
+            .with_http()
+            .with_http_client(client)
+            // Metrics are cumulative: the next export makes up for one that failed.
+            .with_retry_policy(RetryPolicy::disabled())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(String::from(url))
+            .with_timeout(timeout)
+            .build()
+            .map_err(|_| TelemetryError::start("the metric exporter"))?;
+        Ok(Self {
+            exporter,
+            last,
+            counts,
+        })
+    }
+}
+
+impl PushMetricExporter for CountedExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let delivery = self.client.send_metrics(metrics, self.client.timeout());
+        // What never reached the client has failed.
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Delivery::Failed;
+        let result = self.exporter.export(metrics).await;
+        let delivery = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if self.counts.record(delivery) {
-            Ok(())
+            result
         } else {
             Err(OTelSdkError::InternalFailure(
                 "metrics export failed".into(),
@@ -88,15 +159,15 @@ impl PushMetricExporter for OtlpMetrics {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
+        self.exporter.force_flush()
     }
 
-    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
-        Ok(())
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
     }
 
     fn temporality(&self) -> Temporality {
-        Temporality::Cumulative
+        self.exporter.temporality()
     }
 }
 
@@ -123,10 +194,7 @@ impl Metrics {
         let exports = ExportCounts::default();
         let pushes = settings.otlp.is_some();
         if let Some(client) = settings.otlp {
-            let exporter = OtlpMetrics {
-                client,
-                counts: exports.clone(),
-            };
+            let exporter = CountedExporter::new(client, exports.clone())?;
             let reader = PeriodicReader::builder(exporter).with_interval(settings.interval);
             builder = builder.with_reader(reader.build());
         }

@@ -1,24 +1,23 @@
 //! OTLP over HTTP with protobuf bodies.
 //!
-//! A request is encoded and posted on the thread that calls, which is always one of our own
-//! exporting threads. Written here, and not taken from `opentelemetry-otlp`, because that crate
-//! logs how many items a collector rejected and does not return the number, cannot tell a lost
-//! reply from a refused connection, and reads the process environment behind the builder's back.
+//! A request is posted on the thread that calls, which is always one of our own exporting threads.
+//!
+//! Metrics are encoded and exported by `opentelemetry-otlp`; spans are encoded here. That crate
+//! logs how many items a collector rejected and does not return the number, and cannot tell a lost
+//! reply from a refused connection: the account of spans needs both. For metrics it is enough to
+//! watch what it posts, which [`WatchedClient`](crate::metrics) does.
 
 use std::fmt;
 use std::io::Read;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 use reqwest::Url;
@@ -85,6 +84,11 @@ impl OtlpClient {
         Ok(Self { http, target })
     }
 
+    /// Where requests go.
+    pub(crate) fn url(&self) -> &Url {
+        &self.target.url
+    }
+
     /// How long a request may take by the settings.
     pub(crate) fn timeout(&self) -> Duration {
         self.target.timeout
@@ -116,21 +120,20 @@ impl OtlpClient {
         }
     }
 
-    /// Sends one collection of metrics.
-    pub(crate) fn send_metrics(&self, metrics: &ResourceMetrics, timeout: Duration) -> Delivery {
-        let request = ExportMetricsServiceRequest::from(metrics);
-        match self.post(request.encode_to_vec(), timeout) {
+    /// Sends one encoded collection of metrics. The body of the collector's answer is returned
+    /// where it accepted.
+    pub(crate) fn send_metrics(&self, body: Vec<u8>) -> (Delivery, Option<Vec<u8>>) {
+        match self.post(body, self.timeout()) {
             Reply::Accepted(body) => {
                 let rejected = ExportMetricsServiceResponse::decode(body.as_slice())
                     .ok()
                     .and_then(|reply| reply.partial_success)
                     .map_or(0, |partial| partial.rejected_data_points);
-                Delivery::Accepted {
-                    rejected: u64::try_from(rejected).unwrap_or(0),
-                }
+                let rejected = u64::try_from(rejected).unwrap_or(0);
+                (Delivery::Accepted { rejected }, Some(body))
             }
-            Reply::Failed => Delivery::Failed,
-            Reply::Unknown => Delivery::Unknown,
+            Reply::Failed => (Delivery::Failed, None),
+            Reply::Unknown => (Delivery::Unknown, None),
         }
     }
 

@@ -65,9 +65,10 @@ pub enum ContentCapture {
     Off,
     /// As span attributes, each a JSON string.
     Spans,
-    /// As structured log events.
+    /// As structured log events. There is no export of log events yet, so that nothing is recorded;
+    /// [`Telemetry::observers`](crate::Telemetry::observers) warns of it.
     Events,
-    /// Both.
+    /// As both. There is no export of log events yet, so that this is the same as [`Spans`](Self::Spans).
     SpansAndEvents,
 }
 

@@ -178,6 +178,12 @@ impl Telemetry {
     /// # }
     /// ```
     pub fn observers(&self) -> Observers {
+        if self.settings.content == ContentCapture::Events {
+            tracing::warn!(
+                target: "agent_sdk_otel",
+                "content was asked for as log events, which are not exported yet: no content is recorded"
+            );
+        }
         let mut observers = Observers::none();
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);

@@ -161,7 +161,9 @@ fn agent(
 fn telemetry(base: &str) -> Telemetry {
     let built = Telemetry::builder().endpoint(base).prometheus(true).build();
     let telemetry = built.expect("telemetry");
-    tracing_subscriber::registry().with(telemetry.layer()).init();
+    tracing_subscriber::registry()
+        .with(telemetry.layer())
+        .init();
     telemetry
 }
 
@@ -176,7 +178,11 @@ fn main() {
     }
     let base = flags.text("base", "http://127.0.0.1:28461");
     let telemetry = (flags.number("otel") > 0).then(|| telemetry(&base));
-    let watch = || telemetry.as_ref().map_or_else(Observers::none, Telemetry::observers);
+    let watch = || {
+        telemetry
+            .as_ref()
+            .map_or_else(Observers::none, Telemetry::observers)
+    };
     let flush = || {
         if let Some(telemetry) = &telemetry {
             assert!(telemetry.flush(Duration::from_secs(30)), "flush");

@@ -17,7 +17,10 @@ fn telemetry(collector: &Collector) -> Telemetry {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let number = bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    format!("{number:016x}")
 }
 
 fn agent_with_chat(context: &RunContext) -> (String, String) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use futures_util::StreamExt;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{Command, End, Limit, Machine, RunError, RunReport, error::Cause};
 use crate::{
@@ -38,15 +38,13 @@ pub(crate) async fn drive(
         .with_timeout(settings.limits.timeout);
     let inner = inner.with_child_cancellation();
     let mut driver = Driver {
+        span: operation.span(),
         settings,
         context: &inner,
         partial: String::new(),
     };
 
-    let mut over = driver
-        .guarded(&mut live.machine, stop)
-        .instrument(operation.span().clone())
-        .await;
+    let mut over = driver.guarded(&mut live.machine, stop).await;
     live.machine.settle("not finished: the run was stopped");
     inner.cancellation().cancel();
     let text = match over {
@@ -119,6 +117,7 @@ impl Drop for Live<'_> {
 }
 
 struct Driver<'a> {
+    span: &'a Span,
     settings: &'a Settings,
     context: &'a RunContext,
     /// What the model has written of an answer that is not whole yet.
@@ -185,10 +184,14 @@ impl Driver<'_> {
     }
 
     async fn commit(&self, record: &Record) -> Result<(), Cause> {
-        match self.context.journal() {
-            Some((journal, path)) => journal.commit(path, record).await.map_err(Cause::Journal),
-            None => Ok(()),
-        }
+        let Some((journal, path)) = self.context.journal() else {
+            return Ok(());
+        };
+        let kept = journal
+            .commit(path, record)
+            .instrument(self.span.clone())
+            .await;
+        kept.map_err(Cause::Journal)
     }
 
     async fn apply(&self, machine: &mut Machine, record: Record) -> Result<(), Cause> {

@@ -31,7 +31,6 @@ use std::{fmt, sync::Arc};
 use http::HeaderMap;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tracing::Instrument;
 
 pub use builder::{Limits, OpenAiBuilder, Timeouts};
 
@@ -135,8 +134,7 @@ impl Model for OpenAi {
         if streams(&exchange.head) {
             return Ok(ChatStream::new(Reply::new(exchange)));
         }
-        let span = exchange.attempt.span().clone();
-        let read = exchange.read().instrument(span).await;
+        let read = exchange.read().await;
         let error = match read {
             Ok((body, _)) => exchange.dress(not_a_stream(&self.client, &exchange.head, &body)),
             Err(error) => error,
@@ -151,8 +149,7 @@ impl Model for OpenAi {
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
         let mut exchange = self.open(context, &request, false).await?;
-        let span = exchange.attempt.span().clone();
-        let read = exchange.read().instrument(span).await;
+        let read = exchange.read().await;
         let result = read.and_then(|(body, last_byte)| {
             let response = whole(&self.client, &exchange.head, &body);
             response

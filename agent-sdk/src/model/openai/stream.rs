@@ -10,7 +10,6 @@ use std::{
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::Span;
 
 use super::{
     Client,
@@ -39,7 +38,6 @@ pub(super) struct Reply {
     events: Events,
     end: Option<Result<Box<ChatResponse>, ModelError>>,
     attempt: Option<Attempt>,
-    span: Span,
     deadlines: Deadlines,
     /// Ends the wait for the next byte. It is set again only when it fires too early, not with every byte.
     alarm: Pin<Box<Sleep>>,
@@ -82,7 +80,6 @@ impl Reply {
             assembler: Some(Assembler::new(client.limits.tool_argument_bytes)),
             events: Events::queue(),
             end: None,
-            span: attempt.span().clone(),
             attempt: Some(attempt),
             alarm: Box::pin(sleep_until(deadlines.first().at)),
             deadlines,
@@ -250,10 +247,7 @@ impl Stream for Reply {
             if this.assembler.is_none() {
                 return Poll::Ready(None);
             }
-            let span = std::mem::replace(&mut this.span, Span::none());
-            let read = span.in_scope(|| this.poll_read(cx));
-            this.span = span;
-            if read.is_pending() {
+            if this.poll_read(cx).is_pending() {
                 return match this.events.pop() {
                     Some(event) => Poll::Ready(Some(Ok(event))),
                     None => Poll::Pending,

@@ -19,10 +19,13 @@ const MAX_ELEMENTS: usize = 1_024;
 
 /// A whole answer, or one piece of a stream.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Completion<'a> {
+    #[serde(default)]
     pub(super) id: Text<'a>,
+    #[serde(default)]
     pub(super) model: Text<'a>,
+    #[serde(default)]
     pub(super) choices: Few<Choice<'a>>,
     pub(super) usage: Option<Box<WireUsage<'a>>>,
     pub(super) x_groq: Option<Box<Groq<'a>>>,
@@ -42,63 +45,75 @@ impl<'a> Completion<'a> {
 
 /// Where Groq reports what was used, on the last piece of a stream.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Groq<'a> {
     pub(super) usage: Option<Box<WireUsage<'a>>>,
 }
 
 /// One of the alternatives that were asked for.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Choice<'a> {
     pub(super) index: Option<u64>,
     pub(super) delta: Option<Said<'a>>,
     pub(super) message: Option<Box<Said<'a>>>,
+    #[serde(default)]
     pub(super) finish_reason: Text<'a>,
     pub(super) finish_details: Option<Box<FinishDetails<'a>>>,
 }
 
 /// Why an answer ended, in the words of older models.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct FinishDetails<'a> {
     #[serde(rename = "type")]
+    #[serde(default)]
     pub(super) kind: Text<'a>,
 }
 
 /// A message, or more of it.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Said<'a> {
+    #[serde(default)]
     pub(super) content: Content<'a>,
+    #[serde(default)]
     pub(super) reasoning_content: Text<'a>,
+    #[serde(default)]
     pub(super) reasoning: Text<'a>,
-    pub(super) reasoning_details: Few<ReasoningDetail<'a>>,
+    #[serde(default)]
+    pub(super) reasoning_details: Many<ReasoningDetail<'a>>,
+    #[serde(default)]
     pub(super) refusal: Text<'a>,
-    pub(super) tool_calls: Few<Call<'a>>,
+    #[serde(default)]
+    pub(super) tool_calls: Many<Call<'a>>,
     pub(super) function_call: Option<Box<Function<'a>>>,
 }
 
 /// A piece of reasoning in the form that gateways to several providers use.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct ReasoningDetail<'a> {
+    #[serde(default)]
     pub(super) text: Text<'a>,
 }
 
 /// A tool call, or more of it.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Call<'a> {
     pub(super) index: Option<u64>,
+    #[serde(default)]
     pub(super) id: Text<'a>,
+    #[serde(default)]
     pub(super) function: Function<'a>,
 }
 
 /// The function of a tool call, or more of it.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 pub(super) struct Function<'a> {
+    #[serde(default)]
     pub(super) name: Text<'a>,
     #[serde(borrow)]
     pub(super) arguments: Option<&'a RawValue>,
@@ -192,9 +207,11 @@ pub(super) struct Content<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[serde(bound = "'de: 'a")]
 struct ContentPart<'a> {
+    #[serde(default)]
     text: Text<'a>,
+    #[serde(default)]
     thinking: Content<'a>,
 }
 
@@ -272,32 +289,85 @@ impl<T> IntoIterator for Few<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FewVisitor(PhantomData))
+        deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
 
-struct FewVisitor<T>(PhantomData<T>);
+/// A list that mostly is absent, and small while it is.
+#[derive(Debug)]
+pub(super) struct Many<T>(Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
-    type Value = Few<T>;
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> IntoIterator for Many<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+/// A list, or `null` for an empty one.
+struct ListVisitor<L>(PhantomData<L>);
+
+/// What a [`ListVisitor`] fills.
+trait List: Default {
+    type Element;
+
+    fn push(&mut self, element: Self::Element);
+}
+
+impl<T> List for Few<T> {
+    type Element = T;
+
+    fn push(&mut self, element: T) {
+        match self.first {
+            None => self.first = Some(element),
+            Some(_) => self.rest.push(element),
+        }
+    }
+}
+
+impl<T> List for Many<T> {
+    type Element = T;
+
+    fn push(&mut self, element: T) {
+        self.0.push(element);
+    }
+}
+
+impl<'de, L: List<Element: Deserialize<'de>>> Visitor<'de> for ListVisitor<L> {
+    type Value = L;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Few::default())
+    fn visit_unit<E>(self) -> Result<L, E> {
+        Ok(L::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let first = seq.next_element()?;
-        let mut rest = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<L, A::Error> {
+        let mut list = L::default();
+        let mut read = 0;
         while let Some(element) = seq.next_element()? {
-            if rest.len() >= MAX_ELEMENTS {
+            read += 1;
+            if read > MAX_ELEMENTS {
                 return Err(de::Error::custom("a list has too many elements"));
             }
-            rest.push(element);
+            list.push(element);
         }
-        Ok(Few { first, rest })
+        Ok(list)
     }
 }
