@@ -20,14 +20,22 @@ fn source(folder: &Path) -> String {
 fn each_invariant_names_a_test_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
-    let crates = [("agent_sdk", "agent-sdk"), ("agent_sdk_otel", "agent-sdk-otel")]
-        .map(|(name, folder)| (name, source(&root.join(folder).join("src"))));
+    let folders = [
+        ("agent_sdk", "agent-sdk/src"),
+        ("agent_sdk_otel", "agent-sdk-otel/src"),
+        ("it", "tests/it"),
+    ];
+    let sources = folders.map(|(name, folder)| (name, source(&root.join(folder))));
     let mut named = 0;
-    for path in text.split('`').filter(|word| word.contains("::tests::")) {
+    let is_test = |word: &&str| word.contains("::tests::") || word.starts_with("it::");
+    for path in text.split('`').filter(is_test) {
         let (name, _) = path.split_once("::").unwrap();
         let (_, test) = path.rsplit_once("::").unwrap();
-        let (_, source) = crates.iter().find(|(known, _)| *known == name).unwrap();
-        assert!(source.contains(&format!("fn {test}(")), "there is no test {path}");
+        let (_, source) = sources.iter().find(|(known, _)| *known == name).unwrap();
+        assert!(
+            source.contains(&format!("fn {test}(")),
+            "there is no test {path}"
+        );
         named += 1;
     }
     assert!(named > 17, "each invariant names a test");
