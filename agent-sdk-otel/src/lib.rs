@@ -1,16 +1,18 @@
 //! The bridge from agent-sdk to OpenTelemetry and Prometheus.
 //!
-//! [`Telemetry`] sets up traces and metrics from the standard environment variables or from code,
-//! gives the [observers](Telemetry::observers) that turn an agent's operations into spans and
-//! metrics and the [layer](Telemetry::layer) that exports the user's own `tracing` spans in the same
-//! trace, serves `/metrics`, and says at [shutdown](Telemetry::shutdown) what became of every span.
-//! It sets nothing global unless asked.
+//! [`Telemetry`] sets up traces and metrics from the standard environment variables or from code. Its
+//! [observers](Telemetry::observers) turn operations into spans and metrics, its
+//! [layer](Telemetry::layer) puts the application's own `tracing` spans into the same traces, it
+//! serves `/metrics`, and it says at [shutdown](Telemetry::shutdown) what became of every span.
+//! Nothing is exported until an address is given, and nothing global is set unless asked.
 //!
 //! ```
+//! use agent_sdk::operation::{RunContext, trace_agent};
 //! use agent_sdk_otel::Telemetry;
 //! use tracing_subscriber::{EnvFilter, prelude::*};
 //!
-//! # fn main() -> Result<(), agent_sdk_otel::TelemetryError> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), agent_sdk_otel::TelemetryError> {
 //! let telemetry = Telemetry::from_env()?;
 //! // Logs have a filter of their own, so that `RUST_LOG` never deletes a trace.
 //! let logs = tracing_subscriber::fmt::layer().with_filter(EnvFilter::from_default_env());
@@ -18,11 +20,9 @@
 //!     .with(telemetry.layer())
 //!     .with(logs);
 //! # let guard = tracing::subscriber::set_default(subscriber);
-//! // … `subscriber.init()`, and then the program, whose agents and runs are given the observers …
-//! let context = agent_sdk::operation::RunContext::builder()
-//!     .observers(telemetry.observers())
-//!     .build();
-//! # drop(context);
+//! // … `subscriber.init()`; an agent takes `telemetry.observers()` in its builder, other code so:
+//! let context = RunContext::builder().observers(telemetry.observers()).build();
+//! trace_agent(&context, "triage").future(async { /* any loop */ }).await;
 //! let report = telemetry.shutdown();
 //! assert!(report.is_complete(), "{report}");
 //! # drop(guard);
@@ -48,11 +48,13 @@
 //!
 //! | Module or type | What it is for |
 //! |---|---|
-//! | [`Telemetry`], [`TelemetryBuilder`] | set up, flush, shut down |
-//! | [`SpanAccount`], [`ShutdownReport`] | what became of every span and of the metrics |
+//! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
+//! | [`SpanAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span and of the metrics |
 //! | [`MetricsServer`] | the `/metrics` endpoint |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
+//!
+//! The crate has no features.
 
 pub mod attrs;
 mod builder;

@@ -1,4 +1,57 @@
-//! The core of the agent SDK.
+//! Agents whose every step, model request and tool call is an operation that can be seen, priced and profiled.
+//!
+//! An [`Agent`](agent::Agent) is a model, instructions, tools and limits. Running it gives a [`RunReport`](run::RunReport): the
+//! answer, what it used and cost, and where the time went. Whoever wants to know more while it happens is an
+//! [`Observer`](operation::Observer), or reads the run as a [stream](run::RunRequest::stream) of [events](operation::Event).
+//! Spans go through `tracing`; the crate `agent-sdk-otel` takes them and the metrics to OpenTelemetry and Prometheus.
+//!
+//! ```
+//! use agent_sdk::{agent::Agent, model::Usage, testing::{ScriptedModel, Turn}};
+//!
+//! agent_sdk::tool! {
+//!     /// The city's population.
+//!     async fn population(place: Place) -> Result<u64, String> {
+//!         if place.city == "Oslo" { Ok(717_710) } else { Err(format!("{} is not in the table", place.city)) }
+//!     }
+//! }
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! struct Place { city: String }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A stand-in that plays a script. A real model: `openai::OpenAi::from_env("gpt-4o-mini")?`.
+//! let model = ScriptedModel::new([
+//!     Turn::new().tool_call("call-1", "population", r#"{"city":"Oslo"}"#).usage(Usage::new(50, 10)),
+//!     Turn::from("About 718,000 people.").usage(Usage::new(70, 6)),
+//! ]).named("openai", "gpt-4o-mini");
+//! let agent = Agent::builder("geographer", model).tool(population()).build()?;
+//! let report = agent.run("How many people live in Oslo?").await?;
+//! assert_eq!(report.text, "About 718,000 people.");
+//! assert_eq!((report.model_calls, report.tool_calls), (2, 1));
+//! assert_eq!(report.cost.to_string(), "0.0000276");
+//! println!("{}", report.profile.bottleneck());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | Module | What it is for |
+//! |---|---|
+//! | [`agent`] | putting an agent together, typed answers, an agent as a tool |
+//! | [`run`] | running it: request, stream, limits, report, error; the machine that decides |
+//! | [`tool`](mod@tool) | functions as tools, what they are given, how they may be run |
+//! | [`model`] | the trait, requests and answers, usage, the OpenAI client |
+//! | [`message`] | conversations and their parts |
+//! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
+//! | [`cost`] | prices and exact amounts |
+//! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`journal`] | the outcomes of a run, kept before it acts on them |
+//! | `testing` | a scripted model, trace capture and other test helpers |
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `openai` | yes | the client for the OpenAI Chat Completions API, over `reqwest` |
+//! | `testing` | no | the module `testing` |
 #![forbid(unsafe_code)]
 
 pub mod agent;
