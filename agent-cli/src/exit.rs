@@ -71,8 +71,8 @@ impl Failure {
     pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
         let sources = std::iter::successors(error.source(), |error| error.source());
         for cause in sources.map(ToString::to_string) {
-            // Some errors repeat their source's words.
-            if self.causes.last().is_none_or(|last| !last.contains(&cause)) {
+            // Some errors repeat their sources' words.
+            if !self.causes.iter().any(|said| said.contains(&cause)) {
                 self.causes.push(cause);
             }
         }

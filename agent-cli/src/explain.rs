@@ -30,9 +30,7 @@ fn for_model(error: &ModelError, key: &str, address: &str) -> String {
             None => "Try again later.".to_owned(),
         },
         ModelErrorKind::Overloaded => "The server failed on its side: try again later.".to_owned(),
-        ModelErrorKind::Quota => {
-            "The account has no quota left; waiting does not help.".to_owned()
-        }
+        ModelErrorKind::Quota => "The account has no quota left; waiting does not help.".to_owned(),
         ModelErrorKind::NotFound => {
             "Look at the name in `--model` and at the path of `--base-url`.".to_owned()
         }

@@ -63,9 +63,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         }
     };
     match arguments.command {
-        Command::Cost(arguments) => {
-            cost::run(&arguments, &SystemClock::default(), &mut output)
-        }
+        Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
         Command::Run(arguments) => run::run(arguments, output),
         Command::Demo(arguments) => demo::run(arguments, output),
     }
