@@ -9,12 +9,27 @@ use jiff::Timestamp;
 #[derive(Debug, Parser)]
 #[command(name = "agent", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 ok, 1 the run failed, 2 bad usage or configuration, 3 budget, 4 limit, 130 interrupted."
+    after_help = "Exit codes: 0 ok, 1 the run failed, 2 bad usage or configuration, 3 budget, 4 limit, 130 interrupted (Ctrl-C), \
+        143 terminated (SIGTERM)."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const RUN_HELP: &str = "\
+Standard output gets the answer as it is written, then the trace, the totals and the bottleneck; piped, the same without colours.
+With `--json` it gets the events alone. Errors, logs and warnings go to standard error. If nobody reads standard output any more,
+the run is cancelled, and that is no error. The first Ctrl-C cancels the run and shows what was spent, the second ends at once.
+
+Variables:
+  AGENT_MODEL                  the model, where `--model` is not given
+  OPENAI_API_KEY               the key of the provider `openai`; of another provider ACME it is ACME_API_KEY.
+                               A server on this machine may need none.
+  OPENAI_BASE_URL              the address of `openai`, where `--base-url` is not given
+  OTEL_EXPORTER_OTLP_ENDPOINT  where traces and metrics go, such as http://localhost:4318; not set: nowhere
+  RUST_LOG                     what `-v` logs, such as `warn,agent_sdk=debug`
+  NO_COLOR                     no colours";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -29,13 +44,14 @@ pub(crate) enum Command {
 
 /// What `run` takes.
 #[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
 pub(crate) struct RunArguments {
     /// What to ask; `-` reads it from standard input.
     pub(crate) prompt: String,
     /// The model, for example `openai:gpt-5-mini`. Default: the variable `AGENT_MODEL`.
     #[arg(long, value_name = "PROVIDER:NAME")]
     pub(crate) model: Option<ModelName>,
-    /// Where the provider is reached. Default: the variable `OPENAI_BASE_URL`, or the provider's own address.
+    /// Where an OpenAI-compatible API is. Default, for `openai` only: the variable `OPENAI_BASE_URL`, or OpenAI's own address.
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// Instructions for the model.

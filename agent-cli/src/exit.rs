@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Limit = 4,
     /// The user interrupted it.
     Interrupted = 130,
+    /// It was asked to end (`SIGTERM`).
+    Terminated = 143,
 }
 
 impl From<Outcome> for Exit {
@@ -39,12 +41,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the command failed: what went wrong, where, and what to do about it. It prints as one paragraph.
+/// Why the command failed: what went wrong, where, and what to do about it. It prints as one paragraph,
+/// with the causes below.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     what: String,
     advice: String,
+    causes: Vec<String>,
 }
 
 impl Failure {
@@ -54,12 +58,25 @@ impl Failure {
             exit,
             what: what.into(),
             advice: String::new(),
+            causes: Vec::new(),
         }
     }
 
     /// The user gave something that cannot be used.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
+    }
+
+    /// Names what is behind it: the sources of an error, each on a line of its own.
+    pub(crate) fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let sources = std::iter::successors(error.source(), |error| error.source());
+        for cause in sources.map(ToString::to_string) {
+            // Some errors repeat their sources' words.
+            if !self.causes.iter().any(|said| said.contains(&cause)) {
+                self.causes.push(cause);
+            }
+        }
+        self
     }
 
     /// Says what to do: whole sentences.
@@ -74,6 +91,9 @@ impl fmt::Display for Failure {
         write!(f, "error: {}.", self.what.trim_end_matches('.'))?;
         if !self.advice.is_empty() {
             write!(f, " {}", self.advice)?;
+        }
+        for cause in &self.causes {
+            write!(f, "\n  because: {cause}")?;
         }
         Ok(())
     }

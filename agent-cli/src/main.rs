@@ -5,17 +5,22 @@
 
 mod args;
 mod cost;
+mod demo;
 mod exit;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
+mod explain;
+mod interrupt;
 mod live;
+mod model;
 mod output;
+mod prompt;
+mod run;
+mod screen;
 mod secret;
 mod terminal;
 mod text;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
 mod tools;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
 mod tree;
+mod watch;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -29,15 +34,15 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let mut output = Output::standard();
-    let exit = run(std::env::args_os().collect(), &mut output).unwrap_or_else(|failure| {
-        output.note(&failure);
+    let exit = run(std::env::args_os().collect()).unwrap_or_else(|failure| {
+        Output::standard().note(&failure);
         failure.exit
     });
     exit.into()
 }
 
-fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<Exit, Failure> {
+fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
+    let mut output = Output::standard();
     let shown: Vec<_> = arguments
         .iter()
         .map(|argument| argument.to_string_lossy())
@@ -58,7 +63,8 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<Exit, Failure> {
         }
     };
     match arguments.command {
-        Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), output),
-        Command::Run(_) | Command::Demo(_) => Err(Failure::new(Exit::Failed, "not available")),
+        Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
+        Command::Run(arguments) => run::run(arguments, output),
+        Command::Demo(arguments) => demo::run(arguments, output),
     }
 }

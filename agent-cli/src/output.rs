@@ -21,7 +21,6 @@ pub(crate) struct Output {
     /// What standard output can show.
     pub(crate) out_style: Style,
     /// What standard error can show.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
     pub(crate) err_style: Style,
     closed: bool,
 }
@@ -80,7 +79,6 @@ impl Output {
     }
 
     /// Whether nobody reads standard output any more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `run` and `demo`"))]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }

@@ -16,6 +16,25 @@ pub(crate) fn safe_line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
+/// A line of JSON: what could act on a terminal becomes an escape of JSON, which means the same to whoever parses it.
+pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(acts_on_a_terminal) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if acts_on_a_terminal(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a `String` cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let acts = |c: char| acts_on_a_terminal(c) && !keep(c);
     if !text.contains(acts) {
@@ -182,6 +201,25 @@ mod tests {
             assert_eq!(safe(attack), shown);
         }
         assert_eq!(safe_line("a\nb\tc"), r"a\nb\tc");
+    }
+
+    #[test]
+    fn an_attack_in_pieces_is_as_visible() {
+        let attack = "a\x1b]52;c;cm0=\x07\x1b[2J\u{202e}b";
+        for (split, _) in attack.char_indices() {
+            let (first, second) = attack.split_at(split);
+            assert_eq!(format!("{}{}", safe(first), safe(second)), safe(attack));
+        }
+    }
+
+    #[test]
+    fn safe_json_means_the_same() {
+        let text = "a\x1b[2J\u{9b}\u{202e}\u{e0041}\u{7f}ö";
+        let json = serde_json::to_string(text).unwrap();
+        let shown = safe_json(&json);
+        assert!(is_inert(&shown), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        assert!(matches!(safe_json(r#""plain""#), Cow::Borrowed(_)));
     }
 
     #[test]

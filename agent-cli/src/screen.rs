@@ -1,0 +1,187 @@
+//! What the user sees of a run: its answer as it is written, then its trace.
+
+use std::sync::Arc;
+
+use agent_sdk::{
+    operation::{Event, EventKind, Observer, Outcome},
+    run::{RunError, RunReport, RunStream},
+};
+use futures_util::StreamExt;
+
+use crate::{
+    exit::{Exit, Failure},
+    interrupt::Interrupt,
+    live::Live,
+    output::Output,
+    terminal::{Paint, safe, safe_json},
+    tree::Trace,
+};
+
+/// How wide a trace is drawn where no terminal says.
+const WIDTH: usize = 100;
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people: the answer, the trace, the totals.
+    Text,
+    /// For programs: an event a line.
+    Json,
+}
+
+/// Shows a run.
+pub(crate) struct Screen {
+    pub(crate) output: Output,
+    live: Live,
+    form: Form,
+    interrupt: Interrupt,
+    /// The agent whose text is the answer; those inside it have theirs for themselves.
+    agent: Arc<str>,
+    /// Whether text was written, and whether its line is still open.
+    has_text: bool,
+    is_mid_line: bool,
+}
+
+impl Screen {
+    /// A screen for the runs of an agent; with `quiet` there is no live line.
+    pub(crate) fn new(
+        output: Output,
+        form: Form,
+        agent: &str,
+        quiet: bool,
+        interrupt: Interrupt,
+    ) -> Self {
+        let mut style = output.err_style;
+        style.live &= !quiet;
+        Self {
+            live: Live::new(style),
+            output,
+            form,
+            interrupt,
+            agent: agent.into(),
+            has_text: false,
+            is_mid_line: false,
+        }
+    }
+
+    /// What has to watch the run for the live line.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        self.live.observer()
+    }
+
+    /// Shows a run while it goes on, and returns what it came to. A reader that goes away, or an output that cannot be written,
+    /// cancels it.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) async fn follow(
+        &mut self,
+        mut run: RunStream<'_>,
+    ) -> Result<Result<RunReport, RunError>, Failure> {
+        self.live.show();
+        let mut failed = None;
+        while let Some(event) = run.next().await {
+            if let Err(failure) = self.event(&event) {
+                failed.get_or_insert(failure);
+            }
+            if failed.is_some() || self.output.is_closed() {
+                self.interrupt.token().cancel();
+            }
+        }
+        self.live.hide();
+        let ended = run.report().await;
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(ended),
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        if self.form == Form::Json {
+            let json = serde_json::to_string(event).map_err(|error| {
+                Failure::new(Exit::Failed, format!("an event is no JSON: {error}"))
+            })?;
+            return self.output.line(safe_json(&json));
+        }
+        match &event.kind {
+            EventKind::TextChunk { content } if event.agent_id.as_ref() == Some(&self.agent) => {
+                self.text(content)
+            }
+            EventKind::ToolUse { .. } | EventKind::ChatStarted { .. } => {
+                self.end_line()?;
+                self.live.show();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes more of the answer.
+    fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // On the same terminal the line would stand in the text.
+        if self.output.out_style.live {
+            self.live.hide();
+        }
+        // What was written before this turn stands apart from it.
+        if self.has_text && !self.is_mid_line {
+            self.output.write("\n")?;
+        }
+        self.has_text = true;
+        self.is_mid_line = true;
+        self.output.write(safe(text))
+    }
+
+    fn end_line(&mut self) -> Result<(), Failure> {
+        if self.is_mid_line {
+            self.is_mid_line = false;
+            self.output.write("\n")?;
+        }
+        Ok(())
+    }
+
+    /// Shows what a run came to: in text, the trace, the totals and the bottleneck. Returns its exit code.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) fn report(&mut self, report: &RunReport) -> Result<Exit, Failure> {
+        if self.form == Form::Text {
+            if !self.has_text {
+                self.text(&report.text)?;
+            }
+            self.end_line()?;
+            if self.has_text {
+                self.output.write("\n")?;
+            }
+            let style = self.output.out_style;
+            self.output.write(Trace::of(report).draw(style, width()))?;
+        }
+        Ok(match report.outcome {
+            Outcome::Cancelled if self.output.is_closed() => Exit::Ok,
+            Outcome::Cancelled => self.interrupt.exit().unwrap_or(Exit::Interrupted),
+            outcome => outcome.into(),
+        })
+    }
+
+    /// Writes a line that is less important than the rest.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) fn aside(&mut self, line: &str) -> Result<(), Failure> {
+        let line = safe(line);
+        let line = self.output.out_style.paint(Paint::Dim, &line);
+        self.output.line(line)
+    }
+}
+
+/// The width of the terminal that standard output is.
+fn width() -> usize {
+    console::Term::stdout()
+        .size_checked()
+        .map_or(WIDTH, |(_, columns)| columns.into())
+}

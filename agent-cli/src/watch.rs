@@ -1,0 +1,131 @@
+//! What watches a run from outside: traces, metrics, logs.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use agent_sdk::operation::Observers;
+use agent_sdk_otel::{MetricsServer, Telemetry, TelemetryBuilder, TelemetryError};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::Filtered, fmt::format::FmtSpan, layer::SubscriberExt,
+};
+
+use crate::{exit::Failure, output::Output, secret, terminal};
+
+/// What is logged with `-v` unless `RUST_LOG` says otherwise.
+const LOGGED: &str = "warn,agent=debug,agent_sdk=debug,agent_sdk_otel=debug";
+
+/// Traces, metrics and logs, from the start to the end of the command.
+pub(crate) struct Watch {
+    telemetry: Telemetry,
+    server: Option<MetricsServer>,
+}
+
+impl Watch {
+    /// Starts what the `OTEL_*` variables and the arguments ask for; without them nothing leaves the process.
+    ///
+    /// # Errors
+    ///
+    /// A variable cannot be used, or the metrics address is taken.
+    pub(crate) async fn start(metrics: Option<SocketAddr>, logs: bool) -> Result<Self, Failure> {
+        let telemetry = TelemetryBuilder::from_lookup(setting)
+            .and_then(|builder| builder.prometheus(metrics.is_some()).build())
+            .map_err(|error| failure(&error))?;
+        let logs = if logs { Some(log_filter()?) } else { None };
+        let logs = logs.map(|filter| {
+            tracing_subscriber::fmt::layer()
+                .with_ansi(false)
+                .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+                .with_writer(|| LogWriter)
+                .with_filter(filter)
+        });
+        let logs: Option<Filtered<_, _, _>> = logs;
+        let subscriber = tracing_subscriber::registry()
+            .with(telemetry.layer())
+            .with(logs);
+        // Only a second command in the same process, in a test, would find one there.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+        let server = match metrics {
+            Some(address) => Some(
+                telemetry
+                    .serve_metrics(address)
+                    .await
+                    .map_err(|error| failure(&error).advice("Pass another `--metrics ADDR`."))?,
+            ),
+            None => None,
+        };
+        Ok(Self { telemetry, server })
+    }
+
+    /// What has to watch the run.
+    pub(crate) fn observers(&self) -> Observers {
+        self.telemetry.observers()
+    }
+
+    /// Whether traces leave the process.
+    pub(crate) fn exports_traces(&self) -> bool {
+        self.telemetry.tracer_provider().is_some()
+    }
+
+    /// Where metrics are served.
+    pub(crate) fn metrics_url(&self) -> Option<String> {
+        let server = self.server.as_ref()?;
+        Some(format!("http://{}/metrics", server.address()))
+    }
+
+    /// Sends what waits, and says so where something was lost.
+    pub(crate) async fn end(self, output: &mut Output) {
+        if let Some(server) = self.server {
+            server.shutdown().await;
+        }
+        let report = tokio::task::block_in_place(|| self.telemetry.shutdown());
+        if !report.is_complete() {
+            output.note(format_args!(
+                "warning: not all telemetry arrived where OTEL_EXPORTER_OTLP_ENDPOINT points: {report}"
+            ));
+        }
+    }
+}
+
+/// The variables, and a service name where they have none.
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().or_else(|| {
+        let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        let is_named = attributes.contains("service.name");
+        (name == "OTEL_SERVICE_NAME" && !is_named).then(|| "agent".to_owned())
+    })
+}
+
+fn log_filter() -> Result<EnvFilter, Failure> {
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let wanted = if wanted.trim().is_empty() {
+        LOGGED
+    } else {
+        &wanted
+    };
+    EnvFilter::builder().parse(wanted).map_err(|error| {
+        Failure::usage(format!("RUST_LOG cannot be used: {error}"))
+            .advice("Write levels by module, such as `warn,agent_sdk=debug`.")
+    })
+}
+
+fn failure(error: &TelemetryError) -> Failure {
+    Failure::usage(error.to_string()).because(error)
+}
+
+/// Standard error for logs: made safe, and without keys.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = secret::redact(&text);
+        io::stderr().write_all(terminal::safe(&shown).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
