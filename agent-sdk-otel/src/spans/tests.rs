@@ -1,15 +1,18 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use agent_sdk::model::Usage;
+use agent_sdk::model::{ModelInfo, Usage};
 use agent_sdk::operation::{
-    FixedClock, Kind, Outcome, Payload, RunContext, TraceContext, trace_agent, trace_chat,
-    trace_tool,
+    AttemptDetails, Details, FixedClock, Kind, Outcome, Payload, RunContext, TraceContext,
+    trace_agent, trace_chat, trace_tool,
 };
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tracing_subscriber::prelude::*;
 
-use crate::Telemetry;
 use crate::testing::{Behaviour, Collector};
+use crate::{EmissionProfile, Telemetry};
 
 fn telemetry(collector: &Collector) -> Telemetry {
     let builder = Telemetry::builder().service_name("t");
@@ -153,4 +156,121 @@ async fn failures_and_cancellations_are_told_apart() {
     assert_eq!(seen("dropped"), (2, "cancelled".to_owned(), true));
     assert_eq!(seen("good"), (1, String::new(), false));
     assert_eq!(seen("paused"), (0, String::new(), false));
+}
+
+fn keys(span: &Span) -> Vec<&str> {
+    span.attributes
+        .iter()
+        .map(|pair| pair.key.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_profile_decides_which_names_leave() {
+    const NEW: &str = "gen_ai.usage.cache_write.input_tokens";
+    const OLD: &str = "gen_ai.usage.cache_creation.input_tokens";
+    for (profile, new, old) in [
+        (EmissionProfile::Latest, true, false),
+        (EmissionProfile::V1_41, false, true),
+        (EmissionProfile::Both, true, true),
+    ] {
+        let collector = Collector::start(Behaviour::Accept);
+        let builder = Telemetry::builder().endpoint(collector.url());
+        let telemetry = builder.profile(profile).build().unwrap();
+        let context = RunContext::builder()
+            .observers(telemetry.observers())
+            .build();
+        let agent = trace_agent(&context, "a").begin();
+        let chat = trace_chat(agent.context(), "openai", "gpt-4o").begin();
+        chat.handle()
+            .record_usage(Usage::new(10, 5).with_cache_write(4).with_cache_read(0));
+        chat.end(Outcome::Ok, Payload::None);
+        agent.end(Outcome::Ok, Payload::None);
+        let page = telemetry.metrics_text().unwrap();
+        assert_eq!(
+            page.contains("gen_ai_client_inference_duration_seconds_count"),
+            new
+        );
+        assert_eq!(
+            page.contains("gen_ai_client_operation_duration_seconds_count"),
+            old
+        );
+        assert_eq!(page.contains("gen_ai_client_token_usage_count"), old);
+        assert!(telemetry.shutdown().is_complete());
+        let (agent, chat) = (
+            collector.span("invoke_agent a"),
+            collector.span("chat gpt-4o"),
+        );
+        let named = keys(&chat);
+        assert_eq!(
+            (named.contains(&NEW), named.contains(&OLD)),
+            (new, old),
+            "{profile:?}"
+        );
+        assert!(
+            !named.contains(&"gen_ai.usage.cache_read.input_tokens"),
+            "it was zero"
+        );
+        assert!(
+            !keys(&agent)
+                .iter()
+                .any(|key| key.starts_with("gen_ai.usage"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_price_that_nobody_knows_is_no_zero() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
+    let agent = trace_agent(&context, "a").begin();
+    let chat = trace_chat(agent.context(), "nobody", "knows").begin();
+    chat.handle().record_usage(Usage::new(10, 5));
+    chat.end(Outcome::Ok, Payload::None);
+    agent.end(Outcome::Ok, Payload::None);
+    let page = telemetry.metrics_text().unwrap();
+    assert!(page.contains("agent_sdk_unpriced_requests_total{gen_ai_provider_name=\"nobody\""));
+    assert!(!page.contains("agent_sdk_cost_total"));
+    assert!(telemetry.shutdown().is_complete());
+    let (agent, chat) = (
+        collector.span("invoke_agent a"),
+        collector.span("chat knows"),
+    );
+    assert!(!keys(&chat).iter().any(|key| key.ends_with("cost")));
+    assert!(!keys(&agent).contains(&"agent_sdk.cost.total_usd"));
+    assert!(keys(&agent).contains(&"agent_sdk.cost.unpriced_calls"));
+}
+
+#[tokio::test]
+async fn links_and_resent_attempts_are_on_their_spans() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
+    let first = trace_tool(&context, "first").begin();
+    let waited_for = first.info().trace;
+    first.end(Outcome::Ok, Payload::None);
+    trace_tool(&context, "second")
+        .link(waited_for)
+        .future(async {})
+        .await;
+    let model = Arc::new(ModelInfo::new("openai", "gpt-4o"));
+    let details = Details::Attempt(AttemptDetails { model, number: 3 });
+    let attempt = context.start(Kind::Attempt, "").details(details).begin();
+    attempt.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let second = collector.span("execute_tool second");
+    assert_eq!(second.links.len(), 1);
+    assert_eq!(
+        hex(&second.links[0].span_id),
+        waited_for.span_id.to_string()
+    );
+    let attempt = collector.span("POST");
+    let count = |pair: &&KeyValue| pair.key == "http.request.resend_count";
+    let count = attempt.attributes.iter().find(count).unwrap();
+    assert_eq!(count.value.clone().unwrap().value, Some(Value::IntValue(2)));
 }
