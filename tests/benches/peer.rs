@@ -3,6 +3,14 @@
 //! It takes flags `--base URL --cells conc:runs:repeats,… --tools N --chunks N --lat MS --rounds N --tool-ms MS --otel 0|1
 //! --instantiate N` and prints one JSON row a repeat: CPU is user + system of this process, the telemetry flush included.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a driver that cannot go on has nothing to report, and prints its rows"
+)]
+
 use std::{
     hint::black_box,
     sync::{

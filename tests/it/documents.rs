@@ -30,10 +30,10 @@ fn each_invariant_names_a_test_that_exists() {
     let is_test = |word: &&str| word.contains("::tests::") || word.starts_with("it::");
     for path in text.split('`').filter(is_test) {
         let (name, _) = path.split_once("::").unwrap();
-        let (_, test) = path.rsplit_once("::").unwrap();
+        let (_, function) = path.rsplit_once("::").unwrap();
         let (_, source) = sources.iter().find(|(known, _)| *known == name).unwrap();
         assert!(
-            source.contains(&format!("fn {test}(")),
+            source.contains(&format!("fn {function}(")),
             "there is no test {path}"
         );
         named += 1;

@@ -148,9 +148,11 @@ impl OperationHandle {
         &self.context
     }
 
-    /// Adds what is learnt of the operation.
+    /// Adds what is learnt of the operation. From inside an observer it does nothing.
     pub fn record(&self, learn: impl FnOnce(&mut Facts)) {
-        learn(&mut self.shared.facts());
+        if !run::is_observing() {
+            learn(&mut self.shared.facts());
+        }
     }
 
     /// Adds to what a model request used.

@@ -62,6 +62,11 @@ thread_local! {
     static OBSERVING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this thread is inside an observer.
+pub(super) fn is_observing() -> bool {
+    OBSERVING.get()
+}
+
 /// Marks this thread as inside an observer, until dropped.
 struct Observing;
 

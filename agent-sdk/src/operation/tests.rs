@@ -148,7 +148,8 @@ async fn totals_roll_up_and_own_calls_stop_at_the_next_agent() {
 
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_or_uses_the_run_changes_nothing() {
-    struct Bad(Mutex<Option<RunContext>>);
+    #[derive(Default)]
+    struct Bad(Mutex<Option<RunContext>>, Mutex<Option<OperationHandle>>);
     impl Observer for Bad {
         fn interests(&self) -> Interests {
             Interests::OPERATIONS | Interests::EVENTS
@@ -161,17 +162,19 @@ async fn an_observer_that_panics_or_uses_the_run_changes_nothing() {
         }
 
         fn ended(&self, _: &OperationRecord<'_>, _: Payload<'_>) {
+            if let Some(handle) = &*self.1.lock().unwrap() {
+                handle.record_usage(Usage::new(1, 1));
+            }
             panic!("on purpose");
         }
     }
     let (log, context) = watched();
-    let bad = Arc::new(Bad(Mutex::new(None)));
+    let bad = Arc::new(Bad::default());
     context.subscribe(bad.clone());
     *bad.0.lock().unwrap() = Some(context.clone());
-    context
-        .start(Kind::Tool, "t")
-        .begin()
-        .end(Outcome::Ok, Payload::None);
+    let tool = context.start(Kind::Tool, "t").begin();
+    *bad.1.lock().unwrap() = Some(tool.handle());
+    tool.end(Outcome::Ok, Payload::None);
     assert_eq!(log.lines(), ["+tool t", "-tool t ok 0ns"]);
 }
 
@@ -264,4 +267,22 @@ async fn events_have_the_wire_s_names_and_numbers_without_gaps() {
     assert_eq!(lines[7]["call_id"], "c1");
     assert_eq!(lines[9]["words"], 2);
     assert_eq!(lines[9]["text"], "two words");
+}
+
+#[test]
+fn ends_on_many_threads_keep_their_order_in_time() {
+    for _ in 0..200 {
+        let trace = crate::testing::TraceCapture::new();
+        let agent = trace.context().start(Kind::Agent, "a").begin();
+        let tools: Vec<_> = (0..8)
+            .map(|_| agent.context().start(Kind::Tool, "t").begin())
+            .collect();
+        std::thread::scope(|scope| {
+            for tool in tools {
+                scope.spawn(move || tool.end(Outcome::Ok, Payload::None));
+            }
+            scope.spawn(move || agent.end(Outcome::Ok, Payload::None));
+        });
+        trace.well_formed().unwrap();
+    }
 }

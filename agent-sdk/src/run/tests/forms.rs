@@ -1,0 +1,193 @@
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    agent::Agent,
+    journal::{MemoryJournal, Record},
+    message::{Conversation, Message, Role},
+    model::ToolChoice,
+    run::{Limits, Machine, RunErrorKind},
+    testing::{CountingTool, ScriptedModel, Turn},
+    tool::{FnTool, ToolContext},
+};
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_shows_the_run_as_it_happens_and_loses_nothing() {
+    let text = "one two three four ".repeat(100);
+    let turns = [
+        Turn::new().text("thinking").tool_call("c1", "look", "{}"),
+        Turn::from(text.as_str()).chunk_words(1),
+    ];
+    let agent = Agent::builder("a", ScriptedModel::new(turns))
+        .tool(CountingTool::new("look"))
+        .build()
+        .unwrap();
+    let mut stream = agent.stream("hi");
+    let (mut types, mut written) = (Vec::new(), String::new());
+    while let Some(event) = stream.next().await {
+        let json = serde_json::to_value(&*event).unwrap();
+        assert_eq!(json["seq"], types.len() + 1);
+        types.push(json["type"].as_str().unwrap().to_owned());
+        if types.last().unwrap() == "text_chunk" {
+            written.push_str(json["content"].as_str().unwrap());
+        }
+    }
+    assert_eq!(written, format!("thinking{text}"));
+    types.dedup();
+    assert_eq!(
+        types,
+        [
+            "run_started",
+            "agent_initialized",
+            "chat_started",
+            "text_chunk",
+            "chat_completed",
+            "tool_use",
+            "tool_result",
+            "chat_started",
+            "text_chunk",
+            "chat_completed",
+            "agent_completed",
+            "run_report"
+        ]
+    );
+    assert_eq!(stream.report().await.unwrap().words, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callbacks_hear_of_tools_before_they_run() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (uses, all) = (heard.clone(), heard.clone());
+    let turns = [
+        Turn::new().tool_call("c1", "look", r#"{"q":1}"#),
+        Turn::from("ok"),
+    ];
+    let tool = FnTool::new(
+        "look",
+        "",
+        async |context: ToolContext, _: serde_json::Value| {
+            context.progress(Some(0.5), "half");
+            Ok::<_, String>("seen")
+        },
+    );
+    Agent::builder("a", ScriptedModel::new(turns))
+        .tool(tool)
+        .build()
+        .unwrap()
+        .run("hi")
+        .on_tool_use(move |tool, input| uses.lock().unwrap().push(format!("{tool} {input}")))
+        .on_progress(move |event| {
+            let json = serde_json::to_value(event).unwrap();
+            if json["type"] == "tool_progress" {
+                all.lock()
+                    .unwrap()
+                    .push(format!("{} {}", json["message"], json["fraction"]));
+            }
+        })
+        .await
+        .unwrap();
+    assert_eq!(*heard.lock().unwrap(), [r#"look {"q":1}"#, r#""half" 0.5"#]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_typed_answer_is_validated_and_sent_back_once() {
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Verdict {
+        #[schemars(range(min = 1, max = 5))]
+        stars: u8,
+    }
+    let turns = ["{\"stars\": 9}", "```json\n{\"stars\": 4}\n```"].map(Turn::from);
+    let model = ScriptedModel::new(turns).recording();
+    let agent = Agent::builder("critic", model.clone()).build().unwrap();
+    let verdict = agent.run_as::<Verdict>("judge").await.unwrap();
+    assert_eq!(verdict.output, Verdict { stars: 4 });
+    assert_eq!(verdict.report.model_calls, 2);
+    let sent_back = model.requests()[1].conversation.last().unwrap().text();
+    assert!(
+        sent_back.contains("at `/stars`: 9 is greater than the maximum of 5"),
+        "{sent_back}"
+    );
+
+    let model = ScriptedModel::new(["no", "still no"].map(Turn::from));
+    let agent = Agent::builder("critic", model).build().unwrap();
+    let error = agent.run_as::<Verdict>("judge").await.unwrap_err();
+    assert_eq!(error.kind(), RunErrorKind::InvalidOutput);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_goes_on_and_runs_choose_their_tools() {
+    let turns = [
+        Turn::from("hello"),
+        Turn::new().tool_call("c", "b", "{}"),
+        Turn::from("bye"),
+    ];
+    let model = ScriptedModel::new(turns).recording();
+    let agent = Agent::builder("a", model.clone())
+        .tool(CountingTool::new("a"))
+        .tool(CountingTool::new("b"))
+        .build()
+        .unwrap();
+    let mut conversation = Conversation::from("hi").with_id("conv-1");
+    agent.run_with(&mut conversation).await.unwrap();
+    conversation.push(Message::user("go on"));
+    agent
+        .run_with(&mut conversation)
+        .allow_tools(["b"])
+        .tool_choice(ToolChoice::Required)
+        .await
+        .unwrap();
+    let roles: Vec<_> = conversation
+        .messages()
+        .iter()
+        .map(|message| message.role)
+        .collect();
+    use Role::{Assistant, Tool, User};
+    assert_eq!(roles, [User, Assistant, User, Assistant, Tool, Assistant]);
+    let requests = model.requests();
+    assert_eq!((requests[0].tools.len(), requests[1].tools.len()), (2, 1));
+    assert_eq!(requests[1].tool_choice, ToolChoice::Required);
+    assert_eq!(
+        requests[2].tool_choice,
+        ToolChoice::Auto,
+        "a forced call is forced once"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
+    let journal = Arc::new(MemoryJournal::new());
+    let inner = Agent::builder("inner", ScriptedModel::new([Turn::from("in")]))
+        .build()
+        .unwrap();
+    let turns = [
+        Turn::new()
+            .tool_call("c1", "look", "{}")
+            .tool_call("c2", "inner", r#"{"task":"t"}"#),
+        Turn::from("out"),
+    ];
+    let agent = Agent::builder("a", ScriptedModel::new(turns))
+        .tool(CountingTool::new("look"))
+        .tool(inner.as_tool())
+        .build()
+        .unwrap();
+    let mut conversation = Conversation::from("hi");
+    let report = agent
+        .run_with(&mut conversation)
+        .journal(journal.clone())
+        .await
+        .unwrap();
+    let path = report.run_id.as_str().to_owned();
+    assert_eq!(journal.paths(), [path.clone(), format!("{path}/c2")]);
+    let records = journal.records(&path);
+    let text = serde_json::to_string(&records).unwrap();
+    let records: Vec<Record> = serde_json::from_str(&text).unwrap();
+    assert_eq!(records.len(), 5);
+    let mut machine = Machine::new(Conversation::new(), Limits::default());
+    for record in records {
+        machine.apply(record);
+    }
+    assert_eq!(machine.conversation(), &conversation);
+}
