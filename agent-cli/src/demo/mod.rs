@@ -35,7 +35,7 @@ use crate::{
 const NAME: &str = "reviewer";
 const INNER: &str = "summariser";
 /// The longest that a tool may work on a large folder.
-const TOOL_TIME: Duration = Duration::from_secs(5);
+const TOOL_TIME: Duration = Duration::from_secs(3);
 
 /// Does what `agent demo` says.
 ///
