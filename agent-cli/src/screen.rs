@@ -37,9 +37,10 @@ pub(crate) struct Screen {
     interrupt: Interrupt,
     /// The agent whose text is the answer; those inside it have theirs for themselves.
     agent: Arc<str>,
-    /// Whether text was written, and whether its line is still open.
+    /// Whether text was written, whether its line is still open, and whether what follows belongs to another turn.
     has_text: bool,
     is_mid_line: bool,
+    is_new_turn: bool,
 }
 
 impl Screen {
@@ -61,6 +62,7 @@ impl Screen {
             agent: agent.into(),
             has_text: false,
             is_mid_line: false,
+            is_new_turn: false,
         }
     }
 
@@ -127,15 +129,17 @@ impl Screen {
             self.live.hide();
         }
         // What was written before this turn stands apart from it.
-        if self.has_text && !self.is_mid_line {
+        if self.has_text && self.is_new_turn {
             self.output.write("\n")?;
         }
         self.has_text = true;
-        self.is_mid_line = true;
+        self.is_new_turn = false;
+        self.is_mid_line = !text.ends_with('\n');
         self.output.write(safe(text))
     }
 
     fn end_line(&mut self) -> Result<(), Failure> {
+        self.is_new_turn = true;
         if self.is_mid_line {
             self.is_mid_line = false;
             self.output.write("\n")?;

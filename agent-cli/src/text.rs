@@ -51,6 +51,25 @@ pub(crate) fn length(time: Duration, unicode: bool) -> String {
     format!("{} min {} s", seconds / 60, seconds % 60)
 }
 
+/// The text with its long lines broken between words; what follows a break is indented as the items of a list are.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive('\n') {
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let length = word.trim_end().chars().count();
+            if column > 2 && column + length > width {
+                wrapped.truncate(wrapped.trim_end().len());
+                wrapped.push_str("\n  ");
+                column = 2;
+            }
+            wrapped.push_str(word);
+            column += word.chars().count();
+        }
+    }
+    wrapped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +91,16 @@ mod tests {
         assert_eq!(shown(7_500_000), "$0.007500");
         assert_eq!(shown(12_000_000_400), "$12.000000");
         assert_eq!(shown(u64::MAX), "$18446744073.709552");
+    }
+
+    #[test]
+    fn long_lines_break_between_words() {
+        assert_eq!(
+            wrapped("- one two three\nfour\n", 9),
+            "- one two\n  three\nfour\n"
+        );
+        assert_eq!(wrapped("- averylongword x", 5), "- averylongword\n  x");
+        assert_eq!(wrapped("", 5), "");
     }
 
     #[test]

@@ -8,13 +8,16 @@ use super::{
     results::Results,
     reviewer::SEARCHES,
 };
-use crate::text::{count, counted};
+use crate::text::{count, counted, wrapped};
 
 /// The most kinds of files, and places of matches, that are named.
 const KINDS: usize = 6;
 const PLACES: usize = 3;
 /// The longest file that is not called long, in lines.
 const LONG: usize = 600;
+
+/// The longest line of the answer.
+const WIDTH: usize = 78;
 
 /// What a file that was read came to.
 struct Read<'a> {
@@ -64,7 +67,7 @@ pub(super) fn text(listing: &Listing, results: &Results<'_>) -> String {
     for observation in observations(listing, results, &reads) {
         let _ = writeln!(text, "- {observation}");
     }
-    text
+    wrapped(&text, WIDTH)
 }
 
 fn overview(text: &mut String, listing: &Listing) {

@@ -172,7 +172,8 @@ impl File {
         known.map_or_else(|| format!(".{ending}"), |(_, kind, _)| (*kind).to_owned())
     }
 
-    fn is_source(&self) -> bool {
+    /// It is written by people as source code.
+    pub(super) fn is_source(&self) -> bool {
         let ending = self.ending();
         KINDS
             .iter()

@@ -35,7 +35,7 @@ use crate::{
 const NAME: &str = "reviewer";
 const INNER: &str = "summariser";
 /// The longest that a tool may work on a large folder.
-const TOOL_TIME: Duration = Duration::from_secs(5);
+const TOOL_TIME: Duration = Duration::from_secs(3);
 
 /// Does what `agent demo` says.
 ///
@@ -118,12 +118,12 @@ async fn show(
     let output = &mut screen.output;
     output.line(output.out_style.paint(
         Paint::Strong,
-        "The model is scripted: no model is asked. The files, the tools and the trace are real.",
+        "The model is scripted: no model is asked. Files, tools and trace are real.",
     ))?;
     screen.aside("Delays stand for a model's latency, and tokens are counted as words.")?;
     if let Some(price) = &price {
         screen.aside(&format!(
-            "Costs are what that many tokens would have cost with {}.",
+            "Costs are what so many tokens would cost with {}.",
             price.words
         ))?;
     }
@@ -176,7 +176,7 @@ fn ending(screen: &mut Screen, watch: &Watch, trace: &str) -> Result<(), Failure
     }
     screen
         .output
-        .line("A model: OPENAI_API_KEY=… agent run \"Review it.\" --model openai:gpt-5-mini --workspace .")?;
+        .line("A model: agent run \"Review it.\" --workspace . --model openai:gpt-5-mini")?;
     if let Some(url) = watch.metrics_url() {
         screen
             .output

@@ -39,7 +39,7 @@ impl Price {
         });
         Some(Self {
             book: PriceBook::from_json(&json.to_string()).ok()?,
-            words: format!("{MODEL}, ${input} in and ${output} out per million tokens"),
+            words: format!("{MODEL}:\n${input} in, ${output} out, per million tokens"),
         })
     }
 }

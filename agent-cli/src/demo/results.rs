@@ -34,7 +34,9 @@ impl<'a> Results<'a> {
         let result = self.all().find(|result| result.call_id.as_str() == call)?;
         let text = result.content.as_str();
         Some(if result.is_error {
-            Err(text.lines().next().unwrap_or_default())
+            let why = text.lines().next().unwrap_or_default();
+            // The class of the failure is for models; the words after it are for people.
+            Err(why.strip_prefix("tool_error: ").unwrap_or(why))
         } else {
             Ok(text)
         })

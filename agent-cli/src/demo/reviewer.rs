@@ -10,7 +10,12 @@ use agent_sdk::{
 };
 use serde_json::json;
 
-use super::{answer, listing::Listing, results::Results, summariser};
+use super::{
+    answer,
+    listing::{File, Listing},
+    results::Results,
+    summariser,
+};
 
 /// What is searched for: the call's id, a regular expression, and what a match is.
 pub(super) const SEARCHES: [(&str, &str, &str); 3] = [
@@ -75,7 +80,9 @@ fn read(listing: &Listing) -> Turn {
             json!({"path": file.path}),
         )
     });
-    let summarised = picks.iter().enumerate().filter(|(place, _)| *place != 1);
+    // What introduces the folder, and its largest source.
+    let worth = |(place, file): &(usize, &&File)| *place == 0 || file.is_source();
+    let summarised = picks.iter().enumerate().filter(worth);
     summarised
         .take(SUMMARIES)
         .fold(turn, |turn, (number, file)| {

@@ -48,8 +48,11 @@ fn answer(request: &ChatRequest) -> Turn {
 
 /// What can be said of a text without understanding it.
 fn summary(path: &str, text: &str) -> String {
-    let is_cut = text.trim_end().ends_with(']') && text.contains("\n[more: ");
-    let lines = text.lines().count() - usize::from(is_cut);
+    let (text, is_cut) = match text.rsplit_once("\n[more: go on ") {
+        Some((text, _)) => (text, true),
+        None => (text, false),
+    };
+    let lines = text.lines().count();
     let mut summary = format!(
         "{path}: {}{}, {}",
         if is_cut { "more than " } else { "" },
@@ -148,6 +151,6 @@ mod tests {
         );
         let data = "a = 1\nb = 2\n\n[more: go on with `first_line` 3]";
         assert!(summary("x.toml", data).contains("begins \"a = 1\""));
-        assert!(summary("x.toml", data).contains("more than 3 lines"));
+        assert!(summary("x.toml", data).contains("more than 2 lines"));
     }
 }
