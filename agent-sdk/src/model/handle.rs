@@ -124,7 +124,7 @@ impl ModelHandle {
             .instrument(span)
             .await
         {
-            Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation))),
+            Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),
             Err(error) => {
                 fail(operation, &error);
                 Err(error)
@@ -250,9 +250,11 @@ impl Stream for Observed {
         if let Some(handed_out) = this.handed_out.take() {
             this.waited += handed_out.elapsed();
         }
-        let polled = {
-            let inner = &mut this.inner;
+        let inner = &mut this.inner;
+        let polled = if inner.is_in_span() {
             operation.span().in_scope(|| Pin::new(inner).poll_next(cx))
+        } else {
+            Pin::new(inner).poll_next(cx)
         };
         let item = match polled {
             Poll::Pending => {

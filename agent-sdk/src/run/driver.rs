@@ -26,7 +26,7 @@ use crate::{
 pub(crate) async fn drive(
     settings: &Settings,
     context: &RunContext,
-    stop: &CancellationToken,
+    stop: Option<&CancellationToken>,
     target: &mut Conversation,
 ) -> Result<RunReport, RunError> {
     let operation = begin(settings, context, target);
@@ -129,7 +129,7 @@ impl Driver<'_> {
     async fn guarded(
         &mut self,
         machine: &mut Machine,
-        stop: &CancellationToken,
+        stop: Option<&CancellationToken>,
     ) -> Result<(), Cause> {
         let context = self.context;
         let depth = self.settings.limits.max_depth;
@@ -143,10 +143,16 @@ impl Driver<'_> {
                 None => std::future::pending().await,
             }
         };
+        let stopped = async {
+            match stop {
+                Some(stop) => stop.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = context.cancellation().cancelled() => Err(Cause::Cancelled),
-            () = stop.cancelled() => Err(Cause::Cancelled),
+            () = stopped => Err(Cause::Cancelled),
             () = time_is_up => Err(Cause::Timeout),
             ended = work => ended,
         }

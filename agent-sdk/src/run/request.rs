@@ -132,7 +132,8 @@ impl<'a> RunRequest<'a> {
             stop,
         } = self.prepare();
         let context = context.with_pace(pace.clone());
-        let work = async move { drive(&settings, &context, &stop, input.conversation()).await };
+        let work =
+            async move { drive(&settings, &context, stop.as_ref(), input.conversation()).await };
         RunStream::new(Box::pin(work), pace)
     }
 
@@ -167,12 +168,11 @@ impl<'a> RunRequest<'a> {
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
             context.subscribe(Arc::new(callbacks));
         }
-        let stop = cancellation.unwrap_or_default();
         Prepared {
             settings,
             context,
             input,
-            stop,
+            stop: cancellation,
         }
     }
 }
@@ -182,7 +182,7 @@ struct Prepared<'a> {
     settings: Arc<Settings>,
     context: RunContext,
     input: Input<'a>,
-    stop: CancellationToken,
+    stop: Option<CancellationToken>,
 }
 
 impl Input<'_> {
@@ -205,7 +205,9 @@ impl<'a> IntoFuture for RunRequest<'a> {
             mut input,
             stop,
         } = self.prepare();
-        Box::pin(async move { drive(&settings, &context, &stop, input.conversation()).await })
+        Box::pin(
+            async move { drive(&settings, &context, stop.as_ref(), input.conversation()).await },
+        )
     }
 }
 

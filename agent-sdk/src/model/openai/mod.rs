@@ -132,7 +132,7 @@ impl Model for OpenAi {
     ) -> Result<ChatStream, ModelError> {
         let mut exchange = self.open(context, &request, true).await?;
         if streams(&exchange.head) {
-            return Ok(ChatStream::new(Reply::new(exchange)));
+            return Ok(ChatStream::new(Reply::new(exchange)).outside_span());
         }
         let read = exchange.read().await;
         let error = match read {
