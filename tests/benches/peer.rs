@@ -2,6 +2,20 @@
 //!
 //! It takes flags `--base URL --cells conc:runs:repeats,… --tools N --chunks N --lat MS --rounds N --tool-ms MS --otel 0|1
 //! --instantiate N` and prints one JSON row a repeat: CPU is user + system of this process, the telemetry flush included.
+//! `cargo bench -p agent-sdk-tests --bench peer -- --base http://127.0.0.1:PORT …` runs it against any server that answers
+//! Chat Completions with `lookup` calls; without flags it does nothing.
+//!
+//! Measured side by side on a 2-core shared x86-64 VM that ran at 0.6 of its usual speed (medians; a run is a prompt, 4 tool calls
+//! and an answer, 2 model requests; "on" is spans and metrics by OTLP beside a Prometheus registry):
+//!
+//! | | CPU µs a run, off | on | CPU µs a streamed piece, off | on | 8 tools of 50 ms | peak RSS MiB, 256 runs at once, off | on |
+//! |---|---|---|---|---|---|---|---|
+//! | `reqwest` alone, the same requests | 49 | – | 1.8 | – | – | 20.0 | – |
+//! | hand-written loop on `hyper`, OTel spans only | 93 | 87 | 2.6 | 2.6 | 51.5 ms | 15.3 | 18.3 |
+//! | Rig 0.44, OTel spans only | 1,008 | 1,173 | 25.2 | 29.7 | 53.6 ms | 49.9 | 59.3 |
+//! | agent-sdk | 100 | 215 | 5.4 | 6.0 | 51.7 ms | 29.1 | 35.6 |
+//!
+//! Instructions (callgrind, the whole process over 60 streamed runs of 500 pieces): 465 M off, 500 M on.
 
 #![expect(
     clippy::expect_used,
