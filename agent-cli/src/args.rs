@@ -66,6 +66,9 @@ pub(crate) struct RunArguments {
     /// A folder that the model may read, and nothing outside of it. Default: none.
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// Asks for whole answers instead of streams, for servers that cannot stream.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
     /// Prints one JSON event a line; the last one is `run_report`.
     #[arg(long)]
     pub(crate) json: bool,

@@ -27,6 +27,7 @@ pub(crate) struct Chosen {
 pub(crate) fn choose(
     model: Option<&ModelName>,
     base_url: Option<&str>,
+    streaming: bool,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Chosen, Failure> {
     let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
@@ -47,7 +48,9 @@ pub(crate) fn choose(
     };
     let key = key_variable(&provider);
     let builder = || {
-        let builder = OpenAi::builder(name.clone()).provider(provider.clone());
+        let builder = OpenAi::builder(name.clone())
+            .provider(provider.clone())
+            .streaming(streaming);
         match &base_url {
             Some(url) => builder.base_url(url),
             None => builder,
@@ -122,7 +125,7 @@ mod tests {
         variables: &[(&str, &str)],
     ) -> Result<Chosen, String> {
         let model = (!model.is_empty()).then(|| model.parse().unwrap());
-        choose(model.as_ref(), base_url, |name| {
+        choose(model.as_ref(), base_url, true, |name| {
             let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
             Some((*value).to_owned())
         })

@@ -43,6 +43,7 @@ fn prepare(arguments: &RunArguments, output: &mut Output) -> Result<Prepared, Fa
     let chosen = model::choose(
         arguments.model.as_ref(),
         arguments.base_url.as_deref(),
+        !arguments.no_stream,
         |name| std::env::var(name).ok(),
     )?;
     if let Some(warning) = &chosen.warning {

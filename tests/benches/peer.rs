@@ -11,8 +11,8 @@
 //! | | CPU µs a run, off | on | CPU µs a streamed piece, off | on | 8 tools of 50 ms | peak RSS MiB, 256 runs at once, off | on |
 //! |---|---|---|---|---|---|---|---|
 //! | `reqwest` alone, the same requests | 49 | – | 1.8 | – | – | 20.0 | – |
-//! | hand-written loop on `hyper`, OTel spans only | 93 | 87 | 2.6 | 2.6 | 51.5 ms | 15.3 | 18.3 |
-//! | Rig 0.44, OTel spans only | 1,008 | 1,173 | 25.2 | 29.7 | 53.6 ms | 49.9 | 59.3 |
+//! | hand-written loop on `hyper`, OpenTelemetry spans only | 93 | 87 | 2.6 | 2.6 | 51.5 ms | 15.3 | 18.3 |
+//! | Rig 0.44, OpenTelemetry spans only | 1,008 | 1,173 | 25.2 | 29.7 | 53.6 ms | 49.9 | 59.3 |
 //! | agent-sdk | 100 | 215 | 5.4 | 6.0 | 51.7 ms | 29.1 | 35.6 |
 //!
 //! Instructions (callgrind, the whole process over 60 streamed runs of 500 pieces): 465 M off, 500 M on.

@@ -68,6 +68,10 @@ check answer "$key" 0 'The gateway says hello'
 check answer "$key" 0 '"type":"run_report".*"outcome":"ok"' --json
 # Without a database the gateway says 400 of a key that it does not know.
 check answer sk-wrong-0123456789abcdefg 1 'status 40[01]'
+check answer "$key" 0 'The gateway says hello' --no-stream
+check rate-limited "$key" 1 'rate_limited, status 429' --no-stream
+check broken "$key" 1 'overloaded, status 500' --no-stream
+check late "$key" 1 'timeout, status 408' --no-stream
 check rate-limited "$key" 1 'rate_limited, status 429'
 check rate-limited "$key" 1 '"error":"rate_limited"' --json
 check broken "$key" 1 'overloaded, status 500'

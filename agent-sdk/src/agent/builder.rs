@@ -225,7 +225,7 @@ impl AgentBuilder {
             tool_choice: self.tool_choice,
             chat: Arc::new(self.chat),
             output: self.output,
-            output_file: self.output_file,
+            output_file: self.output_file.map(Into::into),
             limits: self.limits,
             tags: self.tags,
             state: self.state,

@@ -1,6 +1,6 @@
 //! What an agent is made of.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::Output;
 use crate::{
@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) tool_choice: ToolChoice,
     pub(crate) chat: Arc<ChatSettings>,
     pub(crate) output: Output,
-    pub(crate) output_file: Option<PathBuf>,
+    pub(crate) output_file: Option<Arc<Path>>,
     pub(crate) limits: Limits,
     pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) state: State,

@@ -30,6 +30,7 @@ const MAX_CHUNK_GAPS: usize = 65_536;
 pub struct ModelHandle {
     model: Arc<dyn ErasedModel>,
     info: Arc<ModelInfo>,
+    streams: bool,
 }
 
 /// The dyn-compatible twin of [`Model`]: private, so it can change freely.
@@ -69,6 +70,7 @@ impl<M: Model> From<M> for ModelHandle {
     fn from(model: M) -> Self {
         Self {
             info: model.info(),
+            streams: model.streams(),
             model: Arc::new(model),
         }
     }
@@ -91,6 +93,16 @@ impl ModelHandle {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
+        self.whole(context, request, false).await
+    }
+
+    /// Waits for the whole answer; `aloud` hands its text on as a stream would.
+    async fn whole(
+        &self,
+        context: &RunContext,
+        request: ChatRequest,
+        aloud: bool,
+    ) -> Result<ChatResponse, ModelError> {
         let operation = self.begin(context, &request, false);
         let span = operation.span().clone();
         let result = self
@@ -100,6 +112,9 @@ impl ModelHandle {
             .await;
         match &result {
             Ok(response) => {
+                if aloud {
+                    operation.text(&response.text());
+                }
                 learn(&operation, response);
                 operation.end(Outcome::Ok, Payload::Response(response));
             }
@@ -116,6 +131,12 @@ impl ModelHandle {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
+        if !self.streams {
+            return self
+                .whole(context, request, true)
+                .await
+                .map(ChatStream::whole);
+        }
         let operation = self.begin(context, &request, true);
         let span = operation.span().clone();
         match self

@@ -38,6 +38,11 @@ pub trait Model: Send + Sync + 'static {
     /// Which model this is, of whom, and where.
     fn info(&self) -> Arc<ModelInfo>;
 
+    /// Whether it can answer piece by piece. Asked once. Where it cannot, a stream is made of its whole answer.
+    fn streams(&self) -> bool {
+        true
+    }
+
     /// Sends one request and returns the answer as it arrives.
     fn stream(
         &self,

@@ -4,6 +4,7 @@
 //! (the caller's, a log, a socket) shows the same.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -180,6 +181,11 @@ pub struct AgentEnd {
     pub cost_usd: Usd,
     /// Tool calls of it and those inside it.
     pub tool_calls: u32,
+    /// The tools that it and those inside it called, each once, by name.
+    pub tools_used: Vec<Arc<str>>,
+    /// Where its answer was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_file: Option<Arc<Path>>,
     /// The failure's class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -267,6 +273,13 @@ impl EventKind {
                     usage: record.totals.usage,
                     cost_usd: record.totals.cost,
                     tool_calls: record.totals.tool_calls,
+                    tools_used: tools_used(record),
+                    output_file: match &info.details {
+                        Details::Agent(agent) if record.outcome == Outcome::Ok => {
+                            agent.output_file.clone()
+                        }
+                        _ => None,
+                    },
                     error,
                 };
                 match record.outcome {
@@ -316,6 +329,17 @@ fn task(payload: Payload<'_>) -> Option<Content> {
         .rev()
         .find(|message| message.role == Role::User)?;
     Some(Content::from(asked.text()))
+}
+
+fn tools_used(record: &OperationRecord<'_>) -> Vec<Arc<str>> {
+    let shares = record
+        .profile
+        .map(|profile| profile.by_name())
+        .unwrap_or_default();
+    let tools = shares.iter().filter(|share| share.kind == Kind::Tool);
+    let mut names: Vec<_> = tools.filter_map(|share| share.name.clone()).collect();
+    names.sort_unstable();
+    names
 }
 
 fn agent_type(info: &OperationInfo) -> Option<Arc<str>> {

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     borrow::Cow,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -127,6 +128,8 @@ pub struct AgentDetails {
     pub description: Option<Arc<str>>,
     /// Whether its answer is JSON of a schema.
     pub json_output: bool,
+    /// Where its answer will be written.
+    pub output_file: Option<Arc<Path>>,
 }
 
 /// What a `chat` operation is told at its start.

@@ -3,7 +3,7 @@
 //! It asks the [`Machine`] what to do, does it, commits what came of it to the journal, and only then tells the machine. A run
 //! whose future is dropped leaves its conversation with one result for each call.
 
-use std::path::PathBuf;
+use std::{path::Path, sync::Arc};
 
 use futures_util::StreamExt;
 use tokio::time::sleep_until;
@@ -86,6 +86,7 @@ fn begin(settings: &Settings, context: &RunContext, conversation: &Conversation)
         agent_type: settings.agent_type.clone(),
         description: settings.description.clone(),
         json_output: settings.output.is_json(),
+        output_file: settings.output_file.clone(),
     };
     context
         .start(Kind::Agent, settings.name.clone())
@@ -265,7 +266,7 @@ impl Driver<'_> {
     }
 }
 
-async fn save(path: PathBuf, text: String) -> std::io::Result<()> {
+async fn save(path: Arc<Path>, text: String) -> std::io::Result<()> {
     let written = tokio::task::spawn_blocking(move || std::fs::write(path, text)).await;
     written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

@@ -73,6 +73,7 @@ pub struct OpenAiBuilder {
     timeouts: Timeouts,
     limits: Limits,
     dialect: Dialect,
+    whole_only: bool,
 }
 
 enum Key {
@@ -93,6 +94,7 @@ impl OpenAiBuilder {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             dialect: Dialect::default(),
+            whole_only: false,
         }
     }
 
@@ -181,6 +183,12 @@ impl OpenAiBuilder {
         self
     }
 
+    /// Whether answers may be streamed. Default: yes. Without it, a stream is made of one whole answer.
+    pub fn streaming(mut self, streaming: bool) -> Self {
+        self.whole_only = !streaming;
+        self
+    }
+
     /// Makes the client.
     ///
     /// # Errors
@@ -250,6 +258,7 @@ impl OpenAiBuilder {
             timeouts: self.timeouts,
             limits: self.limits,
             dialect: self.dialect,
+            whole_only: self.whole_only,
         })
     }
 }

@@ -80,6 +80,7 @@ struct Client {
     timeouts: Timeouts,
     limits: Limits,
     dialect: Dialect,
+    whole_only: bool,
 }
 
 impl Client {
@@ -123,6 +124,10 @@ impl fmt::Debug for OpenAi {
 impl Model for OpenAi {
     fn info(&self) -> Arc<ModelInfo> {
         self.client.info.clone()
+    }
+
+    fn streams(&self) -> bool {
+        !self.client.whole_only
     }
 
     async fn stream(

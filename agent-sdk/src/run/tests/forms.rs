@@ -8,9 +8,10 @@ use crate::{
     agent::Agent,
     journal::{MemoryJournal, Record},
     message::{Conversation, Message, Role},
-    model::ToolChoice,
+    model::{ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelInfo, ToolChoice},
+    operation::RunContext,
     run::{Limits, Machine, RunErrorKind},
-    testing::{CountingTool, ScriptedModel, Turn},
+    testing::{CountingTool, EventLog, ScriptedModel, Turn},
     tool::{FnTool, ToolContext},
 };
 
@@ -190,4 +191,43 @@ async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
         machine.apply(record);
     }
     assert_eq!(machine.conversation(), &conversation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_cannot_stream_is_asked_for_its_whole_answer() {
+    struct Whole(ScriptedModel);
+    impl Model for Whole {
+        fn info(&self) -> Arc<ModelInfo> {
+            self.0.info()
+        }
+
+        fn streams(&self) -> bool {
+            false
+        }
+
+        async fn stream(&self, _: &RunContext, _: ChatRequest) -> Result<ChatStream, ModelError> {
+            panic!("it cannot");
+        }
+
+        async fn chat(
+            &self,
+            context: &RunContext,
+            request: ChatRequest,
+        ) -> Result<ChatResponse, ModelError> {
+            self.0.chat(context, request).await
+        }
+    }
+    let log = EventLog::new();
+    let agent = Agent::builder("a", Whole(ScriptedModel::new(["two words"])))
+        .observers(log.observers())
+        .build()
+        .unwrap();
+    let report = agent.stream("hi").report().await.unwrap();
+    assert_eq!(report.text, "two words");
+    let chunks = log
+        .types()
+        .iter()
+        .filter(|kind| *kind == "text_chunk")
+        .count();
+    assert_eq!(chunks, 1);
 }
