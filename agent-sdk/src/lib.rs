@@ -56,6 +56,7 @@
 
 pub mod agent;
 pub mod cost;
+mod ids;
 pub mod journal;
 pub mod message;
 pub mod model;

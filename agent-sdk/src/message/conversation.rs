@@ -1,39 +1,15 @@
 //! The history that a model sees.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Message;
+use crate::ids::text_id;
 
-/// The id of a conversation that outlives one run; recorded as `gen_ai.conversation.id`. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ConversationId(Arc<str>);
-
-impl ConversationId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: AsRef<str>> From<T> for ConversationId {
-    fn from(id: T) -> Self {
-        Self(id.as_ref().into())
-    }
-}
-
-impl fmt::Display for ConversationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ConversationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+text_id! {
+    /// The id of a conversation that outlives one run; recorded as `gen_ai.conversation.id`. Cheap to clone.
+    ConversationId
 }
 
 /// The messages of a conversation, oldest first.

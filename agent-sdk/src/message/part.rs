@@ -1,39 +1,15 @@
 //! The pieces of a message.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::Content;
+use crate::ids::text_id;
 
-/// The id that a model gave to a tool call. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CallId(Arc<str>);
-
-impl CallId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: AsRef<str>> From<T> for CallId {
-    fn from(id: T) -> Self {
-        Self(id.as_ref().into())
-    }
-}
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+text_id! {
+    /// The id that a model gave to a tool call. Cheap to clone.
+    CallId
 }
 
 /// One piece of a message.

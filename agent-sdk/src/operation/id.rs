@@ -4,41 +4,20 @@ use std::{any::Any, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::ids::text_id;
+
 use super::{Details, Kind, OperationInfo};
 
-/// The id of a run: 128 bits, sortable by time (a version 7 UUID) unless the caller chose another. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(Arc<str>);
+text_id! {
+    /// The id of a run: 128 bits, sortable by time (a version 7 UUID) unless the caller chose another. Cheap to clone.
+    RunId
+}
 
 impl RunId {
     /// A new id.
     pub fn random() -> Self {
         let mut buffer = uuid::Uuid::encode_buffer();
-        Self((&*uuid::Uuid::now_v7().simple().encode_lower(&mut buffer)).into())
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: AsRef<str>> From<T> for RunId {
-    fn from(id: T) -> Self {
-        Self(id.as_ref().into())
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RunId({})", self.0)
+        Self::from(&*uuid::Uuid::now_v7().simple().encode_lower(&mut buffer))
     }
 }
 
