@@ -29,7 +29,7 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
-    /// Its number within the run, from 1, without gaps for whoever listens from the start.
+    /// Its number within the run, from 1, in the order in which things happened.
     pub seq: u64,
     /// When, by the wall clock; RFC 3339 with microseconds.
     #[serde(serialize_with = "rfc3339")]

@@ -7,14 +7,19 @@ use std::{
     task::{Poll, Waker},
 };
 
-use crate::operation::{Event, Interests, Observer};
+use crate::operation::{Event, EventKind, Interests, Observer, OperationId};
 
 /// How many events may wait for the reader before the run waits too.
 const ROOM: usize = 64;
 
+/// How many events may wait before a tool's newer progress takes the place of its older.
+const CROWDED: usize = 1_024;
+
 /// The events that a stream's reader has not taken yet.
 ///
-/// It loses nothing: who publishes from an `async` place waits for room; what cannot wait (a tool's progress) is taken in anyway.
+/// It loses nothing but outdated progress: who publishes from an `async` place waits for room, what cannot wait is taken in. The
+/// run's own limits bound how much that is, except for what tools say of their progress; of that only the newest is kept once
+/// the reader is far behind.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     state: Mutex<State>,
@@ -70,6 +75,24 @@ impl Observer for Pace {
     }
 
     fn event(&self, event: &Arc<Event>) {
-        self.lock().events.push_back(event.clone());
+        let mut state = self.lock();
+        if state.events.len() >= CROWDED
+            && let Some(call) = progress_of(event)
+            && let Some(older) = state
+                .events
+                .iter()
+                .rposition(|e| progress_of(e) == Some(call))
+        {
+            state.events.remove(older);
+        }
+        state.events.push_back(event.clone());
+    }
+}
+
+/// The operation whose progress an event tells.
+fn progress_of(event: &Event) -> Option<OperationId> {
+    match event.kind {
+        EventKind::ToolProgress { .. } => event.operation_id,
+        _ => None,
     }
 }

@@ -14,7 +14,8 @@ use crate::operation::Event;
 
 /// A run as a stream of its events; made by [`RunRequest::stream`](super::RunRequest::stream).
 ///
-/// It is lazy and loses nothing. Dropping it cancels the run. Once it has ended, [`report`](Self::report) gives the result.
+/// It is lazy and loses nothing, except that a reader who is more than 1,024 events behind sees only the newest progress of each
+/// tool call. Dropping it cancels the run. Once it has ended, [`report`](Self::report) gives the result.
 #[must_use = "a run does nothing unless it is polled"]
 pub struct RunStream<'a> {
     work: Option<BoxFuture<'a, Result<RunReport, RunError>>>,
@@ -32,10 +33,6 @@ impl<'a> RunStream<'a> {
     }
 
     /// Reads what is left and returns what the run came to.
-    ///
-    /// # Panics
-    ///
-    /// Never: a run that has ended has a result, and it is taken only here.
     pub async fn report(mut self) -> Result<RunReport, RunError> {
         while self.next().await.is_some() {}
         match (self.result.take(), self.work.take()) {

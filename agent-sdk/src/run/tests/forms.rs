@@ -9,7 +9,7 @@ use crate::{
     journal::{MemoryJournal, Record},
     message::{Conversation, Message, Role},
     model::{ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelInfo, ToolChoice},
-    operation::RunContext,
+    operation::{EventKind, RunContext},
     run::{Limits, Machine, RunErrorKind},
     testing::{CountingTool, EventLog, ScriptedModel, Turn},
     tool::{FnTool, ToolContext},
@@ -230,4 +230,38 @@ async fn a_model_that_cannot_stream_is_asked_for_its_whole_answer() {
         .filter(|kind| *kind == "text_chunk")
         .count();
     assert_eq!(chunks, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_that_floods_a_slow_reader_with_progress_is_held_in_bounds() {
+    let tool = FnTool::new(
+        "noisy",
+        "",
+        async |context: ToolContext, _: serde_json::Value| {
+            for n in 0..100_000 {
+                context.progress(None, n.to_string());
+            }
+            Ok::<_, String>("done")
+        },
+    );
+    let turns = [Turn::new().tool_call("c", "noisy", "{}"), Turn::from("ok")];
+    let agent = Agent::builder("a", ScriptedModel::new(turns))
+        .tool(tool)
+        .build()
+        .unwrap();
+    let events: Vec<_> = agent.stream("hi").collect().await;
+    let last = events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::ToolProgress { message, .. } => Some(message.as_str().to_owned()),
+        _ => None,
+    });
+    assert!(events.len() < 1_100, "{} events", events.len());
+    assert_eq!(
+        last.as_deref(),
+        Some("99999"),
+        "the newest progress is kept"
+    );
+    assert!(matches!(
+        events.last().unwrap().kind,
+        EventKind::RunReport(_)
+    ));
 }
