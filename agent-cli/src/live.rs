@@ -204,7 +204,8 @@ impl Observer for Progress {
             state.tokens = state.tokens.saturating_add(used);
             match record.cost {
                 Some(cost) => state.cost = state.cost.saturating_add(cost.total),
-                None => state.unpriced_calls += 1,
+                None if record.is_unpriced() => state.unpriced_calls += 1,
+                None => {}
             }
         }
     }

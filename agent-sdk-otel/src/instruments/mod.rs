@@ -126,7 +126,8 @@ impl MetricsObserver {
                 labels.extend(agent(info));
                 self.spent(labels, cost.source.as_str(), cost.total);
             }
-            None => self.instruments.unpriced.add(1, &labels),
+            None if record.is_unpriced() => self.instruments.unpriced.add(1, &labels),
+            None => {}
         }
     }
 

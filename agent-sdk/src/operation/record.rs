@@ -207,6 +207,28 @@ pub struct Facts {
     pub error: Option<Failure>,
 }
 
+impl Facts {
+    /// Whether the provider refused the request before it did anything that it would charge for.
+    ///
+    /// A request that timed out, broke off, was given up or got lost on the way may have been charged: of those nobody knows.
+    pub fn was_refused(&self) -> bool {
+        use crate::model::ModelErrorKind as Kind;
+        let refusals = [
+            Kind::Authentication,
+            Kind::RateLimited,
+            Kind::Overloaded,
+            Kind::Quota,
+            Kind::ContextLength,
+            Kind::BadRequest,
+            Kind::NotFound,
+            Kind::Configuration,
+        ];
+        let class = self.error.as_ref().map(|failure| &*failure.class);
+        self.usage.is_unknown()
+            && class.is_some_and(|class| refusals.iter().any(|kind| kind.as_str() == class))
+    }
+}
+
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -235,7 +257,7 @@ pub struct Totals {
     pub usage: Usage,
     /// What all of it cost, as far as prices are known.
     pub cost: Usd,
-    /// Model requests whose price or usage is unknown: `cost` lacks them.
+    /// Model requests whose price or usage is unknown: `cost` lacks them. A request that was refused cost nothing.
     pub unpriced_calls: u32,
     /// Model requests, failed ones included.
     pub model_calls: u32,
@@ -267,6 +289,13 @@ pub struct OperationRecord<'a> {
     pub totals: &'a Totals,
     /// The profile, on an operation without a parent.
     pub profile: Option<&'a Arc<Profile>>,
+}
+
+impl OperationRecord<'_> {
+    /// Whether it may have cost something that nobody knows: its price or its usage is unknown, and it was not refused.
+    pub fn is_unpriced(&self) -> bool {
+        self.info.kind.is_priced() && self.cost.is_none() && !self.facts.was_refused()
+    }
 }
 
 /// The content that goes with a start or an end, lent for the length of the call.

@@ -159,6 +159,18 @@ async fn a_model_s_error_keeps_its_class() {
     assert_eq!(error.kind(), RunErrorKind::Model);
     assert_eq!(error.model_error().unwrap().status(), Some(429));
     assert_eq!(error.report().error.as_deref(), Some("rate_limited"));
+    let report = error.report();
+    assert_eq!(
+        (report.model_calls, report.unpriced_calls),
+        (1, 0),
+        "a refusal costs nothing"
+    );
+    let lost = ModelError::new(ModelErrorKind::Transport, "gone");
+    let agent = Agent::builder("a", ScriptedModel::new([Turn::new().fail(lost)]))
+        .build()
+        .unwrap();
+    let report = agent.run("hi").await.unwrap_err();
+    assert_eq!(report.report().unpriced_calls, 1, "nobody knows");
 }
 
 #[test]
