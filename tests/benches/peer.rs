@@ -15,7 +15,9 @@
 //! | Rig 0.44, OpenTelemetry spans only | 1,008 | 1,173 | 25.2 | 29.7 | 53.6 ms | 49.9 | 59.3 |
 //! | agent-sdk | 100 | 215 | 5.4 | 6.0 | 51.7 ms | 29.1 | 35.6 |
 //!
-//! Instructions (callgrind, the whole process over 60 streamed runs of 500 pieces): 465 M off, 500 M on.
+//! Instructions (callgrind, the whole process over 60 streamed runs of 500 pieces): 465 M off, 500 M on. The machine's speed
+//! varied more than twofold within an hour: a build whose pieces cost 1.2 times as much in paired runs took 2.6 to 3.4 µs a piece
+//! in a fast period.
 
 #![expect(
     clippy::expect_used,
