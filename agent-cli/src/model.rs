@@ -2,9 +2,7 @@
 //!
 //! A key belongs to the provider that gave it: `OPENAI_API_KEY` goes to a provider called `openai` and to nobody else.
 
-use std::net::IpAddr;
-
-use agent_sdk::model::{ModelHandle, openai::OpenAi};
+use agent_sdk::model::{ModelHandle, is_loopback, openai::OpenAi};
 
 use crate::{args::ModelName, exit::Failure};
 
@@ -106,11 +104,6 @@ fn key_variable(provider: &str) -> String {
         _ => '_',
     });
     name.chain("_API_KEY".chars()).collect()
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::IpAddr;
 use std::time::Duration;
 
+use agent_sdk::model::is_loopback;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -69,7 +69,8 @@ impl OtlpClient {
     /// Builds the client on a thread of its own, because a blocking client must not be built
     /// inside an async runtime.
     pub(crate) fn new(target: Target) -> Result<Self, TelemetryError> {
-        let near = is_plain_loopback(&target.url);
+        let host = target.url.host_str().unwrap_or_default();
+        let near = target.url.scheme() == "http" && is_loopback(host);
         let build = move || {
             // A redirected POST would arrive as a GET, without its body.
             let client = Client::builder().redirect(reqwest::redirect::Policy::none());
@@ -167,12 +168,6 @@ impl OtlpClient {
             Err(_) => Reply::Unknown,
         }
     }
-}
-
-fn is_plain_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    url.scheme() == "http" && address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 /// A resource in the form that requests carry.

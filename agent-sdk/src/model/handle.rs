@@ -269,7 +269,10 @@ impl Stream for Observed {
             return Poll::Ready(None);
         };
         if let Some(handed_out) = this.handed_out.take() {
-            this.waited += handed_out.elapsed();
+            let waited = handed_out.elapsed();
+            this.waited += waited;
+            // The next gap counts from when the reader came back.
+            this.previous = this.previous.map(|previous| previous + waited);
         }
         let inner = &mut this.inner;
         let polled = if inner.is_in_span() {

@@ -13,7 +13,7 @@ pub mod sse;
 mod stream;
 mod usage;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, net::IpAddr, sync::Arc};
 
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
@@ -92,4 +92,10 @@ impl ModelInfo {
         self.server_port = port;
         self
     }
+}
+
+/// Whether a host, as URLs spell it, is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }

@@ -215,7 +215,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) fn run_started(_: &OperationInfo, payload: Payload<'_>) -> Self {
+    pub(crate) fn run_started(payload: Payload<'_>) -> Self {
         Self::RunStarted {
             goal: task(payload),
         }

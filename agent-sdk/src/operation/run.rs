@@ -112,8 +112,11 @@ impl Run {
         Interests::from_bits(self.interests.load(Ordering::Relaxed)).intersects(interests)
     }
 
-    /// Adds a subscriber to a run that may already be under way.
+    /// Adds a subscriber to a run that may already be under way; from inside an observer it does nothing.
     pub(crate) fn subscribe(&self, observer: Arc<dyn Observer>) {
+        if OBSERVING.get() {
+            return;
+        }
         let watcher = Watcher::new(observer);
         self.interests
             .fetch_or(watcher.interests.bits(), Ordering::Relaxed);
@@ -160,7 +163,7 @@ impl Run {
         }
         if self.wants(Interests::EVENTS) {
             if info.parent.is_none() {
-                let started = EventKind::run_started(info, payload);
+                let started = EventKind::run_started(payload);
                 self.send(&mut state, Some(info), started);
             }
             if let Some(kind) = EventKind::of_start(info, payload) {

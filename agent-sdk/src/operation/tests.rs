@@ -158,6 +158,7 @@ async fn an_observer_that_panics_or_uses_the_run_changes_nothing() {
         fn started(&self, _: &OperationInfo, _: Payload<'_>) {
             if let Some(context) = &*self.0.lock().unwrap() {
                 drop(context.start(Kind::Tool, "from inside").begin());
+                context.subscribe(Arc::new(Log::default()));
             }
         }
 

@@ -14,7 +14,7 @@ use super::{Command, End, Limit, Machine, RunError, RunReport, error::Cause};
 use crate::{
     agent::Settings,
     journal::{self, Record},
-    message::{Conversation, Role, ToolCall},
+    message::{Conversation, Message, Role, ToolCall},
     model::{ChatEvent, ChatRequest, ChatResponse, ModelError, ToolChoice},
     operation::{AgentDetails, Details, Failure, Kind, Operation, Outcome, Payload, RunContext},
     tool::Batch,
@@ -37,6 +37,8 @@ pub(crate) async fn drive(
         .clone()
         .with_timeout(settings.limits.timeout);
     let inner = inner.with_child_cancellation();
+    // Whatever the run has set going learns that it is over, also where the run is dropped.
+    let _over = inner.cancellation().clone().drop_guard();
     let mut driver = Driver {
         span: operation.span(),
         settings,
@@ -46,7 +48,6 @@ pub(crate) async fn drive(
 
     let mut over = driver.guarded(&mut live.machine, stop).await;
     live.machine.settle("not finished: the run was stopped");
-    inner.cancellation().cancel();
     let text = match over {
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
@@ -105,7 +106,7 @@ impl Live<'_> {
     fn last_answer(&self) -> String {
         let last = self.machine.conversation().last();
         last.filter(|last| last.role == Role::Assistant)
-            .map(super::super::message::Message::text)
+            .map(Message::text)
             .unwrap_or_default()
     }
 }

@@ -150,6 +150,8 @@ async fn run(
         description: tool.map(|tool| tool.spec().description.clone()),
     };
     let context = context.clone().with_child_cancellation();
+    // A call that is over, or dropped, tells whatever it has set going.
+    let over = context.cancellation().clone().drop_guard();
     let timeout = tool.map_or(Duration::ZERO, |tool| tool.options().timeout);
     let context = if tool.is_some() {
         context.with_timeout(timeout)
@@ -173,7 +175,7 @@ async fn run(
             "there is no such tool here; use one of those that were offered",
         )),
     };
-    context.cancellation().cancel();
+    drop(over);
     match result {
         Ok(output) => {
             let result = ToolResult::ok(call, shorten(output.content.into_string()));

@@ -1,13 +1,13 @@
 //! Settings of the client.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Client, OpenAi, request::Dialect};
-use crate::model::{ModelError, ModelErrorKind, ModelInfo};
+use crate::model::{ModelError, ModelErrorKind, ModelInfo, is_loopback};
 
 const BASE_URL: &str = "https://api.openai.com/v1";
 const MEBIBYTE: usize = 1024 * 1024;
@@ -298,12 +298,6 @@ fn endpoint(base_url: &str) -> Result<Url, ModelError> {
     Ok(url)
 }
 
-fn is_loopback(endpoint: &Url) -> bool {
-    let host = endpoint.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| address.is_loopback())
-}
-
 /// A URL as it may be printed.
 pub(super) fn public(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
@@ -317,7 +311,7 @@ fn secret_value(text: &str) -> Option<HeaderValue> {
 
 fn default_client(timeouts: &Timeouts, endpoint: &Url) -> Result<reqwest::Client, ModelError> {
     let mut client = reqwest::Client::builder();
-    if endpoint.scheme() == "http" && is_loopback(endpoint) {
+    if endpoint.scheme() == "http" && is_loopback(endpoint.host_str().unwrap_or_default()) {
         // Neither a proxy nor a certificate has anything to do here; reading the system's certificates takes
         // milliseconds and megabytes.
         client = client.no_proxy().tls_certs_only([]);

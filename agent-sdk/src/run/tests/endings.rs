@@ -1,4 +1,8 @@
-use std::{num::NonZeroU32, sync::Mutex, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +14,7 @@ use crate::{
     operation::Outcome,
     run::{Limit, Limits, RunErrorKind},
     testing::{self, CountingTool, EventLog, ScriptedModel, TraceCapture, Turn, hanging_tool},
+    tool::{FnTool, ToolContext},
 };
 
 #[tokio::test(start_paused = true)]
@@ -259,4 +264,31 @@ fn dropped_at_any_point_every_operation_ends_once_children_first_and_usage_is_ke
             *self.1.lock().unwrap() = std::mem::take(&mut self.0);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_run_tells_what_its_tools_have_set_going() {
+    let seen = Arc::new(Mutex::new(None));
+    let keep = seen.clone();
+    let tool = FnTool::new(
+        "starts",
+        "",
+        move |context: ToolContext, _: serde_json::Value| {
+            *keep.lock().unwrap() = Some(context.cancellation().clone());
+            std::future::pending::<Result<(), String>>()
+        },
+    );
+    let turns = [Turn::new().tool_call("c", "starts", "{}")];
+    let agent = Agent::builder("a", ScriptedModel::new(turns))
+        .tool(tool)
+        .build()
+        .unwrap();
+    let run = agent.run("hi").into_future();
+    assert!(
+        tokio::time::timeout(Duration::from_secs(1), run)
+            .await
+            .is_err()
+    );
+    let token: CancellationToken = seen.lock().unwrap().take().unwrap();
+    assert!(token.is_cancelled());
 }

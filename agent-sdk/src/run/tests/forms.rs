@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use schemars::JsonSchema;
@@ -8,8 +11,11 @@ use crate::{
     agent::Agent,
     journal::{MemoryJournal, Record},
     message::{Conversation, Message, Role},
-    model::{ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelInfo, ToolChoice},
-    operation::{EventKind, RunContext},
+    model::{
+        ChatEvent, ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelHandle,
+        ModelInfo, ToolChoice,
+    },
+    operation::{EventKind, Observer, Observers, OperationRecord, Payload, RunContext},
     run::{Limits, Machine, RunErrorKind},
     testing::{CountingTool, EventLog, ScriptedModel, Turn},
     tool::{FnTool, ToolContext},
@@ -264,4 +270,35 @@ async fn a_tool_that_floods_a_slow_reader_with_progress_is_held_in_bounds() {
         events.last().unwrap().kind,
         EventKind::RunReport(_)
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gaps_between_pieces_are_the_model_s_and_not_the_reader_s() {
+    struct Gaps(Arc<Mutex<(Vec<u32>, Duration)>>);
+    impl Observer for Gaps {
+        fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
+            let facts = record.facts;
+            *self.0.lock().unwrap() = (facts.chunk_gaps_us.clone(), facts.consumer_wait);
+        }
+    }
+    let seen = Arc::new(Mutex::default());
+    let observers = Observers::none().with(Gaps(seen.clone()));
+    let context = RunContext::builder().observers(observers).build();
+    let turn = Turn::from("one two three")
+        .chunk_words(1)
+        .chunk_delay(Duration::from_millis(3));
+    let model = ModelHandle::new(ScriptedModel::new([turn]));
+    let mut stream = model
+        .stream(&context, ChatRequest::new("hi"))
+        .await
+        .unwrap();
+    while let Some(event) = stream.next().await {
+        if matches!(event.unwrap(), ChatEvent::Text(_)) {
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+    }
+    let (gaps, waited) = seen.lock().unwrap().clone();
+    assert!(waited >= Duration::from_secs(3), "{waited:?}");
+    assert_eq!(gaps.len(), 2);
+    assert!(gaps.iter().all(|gap| *gap <= 4_000), "{gaps:?}");
 }
