@@ -32,7 +32,7 @@ pub enum Record {
         conversation: Conversation,
     },
     /// The model answered.
-    Answered(ChatResponse),
+    Answered(Box<ChatResponse>),
     /// A tool call gave its result.
     ToolReturned {
         /// The place of the call in its turn, from 0.

@@ -50,7 +50,7 @@
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
-//! | `openai` | yes | the client for the OpenAI Chat Completions API, over `reqwest` |
+//! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
 //! | `testing` | no | the module `testing` |
 #![forbid(unsafe_code)]
 

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 pub use content::Content;
 pub use conversation::{Conversation, ConversationId};
-pub use part::{CallId, Media, MediaKind, MediaSource, Part, Reasoning, ToolCall, ToolResult};
+pub use part::{
+    CallId, Media, MediaKind, MediaSource, Opaque, Part, Reasoning, Signature, ToolCall, ToolResult,
+};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The pieces of a message.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub enum Part {
     ToolResult(ToolResult),
     /// An image, a sound or a document.
     Media(Media),
+    /// Something that only one API knows, such as a search that the provider made: kept, and sent back to that API unchanged.
+    Opaque(Opaque),
 }
 
 impl Part {
@@ -45,11 +47,75 @@ impl Part {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reasoning {
-    /// The reasoning, or its summary.
+    /// The reasoning, or its summary; empty where the provider keeps it to itself.
     pub text: Content,
-    /// The provider's opaque proof, sent back unchanged.
+    /// The provider's id of it, where it is to be named in the next turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<String>,
+    pub id: Option<String>,
+    /// The provider's proof, sent back unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
+    /// Whether the provider withheld the reasoning and gave the signature in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_redacted: bool,
+}
+
+/// What a provider wants to see again unchanged. No other API is shown it, so that a conversation can go on with another model.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Signature {
+    /// The API that wrote it, by the name that [`Opaque::api`] has too.
+    pub api: Arc<str>,
+    /// Its words.
+    pub value: Content,
+}
+
+impl Signature {
+    /// A signature of an API.
+    pub fn new(api: impl Into<Arc<str>>, value: impl Into<Content>) -> Self {
+        Self {
+            api: api.into(),
+            value: value.into(),
+        }
+    }
+
+    /// Its words, for the API that wrote it.
+    pub fn of(&self, api: &str) -> Option<&str> {
+        (*self.api == *api).then_some(self.value.as_str())
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({}, {} bytes)", self.api, self.value.len())
+    }
+}
+
+/// A piece of a message that only one API knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Opaque {
+    /// The API that wrote it, for example `anthropic.messages`.
+    pub api: Arc<str>,
+    /// The API's own word for what it is, for example `web_search_tool_result`.
+    pub kind: Arc<str>,
+    /// The piece as it came: JSON text.
+    pub json: Content,
+}
+
+impl Opaque {
+    /// A piece of an API.
+    pub fn new(
+        api: impl Into<Arc<str>>,
+        kind: impl Into<Arc<str>>,
+        json: impl Into<Content>,
+    ) -> Self {
+        Self {
+            api: api.into(),
+            kind: kind.into(),
+            json: json.into(),
+        }
+    }
 }
 
 impl Reasoning {
@@ -57,8 +123,15 @@ impl Reasoning {
     pub fn new(text: impl Into<Content>) -> Self {
         Self {
             text: text.into(),
-            signature: None,
+            ..Self::default()
         }
+    }
+
+    /// Adds the provider's proof.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Option<Signature>) -> Self {
+        self.signature = signature;
+        self
     }
 }
 
@@ -72,6 +145,9 @@ pub struct ToolCall {
     pub name: Arc<str>,
     /// The arguments: JSON text, `{}` where the model wrote nothing. Kept as it came, even where it is not valid JSON.
     pub arguments: Content,
+    /// The provider's proof of the reasoning behind the call, sent back unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 impl ToolCall {
@@ -89,7 +165,15 @@ impl ToolCall {
             id: id.into(),
             name: name.into(),
             arguments,
+            signature: None,
         }
+    }
+
+    /// Adds the provider's proof.
+    #[must_use]
+    pub fn with_signature(mut self, signature: Option<Signature>) -> Self {
+        self.signature = signature;
+        self
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
+use super::ChatResponse;
+
 /// A model request that failed.
 ///
 /// Match on [`kind`](Self::kind); the text is for people and may change. It never holds a key, a header or a whole body: of
@@ -21,6 +23,8 @@ struct Inner {
     code: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    should_retry: Option<bool>,
+    partial: Option<Box<ChatResponse>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -56,6 +60,8 @@ pub enum ModelErrorKind {
     Cancelled,
     /// The SDK's own settings are wrong: no key, a bad URL.
     Configuration,
+    /// The circuit breaker is open: nothing was sent.
+    CircuitOpen,
 }
 
 impl ModelErrorKind {
@@ -76,6 +82,7 @@ impl ModelErrorKind {
             Self::Decode => "decode",
             Self::Cancelled => "cancelled",
             Self::Configuration => "configuration",
+            Self::CircuitOpen => "circuit_open",
         }
     }
 
@@ -121,6 +128,8 @@ impl ModelError {
                 code: None,
                 request_id: None,
                 retry_after: None,
+                should_retry: None,
+                partial: None,
                 source: None,
             }),
         }
@@ -171,6 +180,20 @@ impl ModelError {
         self
     }
 
+    /// Adds what the provider says about trying again; it wins over the class.
+    #[must_use]
+    pub fn with_should_retry(mut self, should_retry: Option<bool>) -> Self {
+        self.inner.should_retry = should_retry;
+        self
+    }
+
+    /// Adds what had come of the answer, which is not whole.
+    #[must_use]
+    pub fn with_partial(mut self, partial: ChatResponse) -> Self {
+        self.inner.partial = Some(Box::new(partial));
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -218,9 +241,16 @@ impl ModelError {
         self.inner.retry_after
     }
 
-    /// Whether the same request may succeed later.
+    /// What had come of an answer that broke off: its text so far, and its usage as far as that was reported.
+    pub fn partial(&self) -> Option<&ChatResponse> {
+        self.inner.partial.as_deref()
+    }
+
+    /// Whether the same request may succeed later: as the provider says, else by the class.
     pub fn is_retryable(&self) -> bool {
-        self.inner.kind.is_retryable()
+        self.inner
+            .should_retry
+            .unwrap_or_else(|| self.inner.kind.is_retryable())
     }
 }
 

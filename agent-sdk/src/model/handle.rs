@@ -194,6 +194,9 @@ fn fail(operation: Operation, error: &ModelError) {
         ModelErrorKind::Cancelled => Outcome::Cancelled,
         _ => Outcome::Error,
     };
+    if let Some(partial) = error.partial() {
+        learn(&operation, partial);
+    }
     operation.record(|facts| facts.error = Some(Failure::of(error)));
     operation.end(outcome, Payload::None);
 }

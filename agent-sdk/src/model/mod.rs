@@ -5,7 +5,7 @@
 
 mod error;
 mod handle;
-#[cfg(feature = "openai")]
+#[cfg(feature = "http")]
 pub mod openai;
 mod request;
 mod response;
@@ -17,7 +17,10 @@ use std::{future::Future, net::IpAddr, sync::Arc};
 
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
-pub use request::{ChatRequest, ChatSettings, OutputFormat, ToolChoice, ToolSpec};
+pub use request::{
+    CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
+    ToolSpec, WebSearch,
+};
 pub use response::{ChatResponse, FinishReason};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;

@@ -151,12 +151,113 @@ pub struct ChatSettings {
     pub stop: Vec<String>,
     /// Seed for sampling that can be repeated.
     pub seed: Option<i64>,
+    /// Sampling from this many of the likeliest tokens.
+    pub top_k: Option<u32>,
     /// How hard to think, in the provider's own word (`low`, `medium`, `high`, …).
     pub reasoning_effort: Option<String>,
+    /// How many tokens to think with at most, for APIs that count them; 0 turns thinking off where that is possible.
+    pub reasoning_budget: Option<u32>,
     /// Whether several tools may be called in one turn.
     pub parallel_tool_calls: Option<bool>,
+    /// Which parts of the request to keep in the provider's prompt cache, where it wants to be told (Anthropic, Bedrock).
+    pub prompt_cache: Option<PromptCache>,
+    /// Requests with the same key share the provider's prompt cache, where it routes by one (OpenAI).
+    pub prompt_cache_key: Option<String>,
+    /// The tier of service, in the provider's own word (`auto`, `flex`, `priority`, …).
+    pub service_tier: Option<String>,
+    /// What the provider may do by itself while it answers.
+    pub server_tools: Vec<ServerTool>,
     /// Fields that go into the request's body as they are.
     pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where a request's prompt-cache breakpoints stand: everything before one is kept for the requests that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PromptCache {
+    /// After the tools.
+    pub tools: bool,
+    /// After the instructions.
+    pub instructions: bool,
+    /// After the last message.
+    pub conversation: bool,
+    /// For how long.
+    pub lifetime: CacheLifetime,
+}
+
+impl Default for PromptCache {
+    /// All three, for five minutes.
+    fn default() -> Self {
+        Self {
+            tools: true,
+            instructions: true,
+            conversation: true,
+            lifetime: CacheLifetime::FiveMinutes,
+        }
+    }
+}
+
+impl PromptCache {
+    /// Keeps it for an hour, at a higher price for what is written.
+    #[must_use]
+    pub fn for_one_hour(mut self) -> Self {
+        self.lifetime = CacheLifetime::OneHour;
+        self
+    }
+}
+
+/// For how long a prompt cache keeps what it was given, counted from its last use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheLifetime {
+    /// The usual lifetime.
+    #[default]
+    FiveMinutes,
+    /// A longer one.
+    OneHour,
+}
+
+/// Something that the provider does by itself while it answers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ServerTool {
+    /// Searches the web.
+    WebSearch(WebSearch),
+    /// A tool of the provider's own, as its API wants it written.
+    Native(serde_json::Value),
+}
+
+/// How the web may be searched; what an API has no place for, it refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WebSearch {
+    /// How many searches at most.
+    pub max_uses: Option<u32>,
+    /// Only these domains, where there are any.
+    pub allowed_domains: Vec<String>,
+    /// None of these domains.
+    pub blocked_domains: Vec<String>,
+}
+
+impl WebSearch {
+    /// Searches as the provider sees fit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many searches there may be.
+    #[must_use]
+    pub fn with_max_uses(mut self, searches: u32) -> Self {
+        self.max_uses = Some(searches);
+        self
+    }
+
+    /// Adds a domain that may be read; without one, all may.
+    #[must_use]
+    pub fn with_allowed_domain(mut self, domain: impl Into<String>) -> Self {
+        self.allowed_domains.push(domain.into());
+        self
+    }
 }
 
 impl ChatSettings {
@@ -183,6 +284,62 @@ impl ChatSettings {
     #[must_use]
     pub fn with_seed(mut self, seed: i64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Sets nucleus sampling.
+    #[must_use]
+    pub fn with_top_p(mut self, top_p: f64) -> Self {
+        self.top_p = Some(top_p);
+        self
+    }
+
+    /// Sets from how many of the likeliest tokens to sample.
+    #[must_use]
+    pub fn with_top_k(mut self, top_k: u32) -> Self {
+        self.top_k = Some(top_k);
+        self
+    }
+
+    /// Adds a text that ends the answer.
+    #[must_use]
+    pub fn with_stop(mut self, stop: impl Into<String>) -> Self {
+        self.stop.push(stop.into());
+        self
+    }
+
+    /// Sets how many tokens the model may think with.
+    #[must_use]
+    pub fn with_reasoning_budget(mut self, tokens: u32) -> Self {
+        self.reasoning_budget = Some(tokens);
+        self
+    }
+
+    /// Sets which parts of the request the provider's prompt cache keeps.
+    #[must_use]
+    pub fn with_prompt_cache(mut self, cache: PromptCache) -> Self {
+        self.prompt_cache = Some(cache);
+        self
+    }
+
+    /// Sets the key by which requests share the provider's prompt cache.
+    #[must_use]
+    pub fn with_prompt_cache_key(mut self, key: impl Into<String>) -> Self {
+        self.prompt_cache_key = Some(key.into());
+        self
+    }
+
+    /// Sets the tier of service.
+    #[must_use]
+    pub fn with_service_tier(mut self, tier: impl Into<String>) -> Self {
+        self.service_tier = Some(tier.into());
+        self
+    }
+
+    /// Adds something that the provider may do by itself.
+    #[must_use]
+    pub fn with_server_tool(mut self, tool: ServerTool) -> Self {
+        self.server_tools.push(tool);
         self
     }
 

@@ -29,6 +29,15 @@ pub struct ChatResponse {
     /// What the provider says that it costs; it wins over the price table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_cost: Option<Usd>,
+    /// The tier of service that answered, in the provider's word, where it says; prices may depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Why it stopped, in the provider's own words: one for each alternative, the first one's first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub native_finish_reasons: Vec<String>,
+    /// The alternatives after the first, where several were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Message>,
 }
 
 impl ChatResponse {
@@ -41,6 +50,9 @@ impl ChatResponse {
             id: None,
             model: None,
             provider_cost: None,
+            service_tier: None,
+            native_finish_reasons: Vec::new(),
+            alternatives: Vec::new(),
         }
     }
 

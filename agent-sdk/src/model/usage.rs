@@ -39,6 +39,9 @@ pub struct Usage {
     /// The part of the output that is audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_audio_tokens: Option<u64>,
+    /// The searches of the web that the provider made for the answer, for which many charge a fee each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_search_requests: Option<u64>,
 }
 
 impl Usage {
@@ -61,6 +64,7 @@ impl Usage {
             reasoning_tokens: None,
             input_audio_tokens: None,
             output_audio_tokens: None,
+            web_search_requests: None,
         }
     }
 
@@ -110,6 +114,7 @@ impl Usage {
         sum(&mut self.reasoning_tokens, other.reasoning_tokens);
         sum(&mut self.input_audio_tokens, other.input_audio_tokens);
         sum(&mut self.output_audio_tokens, other.output_audio_tokens);
+        sum(&mut self.web_search_requests, other.web_search_requests);
     }
 }
 

@@ -27,6 +27,25 @@ pub struct RunContext {
     depth: u8,
     pace: Option<Arc<Pace>>,
     journal: Option<(Arc<dyn Journal>, Arc<str>)>,
+    attempt: Attempt,
+}
+
+/// Which try of a model request this is.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    /// From 1.
+    pub(crate) number: u32,
+    /// The same over all tries, so that a provider that knows such keys answers them once.
+    pub(crate) idempotency_key: Option<Arc<str>>,
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self {
+            number: 1,
+            idempotency_key: None,
+        }
+    }
 }
 
 impl RunContext {
@@ -132,6 +151,18 @@ impl RunContext {
         self.journal
             .as_ref()
             .map(|(journal, path)| (&**journal, &**path))
+    }
+
+    /// A context for one try of a model request.
+    #[must_use]
+    #[allow(dead_code, reason = "the layers around a model ask for it")]
+    pub(crate) fn with_attempt(mut self, attempt: Attempt) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    pub(crate) fn attempt(&self) -> &Attempt {
+        &self.attempt
     }
 
     /// How many agents are around this context, one inside the other.
@@ -318,6 +349,7 @@ impl RunContextBuilder {
             depth: 0,
             pace: None,
             journal: None,
+            attempt: Attempt::default(),
         }
     }
 }

@@ -173,7 +173,8 @@ impl Driver<'_> {
             match machine.command() {
                 Command::CallModel => {
                     let response = self.ask(machine).await.map_err(Cause::Model)?;
-                    self.apply(machine, Record::Answered(response)).await?;
+                    self.apply(machine, Record::Answered(Box::new(response)))
+                        .await?;
                 }
                 Command::CallTools(calls) => self.call(machine, &calls).await?,
                 Command::Finish(End::Answered) => match self.settings.output.check(machine) {

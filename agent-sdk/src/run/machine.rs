@@ -117,7 +117,7 @@ impl Machine {
         match record {
             Record::Started { conversation, .. } => self.conversation = conversation,
             Record::Answered(response) if matches!(self.phase, Phase::Asking) => {
-                self.answered(response);
+                self.answered(*response);
             }
             Record::ToolReturned { place, result } => self.returned(place, result),
             Record::OutputRejected { reason } if self.phase_is_answered() => self.rejected(&reason),

@@ -248,7 +248,7 @@ impl Turn {
                         fragments.map(|fragment| ChatEvent::ToolCallArguments { index, fragment }),
                     );
                 }
-                Part::ToolResult(_) | Part::Media(_) => {}
+                Part::ToolResult(_) | Part::Media(_) | Part::Opaque(_) => {}
             }
         }
         events
@@ -330,7 +330,7 @@ fn words_of(parts: &[Part]) -> u64 {
         Part::Reasoning(reasoning) => words(&reasoning.text),
         Part::ToolCall(call) => words(&call.arguments),
         Part::ToolResult(result) => words(&result.content),
-        Part::Media(_) => 0,
+        Part::Media(_) | Part::Opaque(_) => 0,
     };
     parts.iter().map(count).sum()
 }

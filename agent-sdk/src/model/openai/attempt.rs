@@ -25,7 +25,10 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Starts it under the context's operation.
     pub(super) fn start(context: &RunContext, model: Arc<ModelInfo>) -> Self {
-        let details = AttemptDetails { model, number: 1 };
+        let details = AttemptDetails {
+            model,
+            number: context.attempt().number,
+        };
         Self {
             operation: context
                 .start(Kind::Attempt, "")

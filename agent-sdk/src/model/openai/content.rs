@@ -18,6 +18,8 @@ pub(super) fn check(role: Role, part: &Part) -> Result<(), ModelError> {
         }
         Part::ToolResult(_) => matches!(role, Role::Tool | Role::User),
         Part::Media(_) => matches!(role, Role::User),
+        // Left out, as another API's reasoning is: this one knows none of its own.
+        Part::Opaque(_) => true,
     };
     let refuse = |message: String| Err(ModelError::new(ModelErrorKind::BadRequest, message));
     if !fits {
@@ -53,6 +55,7 @@ fn name(part: &Part) -> &'static str {
         Part::ToolCall(_) => "a tool call",
         Part::ToolResult(_) => "a tool result",
         Part::Media(_) => "media",
+        Part::Opaque(_) => "a part of the provider's own",
     }
 }
 

@@ -15,16 +15,16 @@ fn call(n: usize) -> ToolCall {
 
 fn calls(count: usize) -> Record {
     let parts = (0..count).map(|n| Part::ToolCall(call(n))).collect();
-    Record::Answered(ChatResponse::new(
+    Record::Answered(Box::new(ChatResponse::new(
         parts,
         FinishReason::ToolCalls,
         Usage::unknown(),
-    ))
+    )))
 }
 
 fn text(text: &str, finish: FinishReason) -> Record {
     let parts = vec![Part::Text(text.into())];
-    Record::Answered(ChatResponse::new(parts, finish, Usage::unknown()))
+    Record::Answered(Box::new(ChatResponse::new(parts, finish, Usage::unknown())))
 }
 
 fn returned(place: usize) -> Record {
@@ -91,7 +91,7 @@ fn no_call_of_a_truncated_answer_runs_and_none_stays_without_a_result() {
     let parts = vec![Part::Text("half".into()), Part::ToolCall(call(0))];
     let cut = ChatResponse::new(parts, FinishReason::Length, Usage::unknown());
     assert_eq!(
-        machine.apply(Record::Answered(cut)),
+        machine.apply(Record::Answered(Box::new(cut))),
         Command::Finish(End::Truncated)
     );
     assert!(results_per_call(machine.conversation()).is_empty());
