@@ -2,7 +2,7 @@
 //!
 //! A key belongs to the provider that gave it: `OPENAI_API_KEY` goes to a provider called `openai` and to nobody else.
 
-use agent_sdk::model::{ModelHandle, is_loopback, openai::OpenAi};
+use agent_sdk::model::{ModelHandle, is_loopback, provider::OpenAi};
 
 use crate::{args::ModelName, exit::Failure};
 

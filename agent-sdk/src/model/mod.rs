@@ -6,17 +6,23 @@
 mod error;
 mod handle;
 #[cfg(feature = "http")]
-pub mod openai;
+mod http;
+#[cfg(feature = "http")]
+pub mod provider;
 mod request;
 mod response;
 pub mod sse;
 mod stream;
 mod usage;
+#[cfg(feature = "http")]
+mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
+#[cfg(feature = "http")]
+pub use http::Timeouts;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
@@ -24,6 +30,8 @@ pub use request::{
 pub use response::{ChatResponse, FinishReason};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
+#[cfg(feature = "http")]
+pub use wire::Limits;
 
 use crate::operation::RunContext;
 
