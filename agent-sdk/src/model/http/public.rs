@@ -59,6 +59,15 @@ macro_rules! http_client {
                 Ok(self)
             }
 
+            /// Changes the settings that all clients have.
+            pub(in crate::model) fn set(
+                mut self,
+                change: impl FnOnce(&mut $crate::model::http::Settings),
+            ) -> Self {
+                change(&mut self.settings);
+                self
+            }
+
             /// Sets the key. It is never printed.
             pub fn api_key(mut self, key: impl Into<secrecy::SecretString>) -> Self {
                 self.settings.api_key(key.into());
