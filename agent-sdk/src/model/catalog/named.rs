@@ -6,7 +6,9 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{Preset, Quirk};
-use crate::model::{ModelError, ModelHandle, http::Settings, is_loopback, provider::OpenAi};
+use crate::model::{
+    ModelError, ModelHandle, StructuredOutput, http::Settings, is_loopback, provider::OpenAi,
+};
 
 /// What looks a variable up.
 type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -103,6 +105,9 @@ impl NamedModel {
                 settings.key_header(header.clone());
             }
             settings.whole_only(!self.streaming);
+            if self.preset.quirks.contains(&Quirk::JsonObject) {
+                settings.set_structured(StructuredOutput::JsonObject);
+            }
         };
         let has = |quirk| self.preset.quirks.contains(&quirk);
         let model = self.model.clone();

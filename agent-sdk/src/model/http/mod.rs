@@ -12,6 +12,7 @@ mod key;
 mod public;
 mod reply;
 mod settings;
+mod structured;
 #[cfg(test)]
 pub(in crate::model) mod testing;
 mod waits;
@@ -22,7 +23,6 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use self::key::Key;
-pub use self::settings::Timeouts;
 pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
@@ -30,6 +30,7 @@ pub(in crate::model) use self::{
     public::http_client,
     settings::{Settings, configuration},
 };
+pub use self::{settings::Timeouts, structured::StructuredOutput};
 use super::{
     ModelError, ModelInfo,
     wire::{Limits, Secrets},
