@@ -69,6 +69,9 @@ impl Decode for Assembler {
     }
 
     fn event(&mut self, frame: Frame<'_>, events: &mut Events) -> Result<Flow, Failed> {
+        if frame.event == "error" {
+            return Err(Failed::Report(Report::of_data(frame.data)));
+        }
         if let Some(text) = self
             .template
             .as_ref()
@@ -79,9 +82,6 @@ impl Decode for Assembler {
         }
         if frame.data == DONE {
             return Ok(Flow::Done);
-        }
-        if frame.event == "error" {
-            return Err(Failed::Report(Report::of_data(frame.data)));
         }
         let piece: Completion<'_> = object(frame.data)?;
         if let Some(error) = piece.error {
