@@ -1,0 +1,1 @@
+//! The layers together, as a caller and an observer see them.
