@@ -20,7 +20,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // A stand-in that plays a script. A real model: `openai::OpenAi::from_env("gpt-4o-mini")?`.
+//! // A stand-in that plays a script. A real model: `provider::OpenAi::from_env("gpt-4o-mini")?`.
 //! let model = ScriptedModel::new([
 //!     Turn::new().tool_call("call-1", "population", r#"{"city":"Oslo"}"#).usage(Usage::new(50, 10)),
 //!     Turn::from("About 718,000 people.").usage(Usage::new(70, 6)),

@@ -5,7 +5,7 @@
 
 use agent_sdk::{
     agent::Agent,
-    model::{ModelErrorKind, openai::OpenAi},
+    model::{ModelErrorKind, provider::OpenAi},
     operation::EventKind,
 };
 use futures_util::StreamExt;

@@ -38,7 +38,7 @@ use std::{
 
 use agent_sdk::{
     agent::Agent,
-    model::openai::OpenAi,
+    model::provider::OpenAi,
     operation::{EventKind, Observers},
     tool::{FnTool, ToolHandle},
 };

@@ -5,16 +5,23 @@
 //! that stand in for it, retries, a breaker, limits. Usage keeps *unknown* apart from zero in every field.
 
 mod around;
+#[cfg(feature = "http")]
+mod catalog;
 mod error;
 mod handle;
+#[cfg(feature = "http")]
+mod http;
+mod named;
 mod observed;
 #[cfg(feature = "http")]
-pub mod openai;
+pub mod provider;
 mod request;
 mod response;
 pub mod sse;
 mod stream;
 mod usage;
+#[cfg(feature = "http")]
+mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
@@ -22,8 +29,13 @@ pub use around::{
     BreakerState, CircuitBreaker, CircuitBreakerBuilder, Hedge, Jitter, ModelHandleBuilder,
     ResponseCache, Retry, RetryBudget,
 };
+#[cfg(feature = "http")]
+pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
+#[cfg(feature = "http")]
+pub use http::{StructuredOutput, Timeouts};
+pub use named::IntoModel;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
@@ -31,6 +43,8 @@ pub use request::{
 pub use response::{ChatResponse, FinishReason};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
+#[cfg(feature = "http")]
+pub use wire::Limits;
 
 use crate::operation::RunContext;
 

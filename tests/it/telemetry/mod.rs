@@ -12,7 +12,7 @@ mod trace;
 use std::convert::Infallible;
 
 use agent_sdk::agent::{Agent, AgentBuilder};
-use agent_sdk::model::openai::OpenAi;
+use agent_sdk::model::provider::OpenAi;
 use agent_sdk::tool::{FnTool, ToolContext};
 use agent_sdk_otel::{Telemetry, TelemetryBuilder};
 use schemars::JsonSchema;

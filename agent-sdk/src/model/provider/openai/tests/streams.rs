@@ -2,11 +2,12 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::{
-    model::{FinishReason, ModelHandle, Usage},
+    model::{FinishReason, ModelHandle, ModelInfo, Usage},
     operation::{Kind, Observer, Observers, OperationRecord, Payload},
 };
 
@@ -193,7 +194,7 @@ async fn what_is_no_json_of_ours_is_refused_without_repeating_it() {
 }
 
 /// A body whose chunks come after these pauses.
-fn paused(chunks: Vec<(u64, &'static str)>) -> exchange::Body {
+fn paused(chunks: Vec<(u64, &'static str)>) -> Body {
     stream::iter(chunks)
         .then(|(seconds, chunk)| async move {
             sleep(Duration::from_secs(seconds)).await;

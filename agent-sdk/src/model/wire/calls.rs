@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{events::Events, wire};
+use super::Events;
 use crate::{
     message::{CallId, Part, ToolCall},
     model::{ChatEvent, ModelError, ModelErrorKind},
@@ -17,7 +17,7 @@ const MAX_CALLS: usize = 1_024;
 
 /// The tool calls of one answer, in the order in which they began.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(in crate::model) struct Calls {
     list: Vec<Call>,
     bytes: usize,
     max_bytes: usize,
@@ -33,6 +33,19 @@ struct Call {
     announced: bool,
 }
 
+/// A tool call, or more of it, as one event tells it.
+#[derive(Debug, Default)]
+pub(in crate::model) struct CallPiece<'a> {
+    /// The call's place among the calls, or the blocks, of the answer.
+    pub(in crate::model) index: Option<u64>,
+    /// Its id, unless that is absent or empty.
+    pub(in crate::model) id: Option<Cow<'a, str>>,
+    /// The tool's name, unless that is absent or empty.
+    pub(in crate::model) name: Option<Cow<'a, str>>,
+    /// More of its arguments.
+    pub(in crate::model) arguments: Cow<'a, str>,
+}
+
 /// Where the piece belongs.
 enum Place {
     At(usize),
@@ -41,7 +54,7 @@ enum Place {
 
 impl Calls {
     /// No calls yet, whose arguments may together have this many bytes.
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(in crate::model) fn new(max_bytes: usize) -> Self {
         Self {
             list: Vec::new(),
             bytes: 0,
@@ -50,21 +63,23 @@ impl Calls {
     }
 
     /// Adds a call that came whole.
-    pub(super) fn whole(&mut self, call: wire::Call<'_>) -> Result<(), ModelError> {
-        let arguments = call.function.arguments().map_err(|_| unreadable())?;
-        let at = self.begin(call.index, call.id.filled())?;
-        self.extend(at, call.function.name.filled(), &arguments)
+    pub(in crate::model) fn whole(&mut self, call: CallPiece<'_>) -> Result<(), ModelError> {
+        let at = self.begin(call.index, call.id)?;
+        self.extend(at, call.name, &call.arguments)
     }
 
     /// Adds a piece of a call.
-    pub(super) fn piece(
+    pub(in crate::model) fn piece(
         &mut self,
-        piece: wire::Call<'_>,
+        piece: CallPiece<'_>,
         events: &mut Events,
     ) -> Result<(), ModelError> {
-        let arguments = piece.function.arguments().map_err(|_| unreadable())?;
-        let (index, id) = (piece.index, piece.id.filled());
-        let name = piece.function.name.filled();
+        let CallPiece {
+            index,
+            id,
+            name,
+            arguments,
+        } = piece;
         if index.is_none() && id.is_none() && name.is_none() && arguments.trim().is_empty() {
             return Ok(());
         }
@@ -82,7 +97,7 @@ impl Calls {
     }
 
     /// The finished calls. Ids that are missing or taken are made from the call's place.
-    pub(super) fn finish(mut self, events: &mut Events) -> Result<Vec<Part>, ModelError> {
+    pub(in crate::model) fn finish(mut self, events: &mut Events) -> Result<Vec<Part>, ModelError> {
         let mut parts = Vec::with_capacity(self.list.len());
         for at in 0..self.list.len() {
             let made = match self.list.get(at) {
@@ -108,7 +123,7 @@ impl Calls {
     }
 
     /// Whether no call has begun.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::model) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
@@ -323,10 +338,6 @@ impl Scan {
 
 fn decode(message: impl Into<String>) -> ModelError {
     ModelError::new(ModelErrorKind::Decode, message)
-}
-
-fn unreadable() -> ModelError {
-    decode("the arguments of a tool call are not a JSON text")
 }
 
 fn ambiguous() -> ModelError {

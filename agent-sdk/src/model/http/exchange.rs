@@ -4,29 +4,49 @@ use std::{error::Error as StdError, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::{
-    Client,
+    Http,
     attempt::{Attempt, Deadlines},
-    error::{Report, retry_after},
+    client::essence,
+    key::Key,
+    waits::{retry_after, should_retry},
 };
 use crate::{
-    model::{ModelError, ModelErrorKind},
+    model::{
+        ModelError, ModelErrorKind,
+        wire::{Report, too_long},
+    },
     operation::RunContext,
 };
 
 /// How much of the body of a failure is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 
+/// The header by which a provider recognises a request that is sent again.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// The body of an answer, as it arrives.
-pub(super) type Body = BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>;
+pub(in crate::model) type Body = BoxStream<'static, Result<Bytes, Box<dyn StdError + Send + Sync>>>;
+
+/// A request that is ready to be sent.
+pub(in crate::model) struct Outgoing {
+    pub(in crate::model) url: Url,
+    /// Besides those of every request.
+    pub(in crate::model) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(in crate::model) body: Vec<u8>,
+    pub(in crate::model) accept: &'static str,
+    /// Whether the answer is to come piece by piece.
+    pub(in crate::model) stream: bool,
+}
 
 /// A request whose answer has begun, and began well.
-pub(super) struct Exchange {
-    pub(super) client: Arc<Client>,
+pub(in crate::model) struct Exchange {
+    pub(super) http: Arc<Http>,
     pub(super) attempt: Attempt,
     pub(super) deadlines: Deadlines,
     pub(super) head: Head,
@@ -39,26 +59,29 @@ pub(super) struct Head {
     pub(super) status: u16,
     pub(super) content_type: Option<String>,
     pub(super) request_id: Option<String>,
+    /// The error's type, which AWS tells here and not in the body.
+    pub(super) error_type: Option<String>,
 }
 
 impl Head {
     fn of(status: u16, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let error_type = text("x-amzn-errortype");
         Self {
             status,
             content_type: text("content-type"),
-            request_id: text("x-request-id"),
+            request_id: text("x-request-id")
+                .or_else(|| text("request-id"))
+                .or_else(|| text("x-amzn-requestid")),
+            error_type: error_type
+                .map(|name| name.split(':').next().unwrap_or_default().to_owned()),
         }
     }
 
     /// The media type without its parameters, in words.
     pub(super) fn content_type(&self) -> &str {
-        let essence = self
-            .content_type
-            .as_deref()
-            .and_then(|text| text.split(';').next());
+        let essence = self.content_type.as_deref().map(essence);
         essence
-            .map(str::trim)
             .filter(|text| !text.is_empty())
             .unwrap_or("no content type")
     }
@@ -66,22 +89,26 @@ impl Head {
 
 impl Exchange {
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn open(
-        client: &Arc<Client>,
+    pub(in crate::model) async fn open(
+        http: &Arc<Http>,
         context: &RunContext,
-        body: Vec<u8>,
-        stream: bool,
+        mut outgoing: Outgoing,
     ) -> Result<Self, ModelError> {
-        let mut attempt = Attempt::start(context, client.info.clone());
-        let deadlines = Deadlines::start(&client.timeouts, context, stream);
+        let mut attempt = Attempt::start(context, http.info.clone());
+        let deadlines = Deadlines::start(&http.timeouts, context, outgoing.stream);
+        if let Some(key) = &context.attempt().idempotency_key
+            && let Ok(key) = HeaderValue::try_from(&**key)
+        {
+            outgoing.headers.push((IDEMPOTENCY_KEY, key));
+        }
         let span = attempt.span().clone();
-        let sent = client
-            .send(body, stream, &deadlines, &mut attempt)
+        let sent = http
+            .send(outgoing, &deadlines, &mut attempt)
             .instrument(span)
             .await;
         match sent {
             Ok((head, body)) => Ok(Self {
-                client: client.clone(),
+                http: http.clone(),
                 attempt,
                 deadlines,
                 head,
@@ -94,9 +121,32 @@ impl Exchange {
         }
     }
 
+    /// Reads the whole body and makes an answer of it; the attempt ends as that goes.
+    pub(in crate::model) async fn answer<T>(
+        mut self,
+        read: impl FnOnce(&[u8], &str, &Http) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let result = self.read().await.and_then(|(body, last_byte)| {
+            let answer = read(&body, self.head.content_type(), &self.http);
+            answer
+                .map(|answer| (answer, last_byte))
+                .map_err(|error| self.dress(error))
+        });
+        match result {
+            Ok((answer, last_byte)) => {
+                self.attempt.succeed(last_byte);
+                Ok(answer)
+            }
+            Err(error) => {
+                self.attempt.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
     /// Reads the whole body, and says when its last byte came.
     pub(super) async fn read(&mut self) -> Result<(Vec<u8>, Instant), ModelError> {
-        let limit = self.client.limits.reply_bytes;
+        let limit = self.http.limits.reply_bytes;
         let mut whole = Vec::new();
         let mut last_byte = Instant::now();
         loop {
@@ -127,47 +177,29 @@ impl Exchange {
 
     /// Adds to an error where it happened.
     pub(super) fn dress(&self, error: ModelError) -> ModelError {
-        self.client.dress(error, &self.head)
+        self.http.dress(error, &self.head)
     }
 }
 
-/// A reply of more bytes than allowed.
-pub(super) fn too_long(limit: usize) -> ModelError {
-    let message = format!("the reply passed the {limit} bytes of `reply_bytes`");
-    ModelError::new(ModelErrorKind::Decode, message)
-}
-
-/// A reply that is not what this API answers. Of what it says nothing is repeated: it may be a model's answer.
-pub(super) fn not_ours(head: &Head, error: &serde_json::Error) -> ModelError {
-    let message = format!(
-        "the reply is not what the Chat Completions API answers: {} with a {:?} error at line {} column {}",
-        head.content_type(),
-        error.classify(),
-        error.line(),
-        error.column()
-    );
-    ModelError::new(ModelErrorKind::Decode, message)
-}
-
-impl Client {
+impl Http {
     async fn send(
         &self,
-        body: Vec<u8>,
-        stream: bool,
+        outgoing: Outgoing,
         deadlines: &Deadlines,
         attempt: &mut Attempt,
     ) -> Result<(Head, Body), ModelError> {
-        let accept = if stream {
-            "text/event-stream"
-        } else {
-            "application/json"
-        };
+        let mut headers = self.headers.clone();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(outgoing.accept));
+        headers.extend(outgoing.headers);
+        if matches!(self.key, Key::Each(_)) {
+            let key = self.key.header(&self.auth);
+            headers.extend(key.map_err(|error| self.dress(error, &Head::default()))?);
+        }
         let request = self
-            .http
-            .post(self.endpoint.clone())
-            .headers(self.headers.clone())
-            .header(header::ACCEPT, accept)
-            .body(body);
+            .client
+            .post(outgoing.url)
+            .headers(headers)
+            .body(outgoing.body);
         let deadline = deadlines.first();
         let response = match timeout_at(deadline.at, request.send()).await {
             Ok(Ok(response)) => response,
@@ -177,7 +209,7 @@ impl Client {
         let status = response.status();
         attempt.status(status.as_u16());
         let head = Head::of(status.as_u16(), response.headers());
-        if response.url().origin() != self.endpoint.origin() {
+        if response.url().origin() != self.base.origin() {
             let message =
                 "the HTTP client followed a redirect to another server: turn redirects off";
             let error = ModelError::new(ModelErrorKind::Configuration, message);
@@ -190,7 +222,11 @@ impl Client {
             .boxed();
         if !status.is_success() {
             let error = self.refused(&head, &mut body, deadlines).await;
-            return Err(self.dress(error.with_retry_after(retry_after(&headers)), &head));
+            let wait = retry_after(&headers).or(error.retry_after());
+            let error = error
+                .with_retry_after(wait)
+                .with_should_retry(should_retry(&headers));
+            return Err(self.dress(error, &head));
         }
         let plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
         if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
@@ -235,6 +271,7 @@ impl Client {
         let text = String::from_utf8_lossy(&whole);
         let secrets = self.secrets();
         if let Some(report) = Report::of_body(&text) {
+            let report = report.with_kind(head.error_type.clone());
             return report.into_error(Some(head.status), &secrets);
         }
         let message = match text.trim() {

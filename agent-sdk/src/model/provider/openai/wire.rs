@@ -4,18 +4,16 @@
 //! required and what is not understood reads as absent. Text is lent from the body wherever it holds no escapes. What most
 //! pieces of a stream lack is boxed, so that reading one moves little memory.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
 use super::usage::WireUsage;
-
-/// How many elements of one list are read; more is refused.
-const MAX_ELEMENTS: usize = 1_024;
+pub(super) use crate::model::wire::{Few, Many, Text};
 
 /// A whole answer, or one piece of a stream.
 #[derive(Debug, Default, Deserialize)]
@@ -26,21 +24,13 @@ pub(super) struct Completion<'a> {
     #[serde(default)]
     pub(super) model: Text<'a>,
     #[serde(default)]
+    pub(super) service_tier: Text<'a>,
+    #[serde(default)]
     pub(super) choices: Few<Choice<'a>>,
     pub(super) usage: Option<Box<WireUsage<'a>>>,
     pub(super) x_groq: Option<Box<Groq<'a>>>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
-}
-
-impl<'a> Completion<'a> {
-    /// Reads a body that is an object; derived readers would take a list of fields too.
-    pub(super) fn read(body: &'a str) -> Result<Self, serde_json::Error> {
-        if body.trim_ascii_start().starts_with(|first| first != '{') {
-            return Err(de::Error::custom("not an object"));
-        }
-        serde_json::from_str(body)
-    }
 }
 
 /// Where Groq reports what was used, on the last piece of a stream.
@@ -134,71 +124,6 @@ impl<'a> Function<'a> {
     }
 }
 
-/// A text or a number; anything else reads as absent.
-#[derive(Debug, Default)]
-pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
-
-impl<'a> Text<'a> {
-    /// The text, unless it is absent or empty.
-    pub(super) fn filled(self) -> Option<Cow<'a, str>> {
-        self.0.filter(|text| !text.is_empty())
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Option<Cow<'de, str>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(number.to_string())))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-}
-
 /// What was said: a text, or a list of parts of which some are thoughts.
 #[derive(Debug, Default)]
 pub(super) struct Content<'a> {
@@ -259,115 +184,5 @@ impl<'de> Visitor<'de> for ContentVisitor {
             content.thinking.push_str(&part.thinking.text);
         }
         Ok(content)
-    }
-}
-
-/// A list that mostly has one element, which is then kept without an allocation.
-#[derive(Debug)]
-pub(super) struct Few<T> {
-    first: Option<T>,
-    rest: Vec<T>,
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self {
-            first: None,
-            rest: Vec::new(),
-        }
-    }
-}
-
-impl<T> IntoIterator for Few<T> {
-    type Item = T;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(self.rest)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-/// A list that mostly is absent, and small while it is.
-#[derive(Debug)]
-pub(super) struct Many<T>(Vec<T>);
-
-impl<T> Default for Many<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> IntoIterator for Many<T> {
-    type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-/// A list, or `null` for an empty one.
-struct ListVisitor<L>(PhantomData<L>);
-
-/// What a [`ListVisitor`] fills.
-trait List: Default {
-    type Element;
-
-    fn push(&mut self, element: Self::Element);
-}
-
-impl<T> List for Few<T> {
-    type Element = T;
-
-    fn push(&mut self, element: T) {
-        match self.first {
-            None => self.first = Some(element),
-            Some(_) => self.rest.push(element),
-        }
-    }
-}
-
-impl<T> List for Many<T> {
-    type Element = T;
-
-    fn push(&mut self, element: T) {
-        self.0.push(element);
-    }
-}
-
-impl<'de, L: List<Element: Deserialize<'de>>> Visitor<'de> for ListVisitor<L> {
-    type Value = L;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_unit<E>(self) -> Result<L, E> {
-        Ok(L::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<L, A::Error> {
-        let mut list = L::default();
-        let mut read = 0;
-        while let Some(element) = seq.next_element()? {
-            read += 1;
-            if read > MAX_ELEMENTS {
-                return Err(de::Error::custom("a list has too many elements"));
-            }
-            list.push(element);
-        }
-        Ok(list)
     }
 }

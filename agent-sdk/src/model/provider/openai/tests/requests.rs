@@ -1,5 +1,7 @@
 //! What is sent.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
@@ -169,7 +171,7 @@ fn settings_that_are_wrong_are_named() {
     let cases = [
         (OpenAi::builder("m"), "api_key"),
         (OpenAi::builder("m").without_key(), "base_url"),
-        (OpenAi::builder("m").api_key("  "), "api_key"),
+        (OpenAi::builder("m").api_key("  "), "key"),
         (OpenAi::builder("m").api_key("sk-\nsecret"), "key"),
         (base("localhost/v1"), "base_url"),
         (base("ftp://secret.host/v1"), "https://"),
@@ -196,14 +198,16 @@ fn the_environment_gives_key_and_base_url() {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        OpenAiBuilder::from_variables("m".into(), look).and_then(OpenAiBuilder::build)
+        OpenAi::builder("m")
+            .variables(look)
+            .and_then(OpenAiBuilder::build)
     };
     let error = with(&[("OPENAI_API_KEY", " ")]).unwrap_err();
     assert_eq!(error.kind(), ModelErrorKind::Configuration);
     assert!(error.message().contains("OPENAI_API_KEY"));
     let client = with(&[("OPENAI_API_KEY", "k")]).unwrap().client;
     assert_eq!(
-        client.endpoint.as_str(),
+        client.endpoint(false).as_str(),
         "https://api.openai.com/v1/chat/completions"
     );
     let client = with(&[
@@ -212,7 +216,7 @@ fn the_environment_gives_key_and_base_url() {
     ])
     .unwrap();
     assert_eq!(
-        client.client.endpoint.as_str(),
+        client.client.endpoint(true).as_str(),
         "http://[::1]:8080/chat/completions"
     );
     assert_eq!(client.info().server_port, Some(8080));
@@ -231,8 +235,11 @@ fn the_path_is_added_once_and_nothing_secret_is_printed() {
             .header("x-team", "secret");
         let printed = format!("{builder:?}");
         let client = builder.build().unwrap();
-        assert_eq!(client.client.endpoint.path(), "/v1/chat/completions");
-        for printed in [printed, format!("{client:?}{:?}", client.client.headers)] {
+        assert_eq!(client.client.endpoint(false).path(), "/v1/chat/completions");
+        for printed in [
+            printed,
+            format!("{client:?}{:?}", client.client.http().headers),
+        ] {
             assert!(!printed.contains("secret"), "{printed}");
         }
     }

@@ -4,22 +4,20 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::message::ToolCall;
+use crate::{
+    message::ToolCall,
+    model::wire::{Decode, Events, Failed, Frame},
+};
 
 fn assemble(pieces: &[Value]) -> Result<Vec<ToolCall>, ModelErrorKind> {
-    let mut assembler = Assembler::new(1 << 20);
-    let mut events = events::Events::queue();
+    let mut assembler = Assembler::new(&Limits::default());
+    let mut events = Events::queue();
     for piece in pieces {
         let chunk = json!({"choices": [{"delta": {"tool_calls": [piece]}}]}).to_string();
-        let chunk = serde_json::from_str(&chunk).unwrap();
-        assembler
-            .piece(chunk, &mut events)
-            .map_err(|error| error.kind())?;
+        feed(&mut assembler, &chunk, &mut events)?;
     }
     let end = r#"{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"#;
-    assembler
-        .piece(serde_json::from_str(end).unwrap(), &mut events)
-        .unwrap();
+    feed(&mut assembler, end, &mut events)?;
     let response = assembler
         .finish(&mut events)
         .map_err(|error| error.kind())?;
@@ -28,8 +26,17 @@ fn assemble(pieces: &[Value]) -> Result<Vec<ToolCall>, ModelErrorKind> {
     Ok(calls)
 }
 
+fn feed(assembler: &mut Assembler, data: &str, events: &mut Events) -> Result<(), ModelErrorKind> {
+    let frame = Frame { event: "", data };
+    match assembler.event(frame, events) {
+        Ok(_) => Ok(()),
+        Err(Failed::Because(error)) => Err(error.kind()),
+        Err(failed) => panic!("{failed:?}"),
+    }
+}
+
 /// The events tell of the same calls as the answer.
-fn agree(calls: &[ToolCall], mut events: events::Events) {
+fn agree(calls: &[ToolCall], mut events: Events) {
     let mut told = Vec::new();
     while let Some(event) = events.pop() {
         match event {

@@ -2,27 +2,26 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use http::{HeaderMap, HeaderName, header};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{Few, Text};
-use crate::{
-    model::{ModelError, ModelErrorKind},
-    operation::{Clock, SystemClock},
-};
+use super::{Few, Many, Text};
+use crate::model::{ModelError, ModelErrorKind};
 
 /// The longest wait that a server may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
+pub(in crate::model) const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a server wrote about a failure.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(in crate::model) struct Report {
     message: Option<String>,
     kind: Option<String>,
     code: Option<String>,
     /// The status in the body; of a failure inside an answer that began well, there is no other.
     status: Option<u16>,
+    /// How long to wait, where the body says it.
+    retry_after: Option<Duration>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,6 +44,14 @@ struct Details<'a> {
     code: Text<'a>,
     status: Text<'a>,
     status_code: Text<'a>,
+    details: Many<Detail<'a>>,
+}
+
+/// One of Google's error details.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
+struct Detail<'a> {
+    retry_delay: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,7 +62,7 @@ struct Problem<'a> {
 
 impl Report {
     /// Reads the body of a failure, in any of the usual envelopes; `None` where it is in none.
-    pub(super) fn of_body(body: &str) -> Option<Self> {
+    pub(in crate::model) fn of_body(body: &str) -> Option<Self> {
         let envelope: Envelope<'_> = if body.trim_start().starts_with('[') {
             let list: Few<Envelope<'_>> = serde_json::from_str(body).ok()?;
             list.into_iter().next()?
@@ -78,8 +85,19 @@ impl Report {
         envelope.message.map(|_| Self::of_value(body))
     }
 
+    /// The same with the type that stood elsewhere, where the body names none.
+    pub(in crate::model) fn with_kind(mut self, kind: Option<String>) -> Self {
+        self.kind = self.kind.or(kind);
+        self
+    }
+
+    /// Reads the data of an error event: an envelope, or what stands in one.
+    pub(in crate::model) fn of_data(data: &str) -> Self {
+        Self::of_body(data).unwrap_or_else(|| Self::of_value(data))
+    }
+
     /// Reads what stands under `error`.
-    pub(super) fn of_value(error: &str) -> Self {
+    pub(in crate::model) fn of_value(error: &str) -> Self {
         if let Ok(details) = serde_json::from_str::<Details<'_>>(error) {
             let (code, status) = (owned(details.code), owned(details.status));
             let numbers = [owned(details.status_code), code.clone(), status.clone()];
@@ -87,6 +105,10 @@ impl Report {
                 message: owned(details.message),
                 kind: owned(details.kind).or(status.filter(|text| text.parse::<u16>().is_err())),
                 code,
+                retry_after: details
+                    .details
+                    .into_iter()
+                    .find_map(|detail| delay(detail.retry_delay)),
                 status: numbers
                     .into_iter()
                     .flatten()
@@ -102,19 +124,30 @@ impl Report {
     }
 
     /// The error; `status` is that of the HTTP answer where that said so itself.
-    pub(super) fn into_error(self, status: Option<u16>, secrets: &Secrets<'_>) -> ModelError {
+    pub(in crate::model) fn into_error(self, status: Option<u16>, secrets: &Secrets) -> ModelError {
         let status = status.or(self.status);
         let kind = class(self.kind.as_deref(), self.code.as_deref(), status);
         let message = match &self.message {
             Some(message) => secrets.scrub(message),
             None => Cow::Borrowed("the server says that the request failed"),
         };
-        let error = ModelError::new(kind, message).with_provider_code(self.kind, self.code);
+        let error = ModelError::new(kind, message)
+            .with_provider_code(self.kind, self.code)
+            .with_retry_after(self.retry_after);
         match status {
             Some(status) => error.with_status(status),
             None => error,
         }
     }
+}
+
+/// Google's form of a duration: `17s`, `1.5s`.
+fn delay(text: Text<'_>) -> Option<Duration> {
+    let text = text.filled()?;
+    let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .map(|wait| wait.min(MAX_RETRY_AFTER))
 }
 
 fn owned(text: Text<'_>) -> Option<String> {
@@ -165,52 +198,20 @@ fn broad(word: &str) -> Option<ModelErrorKind> {
 
 /// What must not stand in an error, though a server may send it back.
 #[derive(Debug, Default)]
-pub(super) struct Secrets<'a>(pub(super) Vec<&'a str>);
+pub(in crate::model) struct Secrets(pub(in crate::model) Vec<SecretString>);
 
-impl Secrets<'_> {
+impl Secrets {
     /// The text without the secrets.
-    pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.0.iter().filter(|secret| secret.len() >= 4).fold(
-            Cow::Borrowed(text),
-            |text, secret| {
+    pub(in crate::model) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let secrets = self.0.iter().map(ExposeSecret::expose_secret);
+        secrets
+            .filter(|secret| secret.len() >= 4)
+            .fold(Cow::Borrowed(text), |text, secret| {
                 if text.contains(secret) {
                     Cow::Owned(text.replace(secret, "[redacted]"))
                 } else {
                     text
                 }
-            },
-        )
+            })
     }
-}
-
-/// How long the server asks to wait: at most a minute, and `None` where it says nothing that makes sense.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text(HeaderName::from_static("retry-after-ms"))
-        .and_then(number)
-        .map(|wait| wait / 1_000.0);
-    let seconds = milliseconds.or_else(|| {
-        let value = text(header::RETRY_AFTER)?;
-        number(value).or_else(|| {
-            let until = date(value)?;
-            // The server's own clock, so that one that is wrong here does not matter.
-            let now = text(header::DATE).and_then(date);
-            let now = now.or_else(|| SystemClock.now().try_into().ok())?;
-            Some(until.duration_since(now).as_secs_f64())
-        })
-    })?;
-    Duration::try_from_secs_f64(seconds.clamp(0.0, MAX_RETRY_AFTER.as_secs_f64())).ok()
-}
-
-fn number(text: &str) -> Option<f64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    text.parse().ok().filter(|_| plain)
-}
-
-fn date(text: &str) -> Option<jiff::Timestamp> {
-    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }

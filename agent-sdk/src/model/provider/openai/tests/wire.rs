@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    server::{STREAM, Server, Step},
-    *,
-};
+use super::*;
 use crate::message::Part;
+use crate::model::http::testing::{STREAM, Server, Step};
 
 const ANSWER: &str = r#"{"id":"r","model":"m-1","choices":[{"index":0,"finish_reason":"stop",
     "message":{"role":"assistant","content":"hello","reasoning_content":"hm"}}],

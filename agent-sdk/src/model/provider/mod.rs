@@ -1,0 +1,17 @@
+//! The providers' APIs, one folder each.
+//!
+//! Each has a client that is a [`Model`](super::Model): one HTTP request per call, each an `attempt` operation. What clients have
+//! in common is in `http`; how answers are read, in `wire`.
+//!
+//! Promises of all of them:
+//! - an answer that broke off is an error, and no tool of it runs;
+//! - nothing is read without a limit of bytes and of time;
+//! - keys, header values and a URL's query are never printed, nor sent to another server after a redirect;
+//! - usage that was not reported is unknown, not zero;
+//! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
+
+#[cfg(test)]
+mod judge;
+pub mod openai;
+
+pub use openai::OpenAi;

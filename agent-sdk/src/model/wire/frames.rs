@@ -1,0 +1,98 @@
+//! How the bytes of a stream are cut into events.
+
+use crate::model::{
+    ModelError, ModelErrorKind,
+    sse::{SseDecoder, SseError, SseLimits},
+};
+
+use super::Limits;
+
+/// How an API cuts its streams into events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::model) enum Framing {
+    /// As server-sent events.
+    Sse,
+}
+
+impl Framing {
+    /// The media type that is asked for.
+    pub(in crate::model) const fn accept(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream",
+        }
+    }
+
+    /// Whether an answer of this media type may be such a stream. Some servers send theirs under another type, or under none.
+    pub(in crate::model) fn may_be(self, media_type: Option<&str>) -> bool {
+        let Some(media_type) = media_type.map(str::to_ascii_lowercase) else {
+            return true;
+        };
+        match self {
+            Self::Sse => matches!(
+                media_type.as_str(),
+                "text/event-stream" | "text/plain" | "application/octet-stream"
+            ),
+        }
+    }
+}
+
+/// One event of a stream, lent for the length of a call.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::model) struct Frame<'a> {
+    /// The event's name, where the framing has names.
+    pub(in crate::model) event: &'a str,
+    /// Its data, without white space around it.
+    pub(in crate::model) data: &'a str,
+}
+
+/// A decoder of frames.
+#[derive(Debug)]
+pub(super) enum Frames {
+    Sse(SseDecoder),
+}
+
+impl Frames {
+    pub(super) fn new(framing: Framing, limits: &Limits) -> Self {
+        match framing {
+            Framing::Sse => {
+                let limits = SseLimits::default()
+                    .max_line_bytes(limits.line_bytes)
+                    .max_event_bytes(limits.line_bytes);
+                Self::Sse(SseDecoder::with_limits(limits))
+            }
+        }
+    }
+
+    /// Reads a chunk and calls `each` for every frame that it completes; empty ones are left out.
+    pub(super) fn feed<E: From<SseError>>(
+        &mut self,
+        chunk: &[u8],
+        mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Self::Sse(decoder) => decoder.feed(chunk, |event| {
+                let data = event.data.trim_ascii();
+                if data.is_empty() {
+                    return Ok(());
+                }
+                each(Frame {
+                    event: event.event,
+                    data,
+                })
+            }),
+        }
+    }
+
+    /// How many frames there were.
+    pub(super) fn count(self) -> u64 {
+        match self {
+            Self::Sse(decoder) => decoder.finish().events,
+        }
+    }
+}
+
+impl From<SseError> for ModelError {
+    fn from(error: SseError) -> Self {
+        Self::new(ModelErrorKind::Decode, error.to_string()).with_source(error)
+    }
+}
