@@ -1,7 +1,11 @@
 //! The layers together, as a caller and an observer see them.
 
 mod breaker;
+mod cache;
+mod others;
+mod rate;
 mod retry;
+mod trace;
 
 use std::{
     collections::VecDeque,
