@@ -84,7 +84,7 @@ pub(super) async fn judge<A: Api>(
     );
 }
 
-fn folder() -> Option<PathBuf> {
+pub(super) fn folder() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = std::env::var_os("AGENT_SDK_FIXTURES")
         .map_or_else(|| workspace.join("../shared/fixtures"), PathBuf::from)
