@@ -10,6 +10,7 @@ mod decode;
 mod events;
 mod frames;
 mod limits;
+mod lines;
 mod list;
 mod reader;
 mod report;
