@@ -114,9 +114,6 @@ impl<D: Decode> Reader<D> {
         media_type: &str,
         describe: impl FnOnce(ModelError) -> ModelError,
     ) -> Result<ChatResponse, Broken> {
-        if self.is_at_tail() {
-            return self.finish();
-        }
         match self.rest() {
             Some(Ok(Flow::Done)) => return self.finish(),
             Some(Err(failed)) => return Err(self.break_off(failed)),
@@ -125,7 +122,7 @@ impl<D: Decode> Reader<D> {
         }
         let frames = self.frames.take().map_or(0, Frames::count);
         let broken = ModelError::truncated(format!(
-            "the stream broke off after {} bytes and {frames} events ({media_type}), before its finish reason",
+            "the stream broke off after {} bytes and {frames} events ({media_type}), before its end",
             self.received,
         ));
         Err(self.break_off(describe(broken).into()))
