@@ -10,8 +10,10 @@
 //! - usage that was not reported is unknown, not zero;
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
+pub mod gemini;
 #[cfg(test)]
 mod judge;
 pub mod openai;
 
+pub use gemini::Gemini;
 pub use openai::OpenAi;
