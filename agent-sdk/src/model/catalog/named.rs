@@ -6,7 +6,10 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{Preset, Quirk};
-use crate::model::{ModelError, ModelHandle, http::Settings, is_loopback, provider::OpenAi};
+use crate::model::{
+    ModelError, ModelHandle, http::Settings, is_loopback,
+    provider::{Gemini, OpenAi},
+};
 
 /// What looks a variable up.
 type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -113,6 +116,7 @@ impl NamedModel {
                 .stream_usage(!has(Quirk::NoStreamOptions))
                 .build()?
                 .into(),
+            "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",
