@@ -27,7 +27,7 @@ pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
 #[cfg(feature = "http")]
-pub use http::Timeouts;
+pub use http::{StructuredOutput, Timeouts};
 pub use named::IntoModel;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,

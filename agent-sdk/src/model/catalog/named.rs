@@ -7,7 +7,9 @@ use secrecy::SecretString;
 
 use super::{Preset, Quirk};
 use crate::model::{
-    ModelError, ModelHandle, http::Settings, is_loopback,
+    ModelError, ModelHandle, StructuredOutput,
+    http::Settings,
+    is_loopback,
     provider::{Gemini, OpenAi},
 };
 
@@ -106,6 +108,9 @@ impl NamedModel {
                 settings.key_header(header.clone());
             }
             settings.whole_only(!self.streaming);
+            if self.preset.quirks.contains(&Quirk::JsonObject) {
+                settings.set_structured(StructuredOutput::JsonObject);
+            }
         };
         let has = |quirk| self.preset.quirks.contains(&quirk);
         let model = self.model.clone();

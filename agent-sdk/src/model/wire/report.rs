@@ -46,8 +46,8 @@ struct Details<'a> {
     code: Text<'a>,
     status: Text<'a>,
     status_code: Text<'a>,
-    #[serde(borrow)]
-    details: Option<&'a RawValue>,
+    #[serde(borrow, rename = "details")]
+    more: Option<&'a RawValue>,
 }
 
 /// One of Google's error details.
@@ -113,7 +113,7 @@ impl Report {
         if let Ok(details) = serde_json::from_str::<Details<'_>>(error) {
             let (code, status) = (owned(details.code), owned(details.status));
             let numbers = [owned(details.status_code), code.clone(), status.clone()];
-            let (retry_after, reason) = detailed(details.details);
+            let (retry_after, reason) = detailed(details.more);
             let message = owned(details.message);
             // Google's type for a request that is too long is that of any bad one.
             let is_too_long = status.as_deref() == Some("INVALID_ARGUMENT")
@@ -233,13 +233,19 @@ fn exact(word: &str) -> Option<ModelErrorKind> {
 
 fn broad(word: &str) -> Option<ModelErrorKind> {
     Some(match word {
-        "authentication_error" | "invalid_api_key" | "permission_error" | "unauthenticated"
+        "authentication_error"
+        | "invalid_api_key"
+        | "permission_error"
+        | "unauthenticated"
         | "permission_denied" => ModelErrorKind::Authentication,
         "rate_limit_error" | "rate_limit_exceeded" | "resource_exhausted" => {
             ModelErrorKind::RateLimited
         }
-        "invalid_request_error" | "badrequesterror" | "invalid_argument"
-        | "failed_precondition" | "out_of_range" => ModelErrorKind::BadRequest,
+        "invalid_request_error"
+        | "badrequesterror"
+        | "invalid_argument"
+        | "failed_precondition"
+        | "out_of_range" => ModelErrorKind::BadRequest,
         "not_found_error" | "not_found" => ModelErrorKind::NotFound,
         "timeout" | "timeout_error" | "request_timeout" | "deadline_exceeded" => {
             ModelErrorKind::Timeout
