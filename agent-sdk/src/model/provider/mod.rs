@@ -11,9 +11,11 @@
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
 pub mod anthropic;
+pub mod gemini;
 #[cfg(test)]
 mod judge;
 pub mod openai;
 
 pub use anthropic::Anthropic;
+pub use gemini::Gemini;
 pub use openai::OpenAi;
