@@ -12,6 +12,8 @@
 
 #[cfg(test)]
 mod judge;
+pub mod ollama;
 pub mod openai;
 
+pub use ollama::Ollama;
 pub use openai::OpenAi;
