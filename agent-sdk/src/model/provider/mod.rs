@@ -14,8 +14,10 @@ pub mod anthropic;
 pub mod gemini;
 #[cfg(test)]
 mod judge;
+pub mod ollama;
 pub mod openai;
 
 pub use anthropic::Anthropic;
 pub use gemini::Gemini;
+pub use ollama::Ollama;
 pub use openai::OpenAi;
