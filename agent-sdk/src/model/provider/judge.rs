@@ -84,7 +84,8 @@ pub(super) async fn judge<A: Api>(
     );
 }
 
-fn folder() -> Option<PathBuf> {
+/// Where the recordings are.
+pub(super) fn folder() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = std::env::var_os("AGENT_SDK_FIXTURES")
         .map_or_else(|| workspace.join("../shared/fixtures"), PathBuf::from)

@@ -10,8 +10,10 @@
 //! - usage that was not reported is unknown, not zero;
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
+mod inspect;
 #[cfg(test)]
 mod judge;
 pub mod openai;
 
+pub use inspect::{Answer, Api, Inspection, inspect};
 pub use openai::OpenAi;
