@@ -3,10 +3,13 @@
 //! Implement [`Model`] for whatever answers chat requests; everything else holds a [`ModelHandle`], which erases the type and
 //! wraps each request in a `chat` operation. Usage keeps *unknown* apart from zero in every field.
 
+#[cfg(feature = "http")]
+mod catalog;
 mod error;
 mod handle;
 #[cfg(feature = "http")]
 mod http;
+mod named;
 #[cfg(feature = "http")]
 pub mod provider;
 mod request;
@@ -19,10 +22,13 @@ mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+#[cfg(feature = "http")]
+pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
 #[cfg(feature = "http")]
-pub use http::Timeouts;
+pub use http::{StructuredOutput, Timeouts};
+pub use named::IntoModel;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
