@@ -12,6 +12,7 @@
 
 pub mod anthropic;
 pub mod gemini;
+mod inspect;
 #[cfg(test)]
 mod judge;
 pub mod ollama;
@@ -19,5 +20,6 @@ pub mod openai;
 
 pub use anthropic::Anthropic;
 pub use gemini::Gemini;
+pub use inspect::{Answer, Api, Inspection, inspect};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
