@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use jiff::Timestamp;
@@ -24,9 +24,9 @@ the run is cancelled, and that is no error. The first Ctrl-C cancels the run and
 
 Variables:
   AGENT_MODEL                  the model, where `--model` is not given
-  OPENAI_API_KEY               the key of the provider `openai`; of another provider ACME it is ACME_API_KEY.
-                               A server on this machine may need none.
-  OPENAI_BASE_URL              the address of `openai`, where `--base-url` is not given
+  OPENAI_API_KEY               the key of the provider `openai`; of others it is ANTHROPIC_API_KEY, GROQ_API_KEY, …; of one that is not
+                               known, ACME, it is ACME_API_KEY. A server on this machine may need none.
+  OPENAI_BASE_URL              the address of `openai`, where `--base-url` is not given; of others GROQ_BASE_URL, …
   OTEL_EXPORTER_OTLP_ENDPOINT  where traces and metrics go, such as http://localhost:4318; not set: nowhere
   RUST_LOG                     what `-v` logs, such as `warn,agent_sdk=debug`
   NO_COLOR                     no colours";
@@ -51,7 +51,7 @@ pub(crate) struct RunArguments {
     /// The model, for example `openai:gpt-5-mini`. Default: the variable `AGENT_MODEL`.
     #[arg(long, value_name = "PROVIDER:NAME")]
     pub(crate) model: Option<ModelName>,
-    /// Where an OpenAI-compatible API is. Default, for `openai` only: the variable `OPENAI_BASE_URL`, or OpenAI's own address.
+    /// Where the provider's API is. A provider that is not known is taken to speak OpenAI's. Default: the provider's own address.
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
     /// Instructions for the model.
@@ -124,6 +124,12 @@ pub(crate) struct CostArguments {
 pub(crate) struct ModelName {
     pub(crate) provider: String,
     pub(crate) name: String,
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.provider, self.name)
+    }
 }
 
 impl FromStr for ModelName {

@@ -2,7 +2,7 @@
 //!
 //! A key belongs to the provider that gave it: `OPENAI_API_KEY` goes to a provider called `openai` and to nobody else.
 
-use agent_sdk::model::{ModelHandle, is_loopback, provider::OpenAi};
+use agent_sdk::model::{Catalog, ModelHandle, NamedModel, is_loopback};
 
 use crate::{args::ModelName, exit::Failure};
 
@@ -26,49 +26,48 @@ pub(crate) fn choose(
     model: Option<&ModelName>,
     base_url: Option<&str>,
     streaming: bool,
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<Chosen, Failure> {
-    let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let ModelName { provider, name } = match model {
+    let name = match model {
         Some(model) => model.clone(),
         None => by_variable(variable("AGENT_MODEL"))?,
     };
-    let is_openai = provider == "openai";
-    let (place, base_url) = match base_url {
-        Some(url) => ("`--base-url`", Some(url.to_owned())),
-        None if is_openai => ("OPENAI_BASE_URL", variable("OPENAI_BASE_URL")),
-        None => {
-            return Err(Failure::usage(format!(
-                "the address of the provider `{provider}` is not known; only `openai` needs none"
-            ))
-            .advice("Pass `--base-url URL` of its OpenAI-compatible API."));
+    let catalog = Catalog::embedded();
+    let named = match base_url {
+        Some(base_url) => catalog.named_at(&name.to_string(), base_url),
+        None => catalog.named(&name.to_string()),
+    };
+    let named = named.map_err(|error| {
+        Failure::usage(error.message())
+            .advice("For another provider, pass `--base-url URL` of its OpenAI-compatible API.")
+    })?;
+    make(
+        named.variables(variable).streaming(streaming),
+        base_url.is_some(),
+    )
+}
+
+fn make(named: NamedModel, is_given: bool) -> Result<Chosen, Failure> {
+    let preset = named.preset();
+    let key = preset.key_variables.join(" or ");
+    let place = match &preset.base_url_variable {
+        _ if is_given => "`--base-url`".to_owned(),
+        Some(variable) => variable.clone(),
+        None => preset.name.clone(),
+    };
+    let (has_key, address) = (named.has_key(), named.address());
+    let model = named.build().map_err(|error| {
+        let failure = Failure::usage(format!("{place}: {}", error.message()));
+        match has_key {
+            true => failure,
+            false => Failure::usage(error.message().to_owned()).advice(format!(
+                "Set {key}. Only a server on this machine (`--base-url http://localhost:PORT/v1`) may need none."
+            )),
         }
-    };
-    let key = key_variable(&provider);
-    let builder = || {
-        let builder = OpenAi::builder(name.clone())
-            .provider(provider.clone())
-            .streaming(streaming);
-        match &base_url {
-            Some(url) => builder.base_url(url),
-            None => builder,
-        }
-    };
-    let secret = variable(&key);
-    let built = match (&secret, &base_url) {
-        (Some(secret), _) => builder().api_key(secret.clone()).build(),
-        (None, Some(_)) => builder().without_key().build(),
-        (None, None) => return Err(no_key(&key, &provider)),
-    };
-    let model: ModelHandle = built
-        .map_err(|error| Failure::usage(format!("{place}: {}", error.message())))?
-        .into();
+    })?;
     let is_here = is_loopback(model.info().server_address.as_deref().unwrap_or(""));
-    if secret.is_none() && !is_here {
-        return Err(no_key(&key, &provider));
-    }
-    let is_plain = base_url.is_some_and(|url| url.trim_start().starts_with("http:"));
-    let warning = (secret.is_some() && is_plain && !is_here)
+    let is_plain = address.is_ok_and(|url| url.trim_start().starts_with("http:"));
+    let warning = (has_key && is_plain && !is_here)
         .then(|| format!("warning: {place} is not https, so others on the way can read the key."));
     Ok(Chosen {
         model,
@@ -78,7 +77,7 @@ pub(crate) fn choose(
 }
 
 fn by_variable(variable: Option<String>) -> Result<ModelName, Failure> {
-    let Some(text) = variable else {
+    let Some(text) = variable.filter(|text| !text.trim().is_empty()) else {
         return Err(Failure::usage("no model is named").advice(
             "Pass `--model PROVIDER:NAME` or set AGENT_MODEL, for example to `openai:gpt-5-mini`. \
              `agent demo` needs no model.",
@@ -88,26 +87,10 @@ fn by_variable(variable: Option<String>) -> Result<ModelName, Failure> {
         .map_err(|error| Failure::usage(format!("AGENT_MODEL is `{text}`: {error}")))
 }
 
-fn no_key(key: &str, provider: &str) -> Failure {
-    Failure::usage(format!(
-        "no key for the provider `{provider}`: {key} is not set"
-    ))
-    .advice(format!(
-        "Set {key}. Only a server on this machine (`--base-url http://localhost:PORT/v1`) may need none."
-    ))
-}
-
-/// The variable that holds a provider's key: `OPENAI_API_KEY` for `openai`.
-fn key_variable(provider: &str) -> String {
-    let name = provider.chars().map(|c| match c.to_ascii_uppercase() {
-        c if c.is_ascii_alphanumeric() => c,
-        _ => '_',
-    });
-    name.chain("_API_KEY".chars()).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-canary-0123456789abcdef");
@@ -118,9 +101,10 @@ mod tests {
         variables: &[(&str, &str)],
     ) -> Result<Chosen, String> {
         let model = (!model.is_empty()).then(|| model.parse().unwrap());
-        choose(model.as_ref(), base_url, true, |name| {
-            let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
-            Some((*value).to_owned())
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: HashMap<String, String> = variables.iter().map(owned).collect();
+        choose(model.as_ref(), base_url, true, move |name| {
+            variables.get(name).cloned()
         })
         .map_err(|failure| failure.to_string())
     }

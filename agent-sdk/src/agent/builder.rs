@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use super::{Agent, Output, Settings};
 use crate::{
     cost::PriceBook,
-    model::{ChatSettings, ModelHandle, ToolChoice},
+    model::{ChatSettings, ModelError, ModelHandle, ToolChoice},
     operation::Observers,
     run::Limits,
     tool::{State, ToolHandle, ToolSet},
@@ -32,7 +32,7 @@ pub struct AgentBuilder {
     agent_type: Option<Arc<str>>,
     description: Option<Arc<str>>,
     instructions: Option<String>,
-    model: ModelHandle,
+    model: Result<ModelHandle, ModelError>,
     tools: Vec<ToolHandle>,
     tool_choice: ToolChoice,
     chat: ChatSettings,
@@ -48,7 +48,7 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
-    pub(super) fn new(name: Arc<str>, model: ModelHandle) -> Self {
+    pub(super) fn new(name: Arc<str>, model: Result<ModelHandle, ModelError>) -> Self {
         Self {
             name,
             agent_type: None,
@@ -195,8 +195,13 @@ impl AgentBuilder {
     ///
     /// # Errors
     ///
-    /// Two tools of one name, a tool name that providers refuse, or a context file that cannot be read or is too large.
+    /// A model's name that leads to no model, two tools of one name, a tool name that providers refuse, or a context file that
+    /// cannot be read or is too large.
     pub fn build(self) -> Result<Agent, BuildError> {
+        let model = self.model.map_err(|error| BuildError {
+            message: format!("the agent `{}` has no model", self.name),
+            source: Some(Box::new(error)),
+        })?;
         for tool in &self.tools {
             check_name(&tool.spec().name)?;
         }
@@ -220,7 +225,7 @@ impl AgentBuilder {
             agent_type: self.agent_type,
             description: self.description,
             instructions: instructions.map(Into::into),
-            model: self.model,
+            model,
             tools,
             tool_choice: self.tool_choice,
             chat: Arc::new(self.chat),
@@ -239,7 +244,7 @@ impl AgentBuilder {
 #[derive(Debug)]
 pub struct BuildError {
     message: String,
-    source: Option<std::io::Error>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl BuildError {
@@ -259,7 +264,7 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -278,7 +283,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
 fn read_context(path: &Path, limit: u64) -> Result<String, BuildError> {
     let failed = |error: std::io::Error| BuildError {
         message: format!("the context file `{}` cannot be read", path.display()),
-        source: Some(error),
+        source: Some(Box::new(error)),
     };
     let mut text = String::new();
     File::open(path)

@@ -22,7 +22,7 @@ pub(crate) use settings::Settings;
 
 use crate::{
     message::Conversation,
-    model::ModelHandle,
+    model::IntoModel,
     run::{RunError, RunRequest, RunStream, TypedReport},
 };
 
@@ -47,9 +47,9 @@ use crate::{
 pub struct Agent(Arc<Settings>);
 
 impl Agent {
-    /// Settings for an agent of this name that asks this model.
-    pub fn builder(name: impl Into<Arc<str>>, model: impl Into<ModelHandle>) -> AgentBuilder {
-        AgentBuilder::new(name.into(), model.into())
+    /// Settings for an agent of this name that asks this model: a client, a handle, or a name such as `openai:gpt-5-mini`.
+    pub fn builder(name: impl Into<Arc<str>>, model: impl IntoModel) -> AgentBuilder {
+        AgentBuilder::new(name.into(), model.into_model())
     }
 
     /// The agent's name.

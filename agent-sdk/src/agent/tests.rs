@@ -104,3 +104,11 @@ async fn the_output_file_holds_the_answer_and_its_end_names_it() {
     assert_eq!(error.kind(), crate::run::RunErrorKind::OutputFile);
     assert_eq!(error.report().text, "ok", "the answer is not lost");
 }
+
+#[test]
+fn a_model_can_be_named_and_a_name_that_leads_to_none_is_an_error() {
+    let error = Agent::builder("a", "nowhere:m").build().unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(error.to_string(), "the agent `a` has no model");
+    assert!(cause.contains("`nowhere` is no provider"), "{cause}");
+}

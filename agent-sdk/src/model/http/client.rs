@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 
 use super::{
-    Api, Exchange, Http, Outgoing, Settings,
+    Api, Exchange, Http, Outgoing, Settings, StructuredOutput,
     reply::Reply,
     settings::{address, public},
+    structured::lowered,
 };
 use crate::{
     model::{
@@ -29,6 +30,7 @@ struct Inner<A> {
     whole: Url,
     stream: Url,
     whole_only: bool,
+    structured: StructuredOutput,
 }
 
 impl<A> Clone for Client<A> {
@@ -49,7 +51,7 @@ impl<A: Api> Client<A> {
             let model = settings.model().clone();
             let [whole, stream] =
                 [false, true].map(|stream| address(&base, &api.path(&model, stream)));
-            let whole_only = settings.is_whole_only();
+            let (whole_only, structured) = (settings.is_whole_only(), settings.structured());
             Ok(Self {
                 inner: Arc::new(Inner {
                     http: Arc::new(settings.into_http(&base)?),
@@ -57,6 +59,7 @@ impl<A: Api> Client<A> {
                     whole,
                     stream,
                     whole_only,
+                    structured,
                 }),
             })
         };
@@ -89,12 +92,17 @@ impl<A: Api> Client<A> {
     pub(in crate::model) async fn stream(
         &self,
         context: &RunContext,
-        request: &ChatRequest,
+        request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
-        let mut exchange = self.open(context, request, true).await?;
+        let (request, raise) = lowered(self.inner.structured, request);
+        let mut exchange = self.open(context, &request, true).await?;
         let media_type = exchange.head.content_type.as_deref().map(essence);
         if A::Decode::FRAMING.may_be(media_type) {
-            return Ok(ChatStream::new(Reply::<A::Decode>::new(exchange)).outside_span());
+            let stream = ChatStream::new(Reply::<A::Decode>::new(exchange)).outside_span();
+            return Ok(match raise {
+                Some(mode) => mode.raise_stream(stream),
+                None => stream,
+            });
         }
         let read = exchange.read().await;
         let error = match read {
@@ -112,14 +120,19 @@ impl<A: Api> Client<A> {
     pub(in crate::model) async fn chat(
         &self,
         context: &RunContext,
-        request: &ChatRequest,
+        request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
-        let exchange = self.open(context, request, false).await?;
-        exchange
+        let (request, raise) = lowered(self.inner.structured, request);
+        let exchange = self.open(context, &request, false).await?;
+        let response = exchange
             .answer(|body, media_type, http| {
                 read_whole::<A::Decode>(body, media_type, http.limits(), || http.secrets())
             })
-            .await
+            .await?;
+        Ok(match raise {
+            Some(mode) => mode.raise(response),
+            None => response,
+        })
     }
 
     async fn open(

@@ -13,6 +13,7 @@ mod key;
 mod public;
 mod reply;
 mod settings;
+mod structured;
 #[cfg(test)]
 pub(in crate::model) mod testing;
 mod waits;
@@ -23,7 +24,6 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use self::key::Key;
-pub use self::settings::Timeouts;
 pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
@@ -31,6 +31,7 @@ pub(in crate::model) use self::{
     public::http_client,
     settings::{Settings, configuration},
 };
+pub use self::{settings::Timeouts, structured::StructuredOutput};
 use super::{
     ModelError, ModelInfo,
     wire::{Limits, Secrets},

@@ -59,6 +59,15 @@ macro_rules! http_client {
                 Ok(self)
             }
 
+            /// Changes the settings that all clients have.
+            pub(in crate::model) fn set(
+                mut self,
+                change: impl FnOnce(&mut $crate::model::http::Settings),
+            ) -> Self {
+                change(&mut self.settings);
+                self
+            }
+
             /// Sets the key. It is never printed.
             pub fn api_key(mut self, key: impl Into<secrecy::SecretString>) -> Self {
                 self.settings.api_key(key.into());
@@ -140,6 +149,12 @@ macro_rules! http_client {
                 self
             }
 
+            /// How an answer of a schema is asked for. Default: the API's own way.
+            pub fn structured_output(mut self, mode: $crate::model::StructuredOutput) -> Self {
+                self.settings.set_structured(mode);
+                self
+            }
+
             /// Makes the client.
             ///
             /// # Errors
@@ -178,7 +193,7 @@ macro_rules! http_client {
                 context: &$crate::operation::RunContext,
                 request: $crate::model::ChatRequest,
             ) -> Result<$crate::model::ChatStream, $crate::model::ModelError> {
-                self.client.stream(context, &request).await
+                self.client.stream(context, request).await
             }
 
             async fn chat(
@@ -186,7 +201,7 @@ macro_rules! http_client {
                 context: &$crate::operation::RunContext,
                 request: $crate::model::ChatRequest,
             ) -> Result<$crate::model::ChatResponse, $crate::model::ModelError> {
-                self.client.chat(context, &request).await
+                self.client.chat(context, request).await
             }
         }
     };

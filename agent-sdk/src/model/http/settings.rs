@@ -7,7 +7,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Auth, Defaults, Http,
+    Auth, Defaults, Http, StructuredOutput,
     key::{Key, secret_value},
 };
 use crate::model::{Limits, ModelError, ModelErrorKind, ModelInfo, is_loopback};
@@ -53,6 +53,7 @@ pub(in crate::model) struct Settings {
     timeouts: Timeouts,
     limits: Limits,
     whole_only: bool,
+    structured: StructuredOutput,
 }
 
 impl Settings {
@@ -68,6 +69,7 @@ impl Settings {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             whole_only: false,
+            structured: StructuredOutput::default(),
             defaults,
         }
     }
@@ -148,6 +150,14 @@ impl Settings {
 
     pub(in crate::model) fn whole_only(&mut self, whole_only: bool) {
         self.whole_only = whole_only;
+    }
+
+    pub(in crate::model) fn set_structured(&mut self, structured: StructuredOutput) {
+        self.structured = structured;
+    }
+
+    pub(in crate::model) fn structured(&self) -> StructuredOutput {
+        self.structured
     }
 
     pub(in crate::model) fn is_whole_only(&self) -> bool {

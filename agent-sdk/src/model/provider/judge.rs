@@ -101,12 +101,12 @@ async fn differences<A: Api>(
     let client = client(server.base_url);
     let (context, request) = (RunContext::new(), ChatRequest::new("hi"));
     let result = if case.streaming {
-        match client.stream(&context, &request).await {
+        match client.stream(&context, request).await {
             Ok(stream) => stream.collect().await,
             Err(error) => Err(error),
         }
     } else {
-        client.chat(&context, &request).await
+        client.chat(&context, request).await
     };
     let mut differences = Vec::new();
     let mut same = |what: &str, got: Value, expected: &Value| {

@@ -44,7 +44,8 @@ struct Details<'a> {
     code: Text<'a>,
     status: Text<'a>,
     status_code: Text<'a>,
-    details: Many<Detail<'a>>,
+    #[serde(rename = "details")]
+    more: Many<Detail<'a>>,
 }
 
 /// One of Google's error details.
@@ -106,7 +107,7 @@ impl Report {
                 kind: owned(details.kind).or(status.filter(|text| text.parse::<u16>().is_err())),
                 code,
                 retry_after: details
-                    .details
+                    .more
                     .into_iter()
                     .find_map(|detail| delay(detail.retry_delay)),
                 status: numbers
