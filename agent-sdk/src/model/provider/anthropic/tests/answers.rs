@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     cost::Usd,
     message::{Message, Part},
-    model::{ChatResponse, ModelError, Usage, wire::Decode},
+    model::{ChatResponse, ModelError, SideUsage, Usage, wire::Decode},
 };
 
 fn whole(body: &Value) -> ChatResponse {
@@ -75,7 +75,11 @@ fn counts_are_inclusive_and_unknown_is_no_zero() {
         "output_tokens": 9, "output_tokens_details": {"thinking_tokens": 7},
         "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1},
         "service_tier": "priority",
-        "iterations": [{"type": "compaction", "input_tokens": 60_000, "output_tokens": 600}],
+        "iterations": [
+            {"type": "message", "input_tokens": 3, "output_tokens": 9},
+            {"type": "compaction", "input_tokens": 60_000, "output_tokens": 600},
+            {"type": "advisor_message", "model": "m-2", "input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 4},
+        ],
     });
     let response = whole(&json!({"content": [], "usage": all}));
     assert_eq!(response.service_tier.as_deref(), Some("priority"));
@@ -86,6 +90,12 @@ fn counts_are_inclusive_and_unknown_is_no_zero() {
     expected.cache_write_1h_tokens = Some(400);
     expected.web_search_requests = Some(2);
     assert_eq!(response.usage, expected);
+    let advice = Usage::new(5, 2).with_cache_read(4);
+    let side = [
+        SideUsage::new("compaction", Usage::new(60_000, 600)),
+        SideUsage::new("advisor_message", advice).with_model(Some("m-2".into())),
+    ];
+    assert_eq!(response.side_usage, side);
 
     let of = |usage: Value| whole(&json!({"content": [], "usage": usage}));
     assert!(of(Value::Null).usage.is_unknown());

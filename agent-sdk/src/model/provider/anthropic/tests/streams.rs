@@ -11,7 +11,8 @@ fn framed(data: &[&str]) -> String {
     for data in data {
         let parsed: Value = serde_json::from_str(data).unwrap();
         let kind = parsed["type"].as_str().unwrap();
-        body += &format!("event: {kind}\ndata: {data}\n\n");
+        body += &["event: ", kind, "\n"].concat();
+        body += &sse(&[data]);
     }
     body
 }

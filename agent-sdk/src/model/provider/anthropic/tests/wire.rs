@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    model::{ChatResponse, Model, http::testing::Server},
-    operation::RunContext,
+    cost::Usd,
+    model::{ChatResponse, Model, ModelHandle, Usage, http::testing::Server},
+    operation::{Kind, Observer, Observers, OperationRecord, Payload, RunContext},
 };
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -158,5 +159,58 @@ async fn what_is_no_answer_says_what_it_is() {
         let error = chat(&server).await.unwrap_err();
         assert_eq!(error.kind(), ModelErrorKind::Decode, "{body}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
+
+/// Keeps the costs of what ended.
+#[derive(Default)]
+struct Costs(std::sync::Mutex<Vec<Option<Usd>>>);
+
+impl Observer for Costs {
+    fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
+        if record.info.kind == Kind::Chat {
+            let total = record.cost.map(|cost| cost.total);
+            self.0.lock().unwrap().push(total);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_beside_the_answer_is_paid_for_and_unknown_where_its_price_is() {
+    let usage = |side: &str| {
+        format!(
+            r#"{{"content":[],"stop_reason":"end_turn","model":"claude-sonnet-4-5","usage":{{"input_tokens":1000,
+            "output_tokens":100,"iterations":[{{"type":"message","input_tokens":1000,"output_tokens":100}}{side}]}}}}"#
+        )
+    };
+    let counts = r#""input_tokens":2000,"output_tokens":300}"#;
+    let rows = [
+        (String::new(), Some(4_500_000)),
+        (
+            format!(r#",{{"type":"compaction",{counts}"#),
+            Some(4_500_000 + 10_500_000),
+        ),
+        (
+            format!(r#",{{"type":"advisor_message","model":"claude-opus-4-5",{counts}"#),
+            Some(4_500_000 + 17_500_000),
+        ),
+        (
+            format!(r#",{{"type":"advisor_message","model":"m-2",{counts}"#),
+            None,
+        ),
+    ];
+    for (side, nanos) in rows {
+        let costs = Arc::new(Costs::default());
+        let observers = Observers::none().with_shared(costs.clone());
+        let context = RunContext::builder().observers(observers).build();
+        let server = Server::answering(200, JSON, &usage(&side)).await;
+        let model = ModelHandle::new(client(&server).build().unwrap());
+        let response = model.chat(&context, ChatRequest::new("hi")).await.unwrap();
+        assert_eq!(response.usage, Usage::new(1_000, 100));
+        assert_eq!(
+            *costs.0.lock().unwrap(),
+            [nanos.map(Usd::from_nanos)],
+            "{side}"
+        );
     }
 }
