@@ -84,6 +84,7 @@ pub(super) async fn judge<A: Api>(
     );
 }
 
+/// Where the recordings are.
 pub(super) fn folder() -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = std::env::var_os("AGENT_SDK_FIXTURES")

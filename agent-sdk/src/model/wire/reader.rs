@@ -197,6 +197,36 @@ pub(in crate::model) fn not_a_stream(
     })
 }
 
+/// The error for an answer that refuses the request: what the server says of it in the head, and in the body.
+pub(in crate::model) fn refused(
+    status: u16,
+    media_type: &str,
+    error_type: Option<String>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> ModelError {
+    if (300..400).contains(&status) {
+        return ModelError::new(
+            ModelErrorKind::Configuration,
+            "the server answered with a redirect, and none is followed: set `base_url` to its final address",
+        )
+        .with_status(status);
+    }
+    let text = String::from_utf8_lossy(body);
+    if let Some(report) = Report::of_body(&text) {
+        let report = report.with_kind(error_type);
+        return report.into_error(Some(status), secrets);
+    }
+    let message = match text.trim() {
+        "" => "the server refused the request and said nothing".to_owned(),
+        said => format!(
+            "the server answered with {media_type}: {}",
+            secrets.scrub(said)
+        ),
+    };
+    ModelError::new(ModelErrorKind::of_status(status), message).with_status(status)
+}
+
 /// A reply of more bytes than allowed.
 pub(in crate::model) fn too_long(limit: usize) -> ModelError {
     let message = format!("the reply passed the {limit} bytes of `reply_bytes`");

@@ -84,20 +84,16 @@ impl Decode for Assembler {
             return Ok(Flow::Done);
         }
         let piece: Completion<'_> = object(frame.data)?;
-        if let Some(error) = piece.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
-        }
+        // What was used, and why it stopped, may stand beside the failure.
+        let report = piece.error.map(|error| Report::of_value(error.get()));
         self.template = piece
             .only_text()
             .and_then(|text| Template::around(frame.data, text));
-        for choice in self.envelope(piece) {
-            let index = choice.index.unwrap_or(0);
-            if index == 0 {
-                self.first.piece(choice, events)?;
-            } else {
-                self.other(index)?.piece(choice, &mut Events::none())?;
-            }
+        let taken = self.piece(piece, events);
+        if let Some(report) = report {
+            return Err(Failed::Report(report));
         }
+        taken?;
         Ok(Flow::More)
     }
 
@@ -131,10 +127,12 @@ impl Decode for Assembler {
         Ok(response)
     }
 
-    fn partial(self) -> ChatResponse {
+    fn partial(mut self) -> ChatResponse {
+        let reasons = self.first.finish.take().into_iter().collect();
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
+        response.native_finish_reasons = reasons;
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -168,6 +166,19 @@ impl Decode for Assembler {
 }
 
 impl Assembler {
+    /// Adds a piece of a stream.
+    fn piece(&mut self, piece: Completion<'_>, events: &mut Events) -> Result<(), ModelError> {
+        for choice in self.envelope(piece) {
+            let index = choice.index.unwrap_or(0);
+            if index == 0 {
+                self.first.piece(choice, events)?;
+            } else {
+                self.other(index)?.piece(choice, &mut Events::none())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what stands around the choices.
     fn envelope<'a>(&mut self, body: Completion<'a>) -> Few<wire::Choice<'a>> {
         keep(&mut self.id, body.id);
