@@ -103,6 +103,19 @@ fn what_other_apis_wrote_for_themselves_is_left_out_and_the_rest_goes_on() {
 }
 
 #[test]
+fn citations_stay_with_the_text_before_them() {
+    let cited = |n: u32| opaque("anthropic.messages", "citations", &json!([n]));
+    let said = |parts| messages([Message::new(Role::Assistant, parts)])[0]["content"].clone();
+    let (one, blank) = (Part::Text("one".into()), Part::Text(" ".into()));
+    let first = json!([{"type": "text", "text": "one", "citations": [1]}]);
+    let parts = vec![one.clone(), cited(1), blank, cited(2)];
+    assert_eq!(said(parts), first);
+    assert_eq!(said(vec![cited(2), one.clone()]), json!([text("one")]));
+    let apart = [one.clone(), cited(2)].map(|part| Message::new(Role::Assistant, vec![part]));
+    assert_eq!(messages(apart)[0]["content"], json!([text("one")]));
+}
+
+#[test]
 fn roles_take_turns_and_results_come_first() {
     let call = ToolCall::new("a", "f", "");
     let empty = Message::new(Role::Assistant, vec![Part::Reasoning(Reasoning::new("hm"))]);

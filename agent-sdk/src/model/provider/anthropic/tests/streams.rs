@@ -1,7 +1,12 @@
 //! Streams in memory: every cut, every truncation, failures on the way.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::model::Usage;
+use crate::model::{
+    Usage,
+    wire::{Decode, Reader},
+};
 
 const TEXT: &str = "naïve 日本 👩‍👧";
 
@@ -209,5 +214,82 @@ async fn what_is_no_event_of_ours_is_refused_without_repeating_it() {
         &[lone],
     ] {
         let _ = drain(reply([sse(data) + &sse(&[DELTA, STOP])])).await;
+    }
+}
+
+/// Any event that a server may send, in order or not.
+fn event() -> impl Strategy<Value = String> {
+    let index = 0..3_u64;
+    let text = prop::sample::select(vec!["", "x", "{}", "{\"a\":1}", "é\n", "\"", "null"]);
+    (0..14_usize, index, text).prop_map(|(kind, index, text)| {
+        let begin = |block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
+        let more = |delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+        let event = match kind {
+            0 => begin(json!({"type": "text", "text": text})),
+            1 => begin(json!({"type": "tool_use", "id": text, "name": "f", "input": {"x": text}})),
+            2 => begin(json!({"type": "tool_use", "id": "a", "name": "agent_sdk_answer", "input": {}})),
+            3 => begin(json!({"type": "server_tool_use", "id": "s", "input": {}})),
+            4 => begin(json!({"type": "thinking", "thinking": text})),
+            5 => begin(json!([text])),
+            6 => more(json!({"type": "text_delta", "text": text, "citation": text})),
+            7 => more(json!({"type": "input_json_delta", "partial_json": text})),
+            8 => more(json!({"type": "signature_delta", "signature": text, "content": [text]})),
+            9 | 10 => json!({"type": "content_block_stop", "index": index}),
+            11 => json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": index}}),
+            12 => json!({"type": "message_stop"}),
+            _ => json!({"type": text}),
+        };
+        event.to_string()
+    })
+}
+
+/// The text that events tell, and how the stream ends.
+fn read(chunks: &[&[u8]]) -> (String, Result<crate::model::ChatResponse, ModelErrorKind>) {
+    let mut reader = Reader::<Assembler>::new(&Limits::default());
+    let fed = chunks.iter().find_map(|chunk| reader.feed(chunk));
+    let end = fed.unwrap_or_else(|| reader.cut("", |error| error));
+    let mut events = Vec::new();
+    while let Some(event) = reader.pop() {
+        events.push(event);
+    }
+    let end = end.map_err(|broken| {
+        broken
+            .into_error::<Assembler>("", &crate::model::wire::Secrets::default())
+            .kind()
+    });
+    (text_of(&events), end)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_048))]
+
+    #[test]
+    fn any_events_in_any_chunks_read_alike_and_tell_what_they_end_with(
+        events in proptest::collection::vec(event(), 0..16),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let data: Vec<&str> = events.iter().map(String::as_str).collect();
+        let body = sse(&data).into_bytes();
+        let whole = read(&[&body]);
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        prop_assert_eq!(&read(&bytes), &whole);
+        let (told, end) = whole;
+        if let Ok(response) = end {
+            prop_assert_eq!(told, response.text());
+            // It can be sent back.
+            let conversation = Conversation::from_iter([response.message]);
+            prop_assert!(request::body("m", &ChatRequest::new(conversation), false, Habits::default()).is_ok());
+        }
+        let at = cut.index(body.len() + 1);
+        if let (_, Err(kind)) = read(&[body.get(..at).unwrap_or_default()]) {
+            prop_assert!(matches!(kind, ModelErrorKind::Truncated | ModelErrorKind::Decode));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&[&body]);
+        let text = String::from_utf8_lossy(&body);
+        let _ = Assembler::new(&Limits::default()).whole(&text);
     }
 }
