@@ -40,7 +40,7 @@ pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
 };
-pub use response::{ChatResponse, FinishReason};
+pub use response::{ChatResponse, FinishReason, SideUsage};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
 #[cfg(feature = "http")]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     message::{Message, Part},
     model::{
-        ChatRequest, ChatResponse, Limits, ModelError, ModelErrorKind,
+        ChatRequest, ChatResponse, Limits, ModelError, ModelErrorKind, SideUsage,
         http::{Api, Client, testing::Server},
         wire::{Decode, Reader, Secrets},
     },
@@ -200,6 +200,16 @@ fn compare(response: &ChatResponse, expected: &Value, mut same: impl FnMut(&str,
         }
     }
     let (usage, wanted) = (response.usage, &expected["usage"]);
+    if let Some(wanted) = wanted["extra_iterations"].as_array() {
+        let tokens = |side: &SideUsage| json!([side.kind, side.model, side.usage.output_tokens]);
+        let side: Vec<_> = response.side_usage.iter().map(tokens).collect();
+        let tokens = |side: &Value| json!([side["type"], side["model"], side["output_tokens"]]);
+        same(
+            "side usage",
+            json!(side),
+            &wanted.iter().map(tokens).collect(),
+        );
+    }
     for (name, count) in [
         ("input_tokens_total", usage.input_tokens),
         ("output_tokens_total", usage.output_tokens),
