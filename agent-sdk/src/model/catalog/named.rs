@@ -7,7 +7,10 @@ use secrecy::SecretString;
 
 use super::{Preset, Quirk};
 use crate::model::{
-    ModelError, ModelHandle, StructuredOutput, http::Settings, is_loopback, provider::OpenAi,
+    ModelError, ModelHandle, StructuredOutput,
+    http::Settings,
+    is_loopback,
+    provider::{Ollama, OpenAi},
 };
 
 /// What looks a variable up.
@@ -96,7 +99,7 @@ impl NamedModel {
         }
         let setup = |settings: &mut Settings| {
             settings.set_provider(self.preset.provider.as_str().into());
-            settings.set_base_url(address);
+            settings.set_base_url(address.clone());
             match key {
                 Some(key) => settings.api_key(key),
                 None => settings.without_key(),
@@ -116,6 +119,11 @@ impl NamedModel {
                 .set(setup)
                 .legacy_max_tokens(has(Quirk::MaxTokens))
                 .stream_usage(!has(Quirk::NoStreamOptions))
+                .build()?
+                .into(),
+            "ollama.chat" => Ollama::builder(model)
+                .set(setup)
+                .host(&address)
                 .build()?
                 .into(),
             api => {
