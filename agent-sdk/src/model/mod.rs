@@ -5,6 +5,7 @@
 
 #[cfg(feature = "http")]
 mod catalog;
+pub mod embedding;
 mod error;
 mod handle;
 #[cfg(feature = "http")]

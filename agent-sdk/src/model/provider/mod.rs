@@ -11,7 +11,7 @@
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
 #[cfg(test)]
-mod judge;
+pub(in crate::model) mod judge;
 pub mod ollama;
 pub mod openai;
 
