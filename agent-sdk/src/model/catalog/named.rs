@@ -10,7 +10,7 @@ use crate::model::{
     ModelError, ModelHandle, StructuredOutput,
     http::Settings,
     is_loopback,
-    provider::{Ollama, OpenAi},
+    provider::{Gemini, Ollama, OpenAi},
 };
 
 /// What looks a variable up.
@@ -126,6 +126,7 @@ impl NamedModel {
                 .host(&address)
                 .build()?
                 .into(),
+            "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

@@ -1,11 +1,13 @@
 //! How the bytes of a stream are cut into events.
 
+use serde::de::IgnoredAny;
+
 use crate::model::{
     ModelError, ModelErrorKind,
     sse::{SseDecoder, SseError, SseLimits},
 };
 
-use super::{Failed, Limits, lines::Lines};
+use super::{Failed, Limits, lines::Lines, object};
 
 /// How an API cuts its streams into events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +104,17 @@ impl Frames {
     /// What came after the last frame, where that may be a frame too.
     pub(super) fn rest(&mut self) -> Option<String> {
         match self {
-            Self::Sse(_) => None,
+            Self::Sse(decoder) => {
+                // An event that no blank line ends is dropped by the letter of the format. Where its data is a whole JSON
+                // object, nothing of it can be missing.
+                let mut rest = None;
+                let ended: Result<(), SseError> = decoder.feed(b"\n\n", |event| {
+                    rest = Some(event.data.trim_ascii().to_owned());
+                    Ok(())
+                });
+                ended.ok()?;
+                rest.filter(|data| object::<IgnoredAny>(data).is_ok())
+            }
             Self::Lines(lines) => lines.rest(),
         }
     }

@@ -114,9 +114,6 @@ impl<D: Decode> Reader<D> {
         media_type: &str,
         describe: impl FnOnce(ModelError) -> ModelError,
     ) -> Result<ChatResponse, Broken> {
-        if self.is_at_tail() {
-            return self.finish();
-        }
         match self.rest() {
             Some(Ok(Flow::Done)) => return self.finish(),
             Some(Err(failed)) => return Err(self.break_off(failed)),
@@ -125,7 +122,7 @@ impl<D: Decode> Reader<D> {
         }
         let frames = self.frames.take().map_or(0, Frames::count);
         let broken = ModelError::truncated(format!(
-            "the stream broke off after {} bytes and {frames} events ({media_type}), before its finish reason",
+            "the stream broke off after {} bytes and {frames} events ({media_type}), before its end",
             self.received,
         ));
         Err(self.break_off(describe(broken).into()))
@@ -211,6 +208,36 @@ pub(in crate::model) fn not_a_stream(
         let message = format!("the reply is {media_type} and no event stream");
         ModelError::new(ModelErrorKind::Decode, message)
     })
+}
+
+/// The error for an answer that refuses the request: what the server says of it in the head, and in the body.
+pub(in crate::model) fn refused(
+    status: u16,
+    media_type: &str,
+    error_type: Option<String>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> ModelError {
+    if (300..400).contains(&status) {
+        return ModelError::new(
+            ModelErrorKind::Configuration,
+            "the server answered with a redirect, and none is followed: set `base_url` to its final address",
+        )
+        .with_status(status);
+    }
+    let text = String::from_utf8_lossy(body);
+    if let Some(report) = Report::of_body(&text) {
+        let report = report.with_kind(error_type);
+        return report.into_error(Some(status), secrets);
+    }
+    let message = match text.trim() {
+        "" => "the server refused the request and said nothing".to_owned(),
+        said => format!(
+            "the server answered with {media_type}: {}",
+            secrets.scrub(said)
+        ),
+    };
+    ModelError::new(ModelErrorKind::of_status(status), message).with_status(status)
 }
 
 /// A reply of more bytes than allowed.
