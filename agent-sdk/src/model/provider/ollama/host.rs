@@ -6,7 +6,7 @@ use std::net::IpAddr;
 const PORT: u16 = 11434;
 
 /// The base URL of a server at this address. What is no address is left to be refused as a URL.
-pub(super) fn base_url(host: &str) -> String {
+pub(in crate::model) fn base_url(host: &str) -> String {
     let host = host.trim().trim_matches(['"', '\'']).trim();
     let (scheme, rest) = host.split_once("://").unwrap_or(("", host));
     let (authority, path) = match rest.find('/') {

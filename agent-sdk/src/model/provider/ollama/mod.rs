@@ -28,6 +28,7 @@ mod request;
 mod tests;
 
 pub(in crate::model) use assemble::Assembler;
+pub(in crate::model) use host::base_url;
 
 use crate::model::{
     ChatRequest, ModelError,
