@@ -6,7 +6,8 @@ use std::time::Duration;
 use agent_sdk::cost::PriceSource;
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, Kind, OperationRecord, ToolDetails,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
+    ToolDetails,
 };
 use opentelemetry::KeyValue;
 
@@ -29,6 +30,7 @@ pub(super) fn of(record: &OperationRecord<'_>, profile: EmissionProfile) -> Vec<
     match &info.details {
         Details::Agent(agent) => of_agent(agent, &mut all),
         Details::Chat(chat) => of_request(chat, profile, &mut all),
+        Details::Embeddings(embeddings) => of_embeddings(embeddings, &mut all),
         Details::Attempt(attempt) => of_attempt(attempt, record, &mut all),
         Details::Tool(tool) => of_tool(tool, record, &mut all),
         _ => {}
@@ -111,6 +113,13 @@ fn of_request(chat: &ChatDetails, profile: EmissionProfile, all: &mut Vec<KeyVal
     if chat.json_output {
         all.push(attrs::text(attrs::OUTPUT_TYPE, "json"));
     }
+}
+
+fn of_embeddings(embeddings: &EmbeddingDetails, all: &mut Vec<KeyValue>) {
+    let dimensions = embeddings.dimensions.map(i64::from);
+    all.extend(dimensions.map(|count| attrs::int(attrs::EMBEDDINGS_DIMENSION_COUNT, count)));
+    let encoding = embeddings.encoding;
+    all.extend(encoding.map(|name| attrs::texts(attrs::REQUEST_ENCODING_FORMATS, [name])));
 }
 
 fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut Vec<KeyValue>) {

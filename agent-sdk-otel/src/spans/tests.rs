@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use agent_sdk::model::{ModelInfo, Usage};
 use agent_sdk::operation::{
-    AttemptDetails, Details, FixedClock, Kind, Outcome, Payload, RunContext, TraceContext,
-    trace_agent, trace_chat, trace_tool,
+    AttemptDetails, Details, EmbeddingDetails, FixedClock, Kind, Outcome, Payload, RunContext,
+    TraceContext, trace_agent, trace_chat, trace_tool,
 };
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -242,6 +242,45 @@ async fn a_price_that_nobody_knows_is_no_zero() {
     assert!(!keys(&chat).iter().any(|key| key.ends_with("cost")));
     assert!(!keys(&agent).contains(&"agent_sdk.cost.total_usd"));
     assert!(keys(&agent).contains(&"agent_sdk.cost.unpriced_calls"));
+}
+
+#[tokio::test]
+async fn an_embeddings_span_says_what_was_asked_and_what_it_used() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
+    let model = ModelInfo::new("openai", "text-embedding-3-small").with_server("h", Some(443));
+    let details = Details::Embeddings(EmbeddingDetails {
+        model: Arc::new(model),
+        dimensions: Some(512),
+        encoding: Some("base64"),
+    });
+    let operation = context
+        .start(Kind::Embeddings, "text-embedding-3-small")
+        .details(details)
+        .begin();
+    operation.record(|facts| facts.usage.input_tokens = Some(1_000));
+    operation.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let span = collector.span("embeddings text-embedding-3-small");
+    let named = keys(&span);
+    for name in [
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "server.address",
+        "server.port",
+        "gen_ai.request.encoding_formats",
+        "gen_ai.embeddings.dimension.count",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cost",
+    ] {
+        let times = named.iter().filter(|key| **key == name).count();
+        assert_eq!(times, 1, "{name}");
+    }
+    assert!(!named.contains(&"gen_ai.usage.output_tokens"));
 }
 
 #[tokio::test]

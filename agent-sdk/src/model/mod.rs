@@ -7,6 +7,7 @@
 mod around;
 #[cfg(feature = "http")]
 mod catalog;
+pub mod embedding;
 mod error;
 mod handle;
 #[cfg(feature = "http")]

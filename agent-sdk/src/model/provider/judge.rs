@@ -32,6 +32,8 @@ struct Case {
     file: String,
     api: String,
     streaming: bool,
+    #[serde(default)]
+    request: Value,
     response: Answer,
     expected: Value,
 }
@@ -82,6 +84,33 @@ pub(super) async fn judge<A: Api>(
         cases.len(),
         known.len()
     );
+}
+
+/// A recording of an API that is no chat: its id, what was asked, the HTTP answer, and what is to be read of it.
+pub(in crate::model) struct Recording {
+    pub(in crate::model) id: String,
+    pub(in crate::model) request: Value,
+    pub(in crate::model) answer: Vec<u8>,
+    pub(in crate::model) expected: Value,
+}
+
+/// The recordings of an API; none where the folder is missing.
+pub(in crate::model) fn recordings(api: &str) -> Vec<Recording> {
+    let Some(folder) = folder() else {
+        println!("SKIPPED: no recorded traffic here; AGENT_SDK_FIXTURES names its folder");
+        return Vec::new();
+    };
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let manifest: Manifest = serde_json::from_str(&manifest).unwrap();
+    let cases = manifest.cases.into_iter().filter(|case| case.api == api);
+    cases
+        .map(|case| Recording {
+            answer: http_answer(&case, &std::fs::read(folder.join(&case.file)).unwrap()),
+            id: case.id,
+            request: case.request["body"].clone(),
+            expected: case.expected,
+        })
+        .collect()
 }
 
 /// Where the recordings are.

@@ -14,7 +14,7 @@ pub mod anthropic;
 pub mod gemini;
 mod inspect;
 #[cfg(test)]
-mod judge;
+pub(in crate::model) mod judge;
 pub mod ollama;
 pub mod openai;
 

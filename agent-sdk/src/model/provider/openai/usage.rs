@@ -14,7 +14,7 @@ use crate::{
 /// The `usage` object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
-pub(super) struct WireUsage<'a> {
+pub(in crate::model) struct WireUsage<'a> {
     prompt_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
@@ -60,7 +60,7 @@ impl WireUsage<'_> {
     ///
     /// Some servers leave reasoning out of `completion_tokens`, or audio out of `prompt_tokens`. `total_tokens` gives them
     /// away: where it exceeds the sum of the two by exactly such a part, the part is added to where it belongs.
-    pub(super) fn usage(&self) -> Usage {
+    pub(in crate::model) fn usage(&self) -> Usage {
         let input = self.prompt_tokens_details.unwrap_or_default();
         let output = self.completion_tokens_details.unwrap_or_default();
         let mut usage = Usage::unknown();
@@ -95,7 +95,7 @@ impl WireUsage<'_> {
     /// What the server says that the request costs, in US dollars.
     ///
     /// With a key of the user's own behind a gateway, `cost` is the gateway's fee alone: what the provider bills is added.
-    pub(super) fn cost(&self) -> Option<Usd> {
+    pub(in crate::model) fn cost(&self) -> Option<Usd> {
         let cost = amount(self.cost)?;
         if self.is_byok != Some(true) {
             return Some(cost);
