@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 
+use super::Settings;
 use crate::model::{ChatRequest, ModelError, wire::Decode};
 
 /// A chat API over HTTP.
@@ -11,6 +12,20 @@ pub(in crate::model) trait Api: Send + Sync + 'static {
     type Decode: Decode;
     /// Where it is and how it is paid for, unless the user says otherwise.
     const DEFAULTS: Defaults;
+
+    /// Takes from variables what they hold.
+    fn variables(
+        &mut self,
+        settings: &mut Settings,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), ModelError> {
+        settings.variables(variable)
+    }
+
+    /// Makes settings that depend on one another agree, before anything else is made of them.
+    fn prepare(&mut self, _settings: &mut Settings) -> Result<(), ModelError> {
+        Ok(())
+    }
 
     /// What is added to the base URL's path; it may end in a query.
     fn path(&self, model: &str, stream: bool) -> String;

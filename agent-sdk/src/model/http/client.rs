@@ -43,9 +43,10 @@ impl<A> Clone for Client<A> {
 
 impl<A: Api> Client<A> {
     /// Makes it of its settings.
-    pub(in crate::model) fn new(settings: Settings, api: A) -> Result<Self, ModelError> {
+    pub(in crate::model) fn new(mut settings: Settings, mut api: A) -> Result<Self, ModelError> {
         let provider = settings.provider().to_string();
         let make = move || {
+            api.prepare(&mut settings)?;
             let base = settings.base_url()?;
             let model = settings.model().clone();
             let [whole, stream] =

@@ -6,6 +6,7 @@
 
 mod api;
 mod attempt;
+pub(in crate::model) mod body;
 mod client;
 mod exchange;
 mod key;

@@ -55,7 +55,7 @@ macro_rules! http_client {
                 mut self,
                 variable: impl Fn(&str) -> Option<String>,
             ) -> Result<Self, $crate::model::ModelError> {
-                self.settings.variables(variable)?;
+                $crate::model::http::Api::variables(&mut self.api, &mut self.settings, &variable)?;
                 Ok(self)
             }
 

@@ -26,4 +26,4 @@ pub(in crate::model) use list::{Few, Many};
 pub(in crate::model) use reader::{Broken, Reader, not_a_stream, read_whole, too_long};
 pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
 pub(in crate::model) use template::Template;
-pub(in crate::model) use text::Text;
+pub(in crate::model) use text::{Text, arguments};

@@ -10,7 +10,7 @@ use crate::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
             CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report,
-            Template, Text, object,
+            Template, Text, arguments, object,
         },
     },
 };
@@ -319,10 +319,7 @@ impl Voice {
 }
 
 fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
-    let arguments = call.function.arguments().map_err(|_| {
-        let message = "the arguments of a tool call are not a JSON text";
-        ModelError::new(ModelErrorKind::Decode, message)
-    })?;
+    let arguments = arguments(call.function.arguments)?;
     Ok(CallPiece {
         index: call.index,
         id: call.id.filled(),
