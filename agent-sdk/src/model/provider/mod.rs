@@ -13,5 +13,7 @@
 #[cfg(test)]
 mod judge;
 pub mod openai;
+pub mod responses;
 
 pub use openai::OpenAi;
+pub use responses::OpenAiResponses;
