@@ -4,6 +4,8 @@
 //! wraps each request in a `chat` operation. Usage keeps *unknown* apart from zero in every field.
 
 #[cfg(feature = "http")]
+mod cassette;
+#[cfg(feature = "http")]
 mod catalog;
 mod error;
 mod handle;
@@ -22,6 +24,8 @@ mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+#[cfg(feature = "http")]
+pub use cassette::{CassetteError, CassetteErrorKind, Recorder, Replay};
 #[cfg(feature = "http")]
 pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};

@@ -28,10 +28,7 @@ struct Call<'a> {
     arguments: Value,
 }
 
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the names on the wire"
-)]
+#[expect(clippy::struct_field_names, reason = "they are the names on the wire")]
 #[derive(Serialize)]
 struct Tokens {
     input_tokens: Option<u64>,
