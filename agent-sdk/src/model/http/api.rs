@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 
+use super::{Settings, StructuredOutput};
 use crate::model::{ChatRequest, ModelError, wire::Decode};
 
 /// A chat API over HTTP.
@@ -12,8 +13,27 @@ pub(in crate::model) trait Api: Send + Sync + 'static {
     /// Where it is and how it is paid for, unless the user says otherwise.
     const DEFAULTS: Defaults;
 
+    /// Takes from variables what they hold.
+    fn variables(
+        &mut self,
+        settings: &mut Settings,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), ModelError> {
+        settings.variables(variable)
+    }
+
+    /// Makes settings that depend on one another agree, before anything else is made of them.
+    fn prepare(&mut self, _settings: &mut Settings) -> Result<(), ModelError> {
+        Ok(())
+    }
+
     /// What is added to the base URL's path; it may end in a query.
     fn path(&self, model: &str, stream: bool) -> String;
+
+    /// How an answer of a schema is asked for in this request, unless the user says otherwise.
+    fn structured(&self, _model: &str, _request: &ChatRequest) -> StructuredOutput {
+        StructuredOutput::Native
+    }
 
     /// The body of a request. Everything that the API has no place for is refused.
     fn body(&self, model: &str, request: &ChatRequest, stream: bool)

@@ -6,6 +6,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
+
+use crate::model::{ModelError, ModelErrorKind};
 
 /// A text or a number; anything else reads as absent.
 #[derive(Debug, Default)]
@@ -22,6 +25,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor).map(Text)
     }
+}
+
+/// A tool's arguments as text: what a string holds, or the JSON of whatever else was sent.
+pub(in crate::model) fn arguments(raw: Option<&RawValue>) -> Result<Cow<'_, str>, ModelError> {
+    let Some(raw) = raw else {
+        return Ok(Cow::Borrowed(""));
+    };
+    if !raw.get().starts_with('"') {
+        return Ok(Cow::Borrowed(raw.get()));
+    }
+    let text: Result<Text<'_>, _> = serde_json::from_str(raw.get());
+    text.map(|text| text.0.unwrap_or_default()).map_err(|_| {
+        let message = "the arguments of a tool call are not a JSON text";
+        ModelError::new(ModelErrorKind::Decode, message)
+    })
 }
 
 struct TextVisitor;

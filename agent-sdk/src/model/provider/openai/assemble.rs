@@ -10,7 +10,7 @@ use crate::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
             CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report,
-            Template, Text, object,
+            Template, Text, arguments, object,
         },
     },
 };
@@ -69,6 +69,9 @@ impl Decode for Assembler {
     }
 
     fn event(&mut self, frame: Frame<'_>, events: &mut Events) -> Result<Flow, Failed> {
+        if frame.event == "error" {
+            return Err(Failed::Report(Report::of_data(frame.data)));
+        }
         if let Some(text) = self
             .template
             .as_ref()
@@ -80,24 +83,17 @@ impl Decode for Assembler {
         if frame.data == DONE {
             return Ok(Flow::Done);
         }
-        if frame.event == "error" {
-            return Err(Failed::Report(Report::of_data(frame.data)));
-        }
         let piece: Completion<'_> = object(frame.data)?;
-        if let Some(error) = piece.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
-        }
+        // What was used, and why it stopped, may stand beside the failure.
+        let report = piece.error.map(|error| Report::of_value(error.get()));
         self.template = piece
             .only_text()
             .and_then(|text| Template::around(frame.data, text));
-        for choice in self.envelope(piece) {
-            let index = choice.index.unwrap_or(0);
-            if index == 0 {
-                self.first.piece(choice, events)?;
-            } else {
-                self.other(index)?.piece(choice, &mut Events::none())?;
-            }
+        let taken = self.piece(piece, events);
+        if let Some(report) = report {
+            return Err(Failed::Report(report));
         }
+        taken?;
         Ok(Flow::More)
     }
 
@@ -131,10 +127,12 @@ impl Decode for Assembler {
         Ok(response)
     }
 
-    fn partial(self) -> ChatResponse {
+    fn partial(mut self) -> ChatResponse {
+        let reasons = self.first.finish.take().into_iter().collect();
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
+        response.native_finish_reasons = reasons;
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -168,6 +166,19 @@ impl Decode for Assembler {
 }
 
 impl Assembler {
+    /// Adds a piece of a stream.
+    fn piece(&mut self, piece: Completion<'_>, events: &mut Events) -> Result<(), ModelError> {
+        for choice in self.envelope(piece) {
+            let index = choice.index.unwrap_or(0);
+            if index == 0 {
+                self.first.piece(choice, events)?;
+            } else {
+                self.other(index)?.piece(choice, &mut Events::none())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what stands around the choices.
     fn envelope<'a>(&mut self, body: Completion<'a>) -> Few<wire::Choice<'a>> {
         keep(&mut self.id, body.id);
@@ -319,10 +330,7 @@ impl Voice {
 }
 
 fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
-    let arguments = call.function.arguments().map_err(|_| {
-        let message = "the arguments of a tool call are not a JSON text";
-        ModelError::new(ModelErrorKind::Decode, message)
-    })?;
+    let arguments = arguments(call.function.arguments)?;
     Ok(CallPiece {
         index: call.index,
         id: call.id.filled(),

@@ -1,12 +1,13 @@
 //! The content of a message: text, pictures, sounds, documents.
 
-use std::fmt;
-
 use serde::{Serialize, Serializer};
 
 use crate::{
     message::{Media, MediaKind, MediaSource, Part, Role},
-    model::{ModelError, ModelErrorKind},
+    model::{
+        ModelError,
+        http::body::{Address, no_place, refuse},
+    },
 };
 
 /// Refuses a part that the API has no place for, so that nothing is left out silently. Reasoning is: the API takes none back.
@@ -21,13 +22,8 @@ pub(super) fn check(role: Role, part: &Part) -> Result<(), ModelError> {
         // Left out, as another API's reasoning is: this one knows none of its own.
         Part::Opaque(_) => true,
     };
-    let refuse = |message: String| Err(ModelError::new(ModelErrorKind::BadRequest, message));
     if !fits {
-        return refuse(format!(
-            "the Chat Completions API has no place for {} in a message of the role `{}`",
-            name(part),
-            role.as_str()
-        ));
+        return no_place("the Chat Completions API", role, part);
     }
     let Part::Media(media) = part else {
         return Ok(());
@@ -37,46 +33,13 @@ pub(super) fn check(role: Role, part: &Part) -> Result<(), ModelError> {
             Ok(())
         }
         (_, MediaSource::Base64(_)) if media.media_type.is_some() => Ok(()),
-        (_, MediaSource::Base64(_)) => refuse("the media part has no media type".to_owned()),
+        (_, MediaSource::Base64(_)) => refuse("the media part has no media type"),
         (kind, MediaSource::Url(_)) => refuse(format!(
             "the Chat Completions API takes no URL of a part of the kind {kind:?}"
         )),
         (kind, MediaSource::FileId(_)) => refuse(format!(
             "the Chat Completions API takes no file id for a part of the kind {kind:?}"
         )),
-    }
-}
-
-fn name(part: &Part) -> &'static str {
-    match part {
-        Part::Text(_) => "text",
-        Part::Reasoning(_) => "reasoning",
-        Part::Refusal(_) => "a refusal",
-        Part::ToolCall(_) => "a tool call",
-        Part::ToolResult(_) => "a tool result",
-        Part::Media(_) => "media",
-        Part::Opaque(_) => "a part of the provider's own",
-    }
-}
-
-/// All text parts as one text.
-pub(super) struct Joined<'a>(pub(super) &'a [Part]);
-
-impl fmt::Display for Joined<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .filter_map(Part::as_text)
-            .try_for_each(|text| f.write_str(text))
-    }
-}
-
-impl Serialize for Joined<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            [Part::Text(text)] => serializer.serialize_str(text),
-            _ => serializer.collect_str(self),
-        }
     }
 }
 
@@ -173,35 +136,5 @@ fn audio_format(media_type: &str) -> &str {
         "mpeg" | "mpga" => "mp3",
         "wave" | "vnd.wave" => "wav",
         subtype => subtype,
-    }
-}
-
-/// A URL, or bytes in the form of one.
-enum Address<'a> {
-    Url(&'a str),
-    Data {
-        media_type: &'a str,
-        base64: &'a str,
-    },
-}
-
-impl<'a> Address<'a> {
-    fn of(media_type: &'a str, source: &'a MediaSource) -> Option<Self> {
-        match source {
-            MediaSource::Url(url) => Some(Self::Url(url)),
-            MediaSource::Base64(base64) => Some(Self::Data { media_type, base64 }),
-            MediaSource::FileId(_) => None,
-        }
-    }
-}
-
-impl Serialize for Address<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Url(url) => serializer.serialize_str(url),
-            Self::Data { media_type, base64 } => {
-                serializer.collect_str(&format_args!("data:{media_type};base64,{base64}"))
-            }
-        }
     }
 }

@@ -3,16 +3,16 @@
 //! The body is written straight from the borrowed request: neither the history nor a schema is cloned, and only what is set
 //! is sent.
 
-use serde::{
-    Serialize, Serializer,
-    ser::{SerializeMap, SerializeSeq},
-};
-use serde_json::{Map, Value, value::RawValue};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde_json::value::RawValue;
 
-use super::content::{Joined, UserContent};
+use super::content::UserContent;
 use crate::{
     message::{Message, Part, Role, ToolCall, ToolResult},
-    model::{ChatRequest, ModelError, ModelErrorKind, OutputFormat, ToolChoice, ToolSpec},
+    model::{
+        ChatRequest, ModelError, OutputFormat, ToolChoice, ToolSpec,
+        http::body::{Fields, Joined, write},
+    },
 };
 
 /// The fields that [`ChatSettings::extra`](crate::model::ChatSettings::extra) cannot replace.
@@ -31,7 +31,7 @@ pub(super) struct Dialect {
 ///
 /// # Errors
 ///
-/// [`ModelErrorKind::BadRequest`] where the API has no place for a part of the history.
+/// `BadRequest` where the API has no place for a part of the history.
 pub(super) fn body(
     model: &str,
     request: &ChatRequest,
@@ -49,13 +49,7 @@ pub(super) fn body(
         stream,
         dialect,
     };
-    serde_json::to_vec(&body).map_err(|error| {
-        ModelError::new(
-            ModelErrorKind::BadRequest,
-            "the request cannot be written as JSON",
-        )
-        .with_source(error)
-    })
+    write(&body)
 }
 
 struct Body<'a> {
@@ -68,10 +62,7 @@ struct Body<'a> {
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (request, settings) = (self.request, &*self.request.settings);
-        let mut body = Fields {
-            map: serializer.serialize_map(None)?,
-            extra: &settings.extra,
-        };
+        let mut body = Fields::new(serializer.serialize_map(None)?, &settings.extra, &RESERVED);
         body.put("model", &self.model)?;
         body.put("messages", &Messages(request))?;
         if !request.tools.is_empty() {
@@ -134,38 +125,6 @@ impl Serialize for Body<'_> {
             }
         }
         body.end()
-    }
-}
-
-/// The fields of the body; those that the user gives replace those of the same name.
-struct Fields<'a, M> {
-    map: M,
-    extra: &'a Map<String, Value>,
-}
-
-impl<M: SerializeMap> Fields<'_, M> {
-    fn put(&mut self, key: &'static str, value: &impl Serialize) -> Result<(), M::Error> {
-        if self.extra.contains_key(key) && !RESERVED.contains(&key) {
-            return Ok(());
-        }
-        self.map.serialize_entry(key, value)
-    }
-
-    fn put_some(
-        &mut self,
-        key: &'static str,
-        value: Option<&impl Serialize>,
-    ) -> Result<(), M::Error> {
-        value.map_or(Ok(()), |value| self.put(key, value))
-    }
-
-    fn end(mut self) -> Result<M::Ok, M::Error> {
-        for (key, value) in self.extra {
-            if !RESERVED.contains(&key.as_str()) {
-                self.map.serialize_entry(key, value)?;
-            }
-        }
-        self.map.end()
     }
 }
 

@@ -130,21 +130,6 @@ pub(super) struct Function<'a> {
     pub(super) arguments: Option<&'a RawValue>,
 }
 
-impl<'a> Function<'a> {
-    /// The arguments as text: what a string holds, or the JSON of whatever else was sent.
-    pub(super) fn arguments(&self) -> Result<Cow<'a, str>, serde_json::Error> {
-        let Some(raw) = self.arguments else {
-            return Ok(Cow::Borrowed(""));
-        };
-        if raw.get().starts_with('"') {
-            let text: Text<'a> = serde_json::from_str(raw.get())?;
-            Ok(text.0.unwrap_or_default())
-        } else {
-            Ok(Cow::Borrowed(raw.get()))
-        }
-    }
-}
-
 /// What was said: a text, or a list of parts of which some are thoughts.
 #[derive(Debug, Default)]
 pub(super) struct Content<'a> {
