@@ -94,6 +94,7 @@ impl Decode for Assembler {
             "tool_use" => FinishReason::ToolCalls,
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "refusal" => FinishReason::ContentFilter,
+            "pause_turn" => FinishReason::Paused,
             other => FinishReason::Other(other.to_owned()),
         };
         let mut response = ChatResponse::new(parts, finish, self.counts.usage());

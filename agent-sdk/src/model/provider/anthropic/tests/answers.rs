@@ -56,7 +56,7 @@ fn each_stop_reason_has_its_class() {
         ("max_tokens", FinishReason::Length),
         ("model_context_window_exceeded", FinishReason::Length),
         ("refusal", FinishReason::ContentFilter),
-        ("pause_turn", FinishReason::Other("pause_turn".into())),
+        ("pause_turn", FinishReason::Paused),
         ("a_new_one", FinishReason::Other("a_new_one".into())),
     ] {
         let response = answer(&json!([]), reason);
