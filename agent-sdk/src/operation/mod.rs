@@ -28,6 +28,7 @@ pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub(crate) use context::Attempt;
 pub use context::{RunContext, RunContextBuilder, Start};
 pub use event::{Event, EventKind};
 pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};
@@ -38,8 +39,8 @@ pub use id::{
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use record::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, Facts, Failure, Labels, OperationInfo,
-    OperationRecord, Payload, ToolDetails, Totals,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Facts, Failure, Labels,
+    OperationInfo, OperationRecord, Payload, ToolDetails, Totals,
 };
 pub(crate) use run::Run;
 pub(crate) use shared::Shared;

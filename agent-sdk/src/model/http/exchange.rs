@@ -19,7 +19,7 @@ use super::{
 use crate::{
     model::{
         ModelError, ModelErrorKind,
-        wire::{Report, too_long},
+        wire::{refused, too_long},
     },
     operation::RunContext,
 };
@@ -254,35 +254,23 @@ impl Http {
 
     /// The server refused the request.
     async fn refused(&self, head: &Head, body: &mut Body, deadlines: &Deadlines) -> ModelError {
-        if (300..400).contains(&head.status) {
-            return ModelError::new(
-                ModelErrorKind::Configuration,
-                "the server answered with a redirect, and none is followed: set `base_url` to its final address",
-            );
-        }
+        let is_redirect = (300..400).contains(&head.status);
+        let limit = if is_redirect { 0 } else { MAX_ERROR_BYTES };
         let mut whole = Vec::new();
-        while whole.len() < MAX_ERROR_BYTES {
+        while whole.len() < limit {
             let deadline = deadlines.next(Instant::now());
             match timeout_at(deadline.at, body.next()).await {
                 Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
                 _ => break,
             }
         }
-        let text = String::from_utf8_lossy(&whole);
-        let secrets = self.secrets();
-        if let Some(report) = Report::of_body(&text) {
-            let report = report.with_kind(head.error_type.clone());
-            return report.into_error(Some(head.status), &secrets);
-        }
-        let message = match text.trim() {
-            "" => "the server refused the request and said nothing".to_owned(),
-            said => format!(
-                "the server answered with {}: {}",
-                head.content_type(),
-                secrets.scrub(said)
-            ),
-        };
-        ModelError::new(ModelErrorKind::of_status(head.status), message)
+        refused(
+            head.status,
+            head.content_type(),
+            head.error_type.clone(),
+            &whole,
+            &self.secrets(),
+        )
     }
 
     /// Adds to an error where it happened.

@@ -28,8 +28,8 @@ pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
     exchange::{Exchange, Outgoing},
-    public::http_client,
-    settings::{Settings, configuration},
+    public::{client_and_builder, http_client},
+    settings::{Settings, address, configuration},
 };
 pub use self::{settings::Timeouts, structured::StructuredOutput};
 use super::{

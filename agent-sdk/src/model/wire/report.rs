@@ -147,7 +147,8 @@ impl Report {
     pub(in crate::model) fn into_error(self, status: Option<u16>, secrets: &Secrets) -> ModelError {
         let status = status.or(self.status);
         let kind = self
-            .reason
+            .told()
+            .or(self.reason)
             .unwrap_or_else(|| class(self.kind.as_deref(), self.code.as_deref(), status));
         let message = match &self.message {
             Some(message) => secrets.scrub(message),
@@ -159,6 +160,26 @@ impl Report {
         match status {
             Some(status) => error.with_status(status),
             None => error,
+        }
+    }
+}
+
+impl Report {
+    /// The class that only the message tells: Anthropic has one type for all requests that it refuses.
+    fn told(&self) -> Option<ModelErrorKind> {
+        if self.kind.as_deref() != Some("invalid_request_error") || self.code.is_some() {
+            return None;
+        }
+        let message = self.message.as_deref()?;
+        let begins = |with: &str| message.starts_with(with);
+        if begins("prompt is too long") || begins("input length and `max_tokens` exceed") {
+            Some(ModelErrorKind::ContextLength)
+        } else if begins("Your credit balance is too low") {
+            Some(ModelErrorKind::Quota)
+        } else if begins("Output blocked by content filtering policy") {
+            Some(ModelErrorKind::ContentFilter)
+        } else {
+            None
         }
     }
 }
@@ -220,12 +241,14 @@ fn class(kind: Option<&str>, code: Option<&str>, status: Option<u16>) -> ModelEr
 
 fn exact(word: &str) -> Option<ModelErrorKind> {
     Some(match word {
-        "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active" => {
-            ModelErrorKind::Quota
-        }
-        "context_length_exceeded" | "exceed_context_size_error" | "string_above_max_length" => {
-            ModelErrorKind::ContextLength
-        }
+        "insufficient_quota"
+        | "billing_hard_limit_reached"
+        | "billing_not_active"
+        | "billing_error" => ModelErrorKind::Quota,
+        "context_length_exceeded"
+        | "exceed_context_size_error"
+        | "string_above_max_length"
+        | "request_too_large" => ModelErrorKind::ContextLength,
         "content_filter" | "content_policy_violation" => ModelErrorKind::ContentFilter,
         "model_not_found" | "deploymentnotfound" => ModelErrorKind::NotFound,
         _ => return None,
@@ -251,6 +274,7 @@ fn broad(word: &str) -> Option<ModelErrorKind> {
         "timeout" | "timeout_error" | "request_timeout" | "deadline_exceeded" => {
             ModelErrorKind::Timeout
         }
+        "overloaded_error" | "api_error" => ModelErrorKind::Overloaded,
         _ => return None,
     })
 }

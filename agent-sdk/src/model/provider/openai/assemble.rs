@@ -9,8 +9,8 @@ use crate::{
     model::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
-            CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, Text,
-            arguments, object,
+            CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report,
+            Template, Text, arguments, object,
         },
     },
 };
@@ -35,6 +35,8 @@ pub(in crate::model) struct Assembler {
     usage: Usage,
     cost: Option<Usd>,
     tool_argument_bytes: usize,
+    /// The last piece that had nothing but text.
+    template: Option<Template>,
 }
 
 /// One of the alternatives.
@@ -62,28 +64,36 @@ impl Decode for Assembler {
             usage: Usage::unknown(),
             cost: None,
             tool_argument_bytes: limits.tool_argument_bytes,
+            template: None,
         }
     }
 
     fn event(&mut self, frame: Frame<'_>, events: &mut Events) -> Result<Flow, Failed> {
-        if frame.data == DONE {
-            return Ok(Flow::Done);
-        }
         if frame.event == "error" {
             return Err(Failed::Report(Report::of_data(frame.data)));
         }
+        if let Some(text) = self
+            .template
+            .as_ref()
+            .and_then(|last| last.text(frame.data))
+        {
+            add(&mut self.first.text, text.into(), events, ChatEvent::Text);
+            return Ok(Flow::More);
+        }
+        if frame.data == DONE {
+            return Ok(Flow::Done);
+        }
         let piece: Completion<'_> = object(frame.data)?;
-        if let Some(error) = piece.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
+        // What was used, and why it stopped, may stand beside the failure.
+        let report = piece.error.map(|error| Report::of_value(error.get()));
+        self.template = piece
+            .only_text()
+            .and_then(|text| Template::around(frame.data, text));
+        let taken = self.piece(piece, events);
+        if let Some(report) = report {
+            return Err(Failed::Report(report));
         }
-        for choice in self.envelope(piece) {
-            let index = choice.index.unwrap_or(0);
-            if index == 0 {
-                self.first.piece(choice, events)?;
-            } else {
-                self.other(index)?.piece(choice, &mut Events::none())?;
-            }
-        }
+        taken?;
         Ok(Flow::More)
     }
 
@@ -117,10 +127,12 @@ impl Decode for Assembler {
         Ok(response)
     }
 
-    fn partial(self) -> ChatResponse {
+    fn partial(mut self) -> ChatResponse {
+        let reasons = self.first.finish.take().into_iter().collect();
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
+        response.native_finish_reasons = reasons;
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -154,6 +166,19 @@ impl Decode for Assembler {
 }
 
 impl Assembler {
+    /// Adds a piece of a stream.
+    fn piece(&mut self, piece: Completion<'_>, events: &mut Events) -> Result<(), ModelError> {
+        for choice in self.envelope(piece) {
+            let index = choice.index.unwrap_or(0);
+            if index == 0 {
+                self.first.piece(choice, events)?;
+            } else {
+                self.other(index)?.piece(choice, &mut Events::none())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what stands around the choices.
     fn envelope<'a>(&mut self, body: Completion<'a>) -> Few<wire::Choice<'a>> {
         keep(&mut self.id, body.id);
