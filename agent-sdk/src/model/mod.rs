@@ -6,6 +6,8 @@
 
 mod around;
 #[cfg(feature = "http")]
+mod cassette;
+#[cfg(feature = "http")]
 mod catalog;
 pub mod embedding;
 mod error;
@@ -30,6 +32,8 @@ pub use around::{
     BreakerState, CircuitBreaker, CircuitBreakerBuilder, Hedge, Jitter, ModelHandleBuilder,
     ResponseCache, Retry, RetryBudget,
 };
+#[cfg(feature = "http")]
+pub use cassette::{CassetteError, CassetteErrorKind, Recorder, Replay};
 #[cfg(feature = "http")]
 pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};

@@ -124,9 +124,15 @@ impl<A: Api> Client<A> {
     ) -> Result<ChatResponse, ModelError> {
         let (request, raise) = lowered(self.structured(&request), request);
         let exchange = self.open(context, &request, false).await?;
+        let tape = exchange.attempt.tape().cloned();
         let response = exchange
             .answer(|body, media_type, http| {
-                read_whole::<A::Decode>(body, media_type, http.limits(), || http.secrets())
+                let answer =
+                    read_whole::<A::Decode>(body, media_type, http.limits(), || http.secrets());
+                if let (Some(tape), Ok(answer)) = (tape, &answer) {
+                    tape.used(&answer.usage);
+                }
+                answer
             })
             .await?;
         Ok(match raise {
@@ -160,8 +166,12 @@ impl<A: Api> Client<A> {
         } else {
             &self.inner.whole
         };
-        let headers: Vec<(HeaderName, HeaderValue)> =
-            api.sign(&Method::POST, url, &body).map_err(unsent)?;
+        // Nobody reads the signature of a request that is not sent.
+        let headers: Vec<(HeaderName, HeaderValue)> = if http.is_replayed() {
+            Vec::new()
+        } else {
+            api.sign(&Method::POST, url, &body).map_err(unsent)?
+        };
         let outgoing = Outgoing {
             url: url.clone(),
             headers,

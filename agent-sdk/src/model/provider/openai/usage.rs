@@ -66,7 +66,8 @@ impl WireUsage<'_> {
             .cached
             .0
             .or(self.prompt_cache_hit_tokens.0)
-            .or(self.cached_tokens.0);
+            // A zero here is not trusted: it comes from models without a prompt cache too.
+            .or(self.cached_tokens.0.filter(|tokens| *tokens > 0));
         usage.cache_write_tokens = input.cache_write.0;
         usage.input_audio_tokens = input.audio.0;
         usage.reasoning_tokens = output.reasoning.0.or(self.reasoning_tokens.0);

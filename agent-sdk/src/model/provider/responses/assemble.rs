@@ -79,6 +79,7 @@ impl Decode for Assembler {
             }
             ("response.failed", _, response) => {
                 let answer = self.envelope(read(response));
+                self.stop(&answer, kind);
                 return Err(failure(answer.error));
             }
             ("error", ..) => return Err(Failed::Report(Report::of_data(frame.data))),
@@ -127,6 +128,7 @@ impl Decode for Assembler {
         response.model = self.model;
         response.provider_cost = self.cost;
         response.service_tier = self.tier;
+        response.native_finish_reasons.extend(self.reason);
         response
     }
 
