@@ -7,6 +7,8 @@ use crate::model::{
     sse::{SseDecoder, SseError, SseLimits},
 };
 
+#[cfg(feature = "bedrock")]
+use super::event_stream::Messages;
 use super::{Failed, Limits, lines::Lines, object};
 
 /// How an API cuts its streams into events.
@@ -16,6 +18,9 @@ pub(in crate::model) enum Framing {
     Sse,
     /// As lines, each a JSON text of its own.
     Lines,
+    /// As messages of `application/vnd.amazon.eventstream`, whose payloads are JSON texts.
+    #[cfg(feature = "bedrock")]
+    AwsEventStream,
 }
 
 impl Framing {
@@ -24,6 +29,8 @@ impl Framing {
         match self {
             Self::Sse => "text/event-stream",
             Self::Lines => "application/x-ndjson",
+            #[cfg(feature = "bedrock")]
+            Self::AwsEventStream => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -47,6 +54,11 @@ impl Framing {
                     | "text/plain"
                     | "application/octet-stream"
             ),
+            #[cfg(feature = "bedrock")]
+            Self::AwsEventStream => matches!(
+                media_type.as_str(),
+                "application/vnd.amazon.eventstream" | "application/octet-stream"
+            ),
         }
     }
 }
@@ -65,6 +77,8 @@ pub(in crate::model) struct Frame<'a> {
 pub(super) enum Frames {
     Sse(SseDecoder),
     Lines(Lines),
+    #[cfg(feature = "bedrock")]
+    Aws(Messages),
 }
 
 impl Frames {
@@ -77,6 +91,8 @@ impl Frames {
                 Self::Sse(SseDecoder::with_limits(limits))
             }
             Framing::Lines => Self::Lines(Lines::new(limits.line_bytes)),
+            #[cfg(feature = "bedrock")]
+            Framing::AwsEventStream => Self::Aws(Messages::new(limits.line_bytes)),
         }
     }
 
@@ -98,6 +114,8 @@ impl Frames {
                 })
             }),
             Self::Lines(lines) => lines.feed(chunk, |data| each(Frame { event: "", data })),
+            #[cfg(feature = "bedrock")]
+            Self::Aws(messages) => messages.feed(chunk, each),
         }
     }
 
@@ -116,6 +134,9 @@ impl Frames {
                 rest.filter(|data| object::<IgnoredAny>(data).is_ok())
             }
             Self::Lines(lines) => lines.rest(),
+            // A message is whole or not there.
+            #[cfg(feature = "bedrock")]
+            Self::Aws(_) => None,
         }
     }
 
@@ -124,6 +145,8 @@ impl Frames {
         match self {
             Self::Sse(decoder) => decoder.finish().events,
             Self::Lines(lines) => lines.count(),
+            #[cfg(feature = "bedrock")]
+            Self::Aws(messages) => messages.count(),
         }
     }
 }

@@ -7,6 +7,8 @@
 mod calls;
 mod count;
 mod decode;
+#[cfg(feature = "bedrock")]
+mod event_stream;
 mod events;
 mod frames;
 mod limits;
