@@ -313,3 +313,53 @@ async fn links_and_resent_attempts_are_on_their_spans() {
     let count = attempt.attributes.iter().find(count).unwrap();
     assert_eq!(count.value.clone().unwrap().value, Some(Value::IntValue(2)));
 }
+
+#[tokio::test]
+async fn what_the_layers_around_a_model_did_is_on_its_span() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let observers = telemetry.observers();
+    let context = RunContext::builder().observers(observers).build();
+    let chat = trace_chat(&context, "openai", "gpt-4o").begin();
+    chat.record(|facts| {
+        facts.attempts = Some(3);
+        facts.queued = Some(Duration::from_millis(1_500));
+        facts.fallback_for = Some("gpt-5".into());
+        facts.fallback_reason = Some("overloaded");
+        facts.stream_of_whole = true;
+        facts.usage.web_search_requests = Some(2);
+    });
+    chat.end(Outcome::Ok, Payload::None);
+    let cached = trace_chat(&context, "openai", "gpt-4o-mini").begin();
+    cached.record(|facts| facts.cached = true);
+    cached.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let ours = |span: &Span| -> Vec<String> {
+        let attributes = span.attributes.iter();
+        let ours = attributes.filter(|pair| {
+            pair.key.starts_with("agent_sdk.ch") || pair.key.starts_with("agent_sdk.co")
+        });
+        let spelled = ours.map(|pair| {
+            let value = pair.value.clone().and_then(|value| value.value);
+            format!("{} {:?}", pair.key, value.unwrap())
+        });
+        spelled.collect()
+    };
+    assert_eq!(
+        ours(&collector.span("chat gpt-4o")),
+        [
+            "agent_sdk.chat.web_search_requests IntValue(2)",
+            "agent_sdk.cost.source StringValue(\"unknown\")",
+            "agent_sdk.chat.attempts IntValue(3)",
+            "agent_sdk.chat.queue_ms IntValue(1500)",
+            "agent_sdk.chat.stream_of_whole BoolValue(true)",
+            "agent_sdk.chat.fallback_for StringValue(\"gpt-5\")",
+            "agent_sdk.chat.fallback_reason StringValue(\"overloaded\")",
+        ]
+    );
+    // An answer out of the cache cost nothing, so that there is no price to know.
+    assert_eq!(
+        ours(&collector.span("chat gpt-4o-mini")),
+        ["agent_sdk.chat.cached BoolValue(true)"]
+    );
+}

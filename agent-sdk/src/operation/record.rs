@@ -16,7 +16,8 @@ use crate::{
     cost::{Cost, Usd},
     message::{CallId, Conversation, ConversationId},
     model::{
-        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo, Usage,
+        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo,
+        SideUsage, Usage,
     },
     profile::Profile,
 };
@@ -201,6 +202,8 @@ pub struct ToolDetails {
 pub struct Facts {
     /// What it used itself; known on `chat` and `embeddings` only.
     pub usage: Usage,
+    /// What the provider used beside the answer; part of its price, and not of `usage`.
+    pub side_usage: Vec<SideUsage>,
     /// The provider's id of the answer.
     pub response_id: Option<Arc<str>>,
     /// The model that answered.

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 use super::{Preset, Quirk};
 use crate::model::{
-    ModelError, ModelHandle, StructuredOutput,
-    http::Settings,
+    ModelError, ModelHandle, Recorder, Replay, StructuredOutput,
+    http::{Settings, Way},
     is_loopback,
-    provider::{Anthropic, Gemini, Ollama, OpenAi, ollama},
+    provider::{Anthropic, Gemini, Ollama, OpenAi, OpenAiResponses, ollama},
 };
 
 /// What looks a variable up.
@@ -24,6 +24,7 @@ pub struct NamedModel {
     model: Arc<str>,
     base_url: Option<String>,
     streaming: bool,
+    way: Way,
     variables: Variables,
 }
 
@@ -34,6 +35,7 @@ impl NamedModel {
             model: model.into(),
             base_url: None,
             streaming: true,
+            way: Way::default(),
             variables: Arc::new(|name| std::env::var(name).ok()),
         }
     }
@@ -52,6 +54,18 @@ impl NamedModel {
     /// Whether answers may be streamed. Default: yes. Without it, a stream is made of one whole answer.
     pub fn streaming(mut self, streaming: bool) -> Self {
         self.streaming = streaming;
+        self
+    }
+
+    /// Writes every exchange to a file, without its secrets, so that it can be [served again](Self::replay).
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.way = Way::Recorded(recorder);
+        self
+    }
+
+    /// Answers from what was recorded: nothing is sent, and no key is needed.
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.way = Way::Replayed(replay);
         self
     }
 
@@ -95,13 +109,15 @@ impl NamedModel {
     pub fn build(self) -> Result<ModelHandle, ModelError> {
         let address = self.address()?;
         let key = self.key();
-        if key.is_none() && !self.preset.key_optional && !is_here(&address) {
+        let is_replayed = matches!(self.way, Way::Replayed(_));
+        if key.is_none() && !self.preset.key_optional && !is_here(&address) && !is_replayed {
             return Err(self.preset.error(format!(
                 "no key for `{}`: {} is not set",
                 self.preset.name,
                 self.preset.keys()
             )));
         }
+        let way = self.way.clone();
         let setup = |settings: &mut Settings| {
             settings.set_provider(self.preset.provider.as_str().into());
             if !address.is_empty() {
@@ -115,6 +131,7 @@ impl NamedModel {
                 settings.key_header(header.clone());
             }
             settings.whole_only(!self.streaming);
+            settings.way(way);
             if self.preset.quirks.contains(&Quirk::JsonObject) {
                 settings.set_structured(StructuredOutput::JsonObject);
             }
@@ -128,6 +145,7 @@ impl NamedModel {
                 .stream_usage(!has(Quirk::NoStreamOptions))
                 .build()?
                 .into(),
+            "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
             "anthropic.messages" => Anthropic::builder(model).set(setup).build()?.into(),
             "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
             "gemini.vertex" => {

@@ -123,6 +123,19 @@ macro_rules! client_and_builder {
                 self
             }
 
+            /// Writes every exchange to a file, without its secrets, so that it can be
+            /// [served again](Self::replay). Default: nothing is written.
+            pub fn recorder(mut self, recorder: $crate::model::Recorder) -> Self {
+                self.settings.way($crate::model::http::Way::Recorded(recorder));
+                self
+            }
+
+            /// Answers from what was recorded: nothing is sent, and no key is needed. Default: no.
+            pub fn replay(mut self, replay: $crate::model::Replay) -> Self {
+                self.settings.way($crate::model::http::Way::Replayed(replay));
+                self
+            }
+
             /// Sets how long each part of a request may take.
             pub fn timeouts(mut self, timeouts: $crate::model::Timeouts) -> Self {
                 self.settings.timeouts(timeouts);

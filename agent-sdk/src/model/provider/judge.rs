@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     message::{Message, Part},
     model::{
-        ChatRequest, ChatResponse, Limits, ModelError, ModelErrorKind,
+        ChatRequest, ChatResponse, Limits, ModelError, ModelErrorKind, SideUsage,
         http::{Api, Client, testing::Server},
         wire::{Decode, Reader, Secrets},
     },
@@ -229,6 +229,16 @@ fn compare(response: &ChatResponse, expected: &Value, mut same: impl FnMut(&str,
         }
     }
     let (usage, wanted) = (response.usage, &expected["usage"]);
+    if let Some(wanted) = wanted["extra_iterations"].as_array() {
+        let tokens = |side: &SideUsage| json!([side.kind, side.model, side.usage.output_tokens]);
+        let side: Vec<_> = response.side_usage.iter().map(tokens).collect();
+        let tokens = |side: &Value| json!([side["type"], side["model"], side["output_tokens"]]);
+        same(
+            "side usage",
+            json!(side),
+            &wanted.iter().map(tokens).collect(),
+        );
+    }
     for (name, count) in [
         ("input_tokens_total", usage.input_tokens),
         ("output_tokens_total", usage.output_tokens),
@@ -250,9 +260,15 @@ fn compare(response: &ChatResponse, expected: &Value, mut same: impl FnMut(&str,
     let cost = response
         .provider_cost
         .map(|cost| serde_json::to_value(cost).unwrap());
-    // Where the manifest has no place for it, it stands in what the provider sent.
-    let sent = || expected.get("usage_raw")?.get("cost");
-    let wanted = wanted.get("provider_reported_cost_usd").or_else(sent);
+    // Where the manifest has no place for it, it stands in what the provider sent: in dollars, or in xAI's ticks, of which ten
+    // thousand million are one.
+    let raw = &expected["usage_raw"];
+    let ticks = raw["cost_in_usd_ticks"].as_f64();
+    let ticks = ticks.map(|ticks| json!(ticks / 1e10));
+    let wanted = wanted
+        .get("provider_reported_cost_usd")
+        .or_else(|| raw.get("cost"))
+        .or(ticks.as_ref());
     same(
         "cost",
         cost.unwrap_or_default(),

@@ -19,6 +19,7 @@ mod inspect;
 pub(in crate::model) mod judge;
 pub mod ollama;
 pub mod openai;
+pub mod responses;
 
 pub use anthropic::Anthropic;
 #[cfg(feature = "bedrock")]
@@ -27,3 +28,4 @@ pub use gemini::Gemini;
 pub use inspect::{Answer, Api, Inspection, inspect};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
+pub use responses::OpenAiResponses;

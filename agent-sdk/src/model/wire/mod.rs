@@ -4,6 +4,7 @@
 //! an API's answers look like is told by its [`Decode`]. Text is lent from the body wherever it holds no escapes; what is not
 //! understood reads as absent, for servers differ in what they leave out and what they send in another type.
 
+mod billed;
 mod calls;
 mod count;
 mod decode;
@@ -19,6 +20,7 @@ mod report;
 mod template;
 mod text;
 
+pub(in crate::model) use billed::{Billed, CostDetails, balance};
 pub(in crate::model) use calls::{CallPiece, Calls};
 pub(in crate::model) use count::{Count, amount};
 pub(in crate::model) use decode::{Decode, Failed, Flow, object};

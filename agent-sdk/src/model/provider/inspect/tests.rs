@@ -142,13 +142,7 @@ fn the_events_of_a_stream_are_those_that_its_reader_is_handed() {
 
 /// What may not depend on how the bytes are cut.
 fn brief(inspection: &Inspection) -> (String, String) {
-    let events = inspection
-        .events
-        .iter()
-        .fold(String::new(), |mut text, event| {
-            text.push_str(&format!("{event:?}"));
-            text
-        });
+    let events = format!("{:?}", inspection.events);
     let result = match &inspection.result {
         Ok(response) => format!("{response:?}"),
         Err(error) => format!("{error} {:?}", error.partial()),
