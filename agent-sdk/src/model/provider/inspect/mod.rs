@@ -95,6 +95,8 @@ impl Api {
             Self::AnthropicMessages => read::<anthropic::Assembler>,
             Self::GeminiGenerate => read::<gemini::Assembler>,
             Self::OllamaChat => read::<ollama::Assembler>,
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => read::<super::bedrock::Assembler>,
             _ => return None,
         })
     }
