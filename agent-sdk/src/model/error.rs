@@ -25,6 +25,7 @@ struct Inner {
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
     partial: Option<Box<ChatResponse>>,
+    earlier: Vec<ModelError>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -98,6 +99,24 @@ impl ModelErrorKind {
         )
     }
 
+    /// The classes of requests that were refused before anything was done that would be charged for.
+    pub(crate) const REFUSALS: [Self; 9] = [
+        Self::Authentication,
+        Self::RateLimited,
+        Self::Overloaded,
+        Self::Quota,
+        Self::ContextLength,
+        Self::BadRequest,
+        Self::NotFound,
+        Self::Configuration,
+        Self::CircuitOpen,
+    ];
+
+    /// Whether a request of this failure was refused before anything was done that would be charged for.
+    pub(crate) fn is_refusal(self) -> bool {
+        Self::REFUSALS.contains(&self)
+    }
+
     /// The class of an HTTP status, where nothing better is known.
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -130,6 +149,7 @@ impl ModelError {
                 retry_after: None,
                 should_retry: None,
                 partial: None,
+                earlier: Vec::new(),
                 source: None,
             }),
         }
@@ -194,6 +214,14 @@ impl ModelError {
         self
     }
 
+    /// Puts the errors of models that were asked before in front of those that it has.
+    #[must_use]
+    pub(crate) fn with_earlier(mut self, mut earlier: Vec<Self>) -> Self {
+        earlier.append(&mut self.inner.earlier);
+        self.inner.earlier = earlier;
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -246,6 +274,11 @@ impl ModelError {
         self.inner.partial.as_deref()
     }
 
+    /// The errors of the models that were asked before, in their order, where this is the last of several.
+    pub fn earlier(&self) -> &[Self] {
+        &self.inner.earlier
+    }
+
     /// Whether the same request may succeed later: as the provider says, else by the class.
     pub fn is_retryable(&self) -> bool {
         self.inner
@@ -270,6 +303,11 @@ impl fmt::Display for ModelError {
                 .map(|text| format!("type {text}")),
         );
         notes.extend(inner.code.as_ref().map(|text| format!("code {text}")));
+        notes.extend(match inner.earlier.len() {
+            0 => None,
+            1 => Some("after another model failed".to_owned()),
+            n => Some(format!("after {n} other models failed")),
+        });
         notes.extend(
             inner
                 .request_id

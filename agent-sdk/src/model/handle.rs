@@ -1,40 +1,36 @@
 //! A model with its type erased, and the `chat` operation around each request.
 
-use std::{
-    fmt,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
-use futures_util::{Stream, future::BoxFuture};
-use tokio::time::Instant;
+use futures_util::future::BoxFuture;
 use tracing::Instrument;
 
 use super::{
-    ChatEvent, ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelErrorKind, ModelInfo,
-    OutputFormat,
+    ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelErrorKind, ModelHandleBuilder,
+    ModelInfo, OutputFormat, Usage,
+    around::{Answer, Call, Layers, Origin},
+    observed::Observed,
 };
 use crate::operation::{
-    ChatDetails, Details, Failure, Kind, Operation, Outcome, Payload, RunContext,
+    ChatDetails, Details, Failure, Kind, Operation, Outcome, Payload, RunContext, TraceContext,
 };
-
-/// How many gaps between the pieces of one answer are kept.
-const MAX_CHUNK_GAPS: usize = 65_536;
 
 /// A [`Model`] with its type erased; clones share one model.
 ///
-/// Each request through it is one `chat` operation: priced, profiled, counted and traced.
+/// Each request through it is one `chat` operation: priced, profiled, counted and traced. With a
+/// [`builder`](Self::builder) it is cached, tried again, limited, or answered by another model, whose request is another `chat`
+/// operation.
 #[derive(Clone)]
 pub struct ModelHandle {
-    model: Arc<dyn ErasedModel>,
+    pub(super) model: Arc<dyn ErasedModel>,
     info: Arc<ModelInfo>,
-    streams: bool,
+    pub(super) streams: bool,
+    /// What stands around the model; `None` where nothing does, which is then the short way.
+    pub(super) layers: Option<Arc<Layers>>,
 }
 
 /// The dyn-compatible twin of [`Model`]: private, so it can change freely.
-trait ErasedModel: Send + Sync {
+pub(super) trait ErasedModel: Send + Sync {
     fn chat_boxed<'a>(
         &'a self,
         context: &'a RunContext,
@@ -68,18 +64,25 @@ impl<M: Model> ErasedModel for M {
 
 impl<M: Model> From<M> for ModelHandle {
     fn from(model: M) -> Self {
+        let layers = Layers::suggested(model.retry());
         Self {
             info: model.info(),
             streams: model.streams(),
             model: Arc::new(model),
+            layers: (!layers.is_empty()).then(|| Arc::new(layers)),
         }
     }
 }
 
 impl ModelHandle {
-    /// Erases a model's type.
+    /// Erases a model's type. Failed requests are tried again as the model [suggests](Model::retry).
     pub fn new(model: impl Model) -> Self {
         Self::from(model)
+    }
+
+    /// Settings for what stands around a model, or around the model of a handle in addition to what the handle has.
+    pub fn builder(model: impl Into<Self>) -> ModelHandleBuilder {
+        ModelHandleBuilder::new(model.into())
     }
 
     /// Which model this is.
@@ -93,7 +96,30 @@ impl ModelHandle {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
+        if self.layers.is_some() {
+            let answer = Box::pin(self.layered(context, request, false)).await?;
+            return match answer {
+                Answer::Whole(response) => Ok(*response),
+                Answer::Stream(stream) => stream.collect().await,
+            };
+        }
         self.whole(context, request, false).await
+    }
+
+    /// Sends a request through the layers.
+    async fn layered(
+        &self,
+        context: &RunContext,
+        request: ChatRequest,
+        stream: bool,
+    ) -> Result<Answer, ModelError> {
+        let call = Call {
+            context,
+            request,
+            stream,
+            origin: Origin::default(),
+        };
+        call.through(self).await
     }
 
     /// Waits for the whole answer; `aloud` hands its text on as a stream would.
@@ -103,7 +129,7 @@ impl ModelHandle {
         request: ChatRequest,
         aloud: bool,
     ) -> Result<ChatResponse, ModelError> {
-        let operation = self.begin(context, &request, false);
+        let operation = self.begin(context, &request, false, None);
         let span = operation.span().clone();
         let result = self
             .model
@@ -114,30 +140,41 @@ impl ModelHandle {
             Ok(response) => {
                 if aloud {
                     operation.text(&response.text());
+                    operation.record(|facts| facts.stream_of_whole = true);
                 }
-                learn(&operation, response);
+                learn(&operation, response, Usage::unknown());
                 operation.end(Outcome::Ok, Payload::Response(response));
             }
-            Err(error) => fail(operation, error),
+            Err(error) => fail(operation, error, Usage::unknown()),
         }
         result
     }
 
     /// Sends one request and returns the answer as it arrives. Dropping the stream gives the request up.
     ///
-    /// The operation ends with the stream. Its duration stops at the last byte read, however late the reader takes it.
+    /// The operation ends with the stream. Its duration stops at the last byte read, however late the reader takes it. Where the
+    /// handle has layers, a policy of retries for one, this returns when the first piece of the answer has come; else as soon as
+    /// the model begins to answer. Where a model cannot stream, the stream is made of its whole answer, and the operation's facts
+    /// [say so](crate::operation::Facts::stream_of_whole).
     pub async fn stream(
         &self,
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
+        if self.layers.is_some() {
+            let answer = Box::pin(self.layered(context, request, true)).await?;
+            return Ok(match answer {
+                Answer::Whole(response) => ChatStream::whole(*response),
+                Answer::Stream(stream) => stream,
+            });
+        }
         if !self.streams {
             return self
                 .whole(context, request, true)
                 .await
                 .map(ChatStream::whole);
         }
-        let operation = self.begin(context, &request, true);
+        let operation = self.begin(context, &request, true, None);
         let span = operation.span().clone();
         match self
             .model
@@ -147,24 +184,34 @@ impl ModelHandle {
         {
             Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),
             Err(error) => {
-                fail(operation, &error);
+                fail(operation, &error, Usage::unknown());
                 Err(error)
             }
         }
     }
 
-    fn begin(&self, context: &RunContext, request: &ChatRequest, stream: bool) -> Operation {
+    /// Begins the `chat` operation of a request, linked to another one where it takes its place.
+    pub(super) fn begin(
+        &self,
+        context: &RunContext,
+        request: &ChatRequest,
+        stream: bool,
+        instead_of: Option<TraceContext>,
+    ) -> Operation {
         let details = ChatDetails {
             model: self.info.clone(),
             settings: request.settings.clone(),
             stream,
             json_output: !matches!(request.output, OutputFormat::Text),
         };
-        context
+        let start = context
             .start(Kind::Chat, self.info.model.clone())
             .details(Details::Chat(details))
-            .payload(Payload::Request(request))
-            .begin()
+            .payload(Payload::Request(request));
+        match instead_of {
+            Some(other) => start.link(other).begin(),
+            None => start.begin(),
+        }
     }
 }
 
@@ -176,10 +223,11 @@ impl fmt::Debug for ModelHandle {
     }
 }
 
-/// Adds what an answer tells.
-fn learn(operation: &Operation, response: &ChatResponse) {
+/// Adds what an answer tells; `spent` is what tries before it used.
+pub(super) fn learn(operation: &Operation, response: &ChatResponse, spent: Usage) {
     operation.record(|facts| {
-        facts.usage = response.usage;
+        facts.usage = spent;
+        facts.usage.add(&response.usage);
         facts.response_id = response.id.as_deref().map(Into::into);
         facts.response_model = response.model.as_deref().map(Into::into);
         facts.finish_reasons = vec![response.finish_reason.clone()];
@@ -187,15 +235,15 @@ fn learn(operation: &Operation, response: &ChatResponse) {
     });
 }
 
-/// Ends an operation as a model's error says.
-fn fail(operation: Operation, error: &ModelError) {
+/// Ends an operation as a model's error says; `spent` is what tries before it used.
+pub(super) fn fail(operation: Operation, error: &ModelError, spent: Usage) {
     let outcome = match error.kind() {
         ModelErrorKind::Timeout => Outcome::Timeout,
         ModelErrorKind::Cancelled => Outcome::Cancelled,
         _ => Outcome::Error,
     };
     if let Some(partial) = error.partial() {
-        learn(&operation, partial);
+        learn(&operation, partial, spent);
     }
     operation.record(|facts| facts.error = Some(Failure::of(error)));
     operation.end(outcome, Payload::None);
@@ -210,122 +258,5 @@ impl Failure {
             None => format!("the model request failed: {class}"),
         };
         Self::new(class, message)
-    }
-}
-
-/// A stream that tells its operation what flows through.
-struct Observed {
-    inner: ChatStream,
-    operation: Option<Operation>,
-    started: Instant,
-    previous: Option<Instant>,
-    handed_out: Option<Instant>,
-    waited: Duration,
-    gaps: Vec<u32>,
-}
-
-impl Observed {
-    fn new(inner: ChatStream, operation: Operation) -> Self {
-        Self {
-            inner,
-            started: operation.info().started_at,
-            operation: Some(operation),
-            previous: None,
-            handed_out: None,
-            waited: Duration::ZERO,
-            gaps: Vec::new(),
-        }
-    }
-
-    /// Marks the time of a piece, without the time for which the reader kept it waiting.
-    fn mark(&mut self, handle: &Operation, now: Instant) {
-        match self.previous {
-            None => {
-                let first = now.saturating_duration_since(self.started);
-                handle.record(|facts| facts.first_chunk = Some(first));
-            }
-            Some(previous) if self.gaps.len() < MAX_CHUNK_GAPS => {
-                let gap = now.saturating_duration_since(previous);
-                self.gaps
-                    .push(u32::try_from(gap.as_micros()).unwrap_or(u32::MAX));
-            }
-            Some(_) => {}
-        }
-        self.previous = Some(now);
-    }
-
-    fn settle(&mut self, operation: &Operation) {
-        let (gaps, waited) = (std::mem::take(&mut self.gaps), self.waited);
-        operation.record(|facts| {
-            facts.chunk_gaps_us = gaps;
-            facts.consumer_wait = waited;
-        });
-    }
-}
-
-impl Stream for Observed {
-    type Item = Result<ChatEvent, ModelError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let Some(operation) = this.operation.take() else {
-            return Poll::Ready(None);
-        };
-        if let Some(handed_out) = this.handed_out.take() {
-            let waited = handed_out.elapsed();
-            this.waited += waited;
-            // The next gap counts from when the reader came back.
-            this.previous = this.previous.map(|previous| previous + waited);
-        }
-        let inner = &mut this.inner;
-        let polled = if inner.is_in_span() {
-            operation.span().in_scope(|| Pin::new(inner).poll_next(cx))
-        } else {
-            Pin::new(inner).poll_next(cx)
-        };
-        let item = match polled {
-            Poll::Pending => {
-                this.operation = Some(operation);
-                return Poll::Pending;
-            }
-            Poll::Ready(Some(item)) => item,
-            Poll::Ready(None) => Err(ModelError::truncated(
-                "the stream ended without its last event",
-            )),
-        };
-        let now = Instant::now();
-        match &item {
-            Ok(ChatEvent::Done(response)) => {
-                if this.previous.is_none() {
-                    this.mark(&operation, now);
-                }
-                this.settle(&operation);
-                learn(&operation, response);
-                operation.end(Outcome::Ok, Payload::Response(response));
-            }
-            Ok(piece) => {
-                this.mark(&operation, now);
-                match piece {
-                    ChatEvent::Text(text) => operation.text(text),
-                    ChatEvent::Reasoning(text) => operation.reasoning(text),
-                    _ => {}
-                }
-                this.handed_out = Some(now);
-                this.operation = Some(operation);
-            }
-            Err(error) => {
-                this.settle(&operation);
-                fail(operation, error);
-            }
-        }
-        Poll::Ready(Some(item))
-    }
-}
-
-impl Drop for Observed {
-    fn drop(&mut self) {
-        if let Some(operation) = self.operation.take() {
-            self.settle(&operation);
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Models: what is asked of them, what they answer, what it used.
 //!
 //! Implement [`Model`] for whatever answers chat requests; everything else holds a [`ModelHandle`], which erases the type and
-//! wraps each request in a `chat` operation. Usage keeps *unknown* apart from zero in every field.
+//! wraps each request in a `chat` operation. [`ModelHandle::builder`] puts layers around a model: a cache of answers, other models
+//! that stand in for it, retries, a breaker, limits. Usage keeps *unknown* apart from zero in every field.
 
+mod around;
 #[cfg(feature = "http")]
 mod cassette;
 #[cfg(feature = "http")]
@@ -12,6 +14,7 @@ mod handle;
 #[cfg(feature = "http")]
 mod http;
 mod named;
+mod observed;
 #[cfg(feature = "http")]
 pub mod provider;
 mod request;
@@ -24,6 +27,10 @@ mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+pub use around::{
+    BreakerState, CircuitBreaker, CircuitBreakerBuilder, Hedge, Jitter, ModelHandleBuilder,
+    ResponseCache, Retry, RetryBudget,
+};
 #[cfg(feature = "http")]
 pub use cassette::{CassetteError, CassetteErrorKind, Recorder, Replay};
 #[cfg(feature = "http")]
@@ -62,6 +69,13 @@ pub trait Model: Send + Sync + 'static {
     /// Whether it can answer piece by piece. Asked once. Where it cannot, a stream is made of its whole answer.
     fn streams(&self) -> bool {
         true
+    }
+
+    /// When a request that failed should be sent again, unless the handle's builder says otherwise. Asked once. Default: never.
+    ///
+    /// For a model that is asked over a network: `Some(Retry::default())`.
+    fn retry(&self) -> Option<Retry> {
+        None
     }
 
     /// Sends one request and returns the answer as it arrives.

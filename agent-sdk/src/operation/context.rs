@@ -155,7 +155,6 @@ impl RunContext {
 
     /// A context for one try of a model request.
     #[must_use]
-    #[allow(dead_code, reason = "the layers around a model ask for it")]
     pub(crate) fn with_attempt(mut self, attempt: Attempt) -> Self {
         self.attempt = attempt;
         self
@@ -163,6 +162,17 @@ impl RunContext {
 
     pub(crate) fn attempt(&self) -> &Attempt {
         &self.attempt
+    }
+
+    /// Which try of its request a [`Model`](crate::model::Model) is asked for, from 1.
+    pub fn attempt_number(&self) -> u32 {
+        self.attempt.number
+    }
+
+    /// The key that all tries of one model request share, where it may be tried again: for the model to send along, so that a
+    /// provider that knows such keys answers them once.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.attempt.idempotency_key.as_deref()
     }
 
     /// How many agents are around this context, one inside the other.
@@ -445,8 +455,14 @@ impl<'a> Start<'a> {
             };
             Shared::new(info, parent, span)
         });
+        // Another request is no try of the one around it, and must not have its key.
+        let attempt = match kind {
+            Kind::Chat => Attempt::default(),
+            _ => context.attempt.clone(),
+        };
         let context = RunContext {
             operation: Some(shared.clone()),
+            attempt,
             agent,
             depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
             ..context.clone()

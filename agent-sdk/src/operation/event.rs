@@ -114,6 +114,19 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// A model request failed and will be tried again.
+    ChatRetry {
+        /// Who runs the model.
+        provider: Arc<str>,
+        /// Which model.
+        model: Arc<str>,
+        /// The number of the try that comes, from 2.
+        attempt: u32,
+        /// The class of the failure.
+        reason: &'static str,
+        /// How long it waits before, in milliseconds.
+        delay_ms: f64,
+    },
     /// A model wrote more text.
     TextChunk {
         /// The text.

@@ -15,7 +15,9 @@ use super::{Kind, OperationId, Outcome, RunId, TraceContext};
 use crate::{
     cost::{Cost, Usd},
     message::{CallId, Conversation, ConversationId},
-    model::{ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelInfo, Usage},
+    model::{
+        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo, Usage,
+    },
     profile::Profile,
 };
 
@@ -195,8 +197,23 @@ pub struct Facts {
     pub chunk_gaps_us: Vec<u32>,
     /// How long the reader of a stream kept it waiting.
     pub consumer_wait: Duration,
-    /// How long it waited for its turn before it started to work.
+    /// How long it waited for its turn before it started to work; of a model request, the waits of all its tries.
     pub queued: Option<Duration>,
+    /// How many tries a model request took, the first included; `None` where it would not have been tried again.
+    pub attempts: Option<u32>,
+    /// How many tries before the last may have been charged without anybody knowing: they timed out, broke off or got lost,
+    /// and no usage was reported.
+    pub lost_attempts: u32,
+    /// Whether the answer came out of the response cache: nothing was sent, and it cost nothing.
+    pub cached: bool,
+    /// The model that failed before this one was asked in its place.
+    pub fallback_for: Option<Arc<str>>,
+    /// The class of that failure.
+    pub fallback_reason: Option<&'static str>,
+    /// The model that was slow to answer when this one was asked as well.
+    pub hedge_for: Option<Arc<str>>,
+    /// Whether the caller asked for a stream, and got one made of the whole answer.
+    pub stream_of_whole: bool,
     /// The HTTP status of an attempt.
     pub http_status: Option<u16>,
     /// What a tool says that it spent, each with its label.
@@ -208,24 +225,23 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether it is known to have cost nothing: it was refused, or answered from the response cache.
+    pub fn was_free(&self) -> bool {
+        self.cached || self.was_refused()
+    }
+
     /// Whether the provider refused the request before it did anything that it would charge for.
     ///
     /// A request that timed out, broke off, was given up or got lost on the way may have been charged: of those nobody knows.
     pub fn was_refused(&self) -> bool {
-        use crate::model::ModelErrorKind as Kind;
-        let refusals = [
-            Kind::Authentication,
-            Kind::RateLimited,
-            Kind::Overloaded,
-            Kind::Quota,
-            Kind::ContextLength,
-            Kind::BadRequest,
-            Kind::NotFound,
-            Kind::Configuration,
-        ];
         let class = self.error.as_ref().map(|failure| &*failure.class);
         self.usage.is_unknown()
-            && class.is_some_and(|class| refusals.iter().any(|kind| kind.as_str() == class))
+            && self.lost_attempts == 0
+            && class.is_some_and(|class| {
+                ModelErrorKind::REFUSALS
+                    .iter()
+                    .any(|kind| kind.as_str() == class)
+            })
     }
 }
 
@@ -257,9 +273,10 @@ pub struct Totals {
     pub usage: Usage,
     /// What all of it cost, as far as prices are known.
     pub cost: Usd,
-    /// Model requests whose price or usage is unknown: `cost` lacks them. A request that was refused cost nothing.
+    /// Model requests whose price or usage is unknown: `cost` lacks them. A request that was refused, or answered from a cache,
+    /// cost nothing.
     pub unpriced_calls: u32,
-    /// Model requests, failed ones included.
+    /// Model requests, failed ones and ones that a cache answered included.
     pub model_calls: u32,
     /// Tool calls, failed ones included.
     pub tool_calls: u32,
@@ -292,9 +309,10 @@ pub struct OperationRecord<'a> {
 }
 
 impl OperationRecord<'_> {
-    /// Whether it may have cost something that nobody knows: its price or its usage is unknown, and it was not refused.
+    /// Whether it may have cost something that nobody knows: its price or its usage is unknown, and it was neither refused nor
+    /// answered from a cache.
     pub fn is_unpriced(&self) -> bool {
-        self.info.kind.is_priced() && self.cost.is_none() && !self.facts.was_refused()
+        self.info.kind.is_priced() && self.cost.is_none() && !self.facts.was_free()
     }
 }
 

@@ -381,7 +381,7 @@ fn own_totals(kind: Kind, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
         own.usage = facts.usage;
         match cost {
             Some(cost) => own.cost = own.cost.saturating_add(cost.total),
-            None if facts.was_refused() => {}
+            None if facts.was_free() => {}
             None => own.unpriced_calls = 1,
         }
         own.model_calls = 1;

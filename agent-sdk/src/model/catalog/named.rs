@@ -10,7 +10,7 @@ use crate::model::{
     ModelError, ModelHandle, Recorder, Replay, StructuredOutput,
     http::{Settings, Way},
     is_loopback,
-    provider::OpenAi,
+    provider::{Anthropic, Gemini, Ollama, OpenAi, ollama},
 };
 
 /// What looks a variable up.
@@ -84,10 +84,15 @@ impl NamedModel {
     ///
     /// [`ModelErrorKind::Configuration`](crate::model::ModelErrorKind::Configuration) where a variable of the address is not set.
     pub fn address(&self) -> Result<String, ModelError> {
-        match &self.base_url {
-            Some(base_url) => Ok(base_url.clone()),
-            None => self.preset.address(&|name| self.variable(name)),
-        }
+        let address = match &self.base_url {
+            Some(base_url) => base_url.clone(),
+            None => self.preset.address(&|name| self.variable(name))?,
+        };
+        Ok(match self.preset.api.as_str() {
+            // Its own variable need not hold a whole URL.
+            "ollama.chat" => ollama::base_url(&address),
+            _ => address,
+        })
     }
 
     /// Whether a key was found for it.
@@ -112,9 +117,12 @@ impl NamedModel {
                 self.preset.keys()
             )));
         }
+        let way = self.way.clone();
         let setup = |settings: &mut Settings| {
             settings.set_provider(self.preset.provider.as_str().into());
-            settings.set_base_url(address);
+            if !address.is_empty() {
+                settings.set_base_url(address);
+            }
             match key {
                 Some(key) => settings.api_key(key),
                 None => settings.without_key(),
@@ -123,7 +131,7 @@ impl NamedModel {
                 settings.key_header(header.clone());
             }
             settings.whole_only(!self.streaming);
-            settings.way(self.way);
+            settings.way(way);
             if self.preset.quirks.contains(&Quirk::JsonObject) {
                 settings.set_structured(StructuredOutput::JsonObject);
             }
@@ -137,6 +145,15 @@ impl NamedModel {
                 .stream_usage(!has(Quirk::NoStreamOptions))
                 .build()?
                 .into(),
+            "anthropic.messages" => Anthropic::builder(model).set(setup).build()?.into(),
+            "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
+            "gemini.vertex" => {
+                let [project, location] = ["GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"]
+                    .map(|name| self.preset.needs(name, &|name| self.variable(name)));
+                let vertex = Gemini::vertex(project?, location?, model);
+                vertex.set(setup).build()?.into()
+            }
+            "ollama.chat" => Ollama::builder(model).set(setup).build()?.into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

@@ -123,12 +123,22 @@ impl Settings {
             .map_err(|_| name);
     }
 
+    /// Sets how the key is sent, where one client knows two ways.
+    pub(in crate::model) fn auth(&mut self, auth: Auth) {
+        self.auth = Ok(auth);
+    }
+
     pub(in crate::model) fn without_key(&mut self) {
         self.key = Key::None;
     }
 
     pub(in crate::model) fn set_base_url(&mut self, base_url: String) {
         self.base_url = Some(base_url);
+    }
+
+    /// Sets where the API is, unless the user said so.
+    pub(in crate::model) fn default_base_url(&mut self, base_url: String) {
+        self.base_url.get_or_insert(base_url);
     }
 
     pub(in crate::model) fn set_provider(&mut self, provider: Arc<str>) {

@@ -86,7 +86,7 @@ fn the_examples_of_the_standard_decode_as_it_says() {
 }
 
 #[test]
-fn the_corners_of_the_format_are_exact() {
+fn l2_the_corners_of_the_format_are_exact() {
     let cases: &[(&str, &[&str])] = &[
         ("\u{FEFF}data: x\n\n", &["x"]),
         ("\u{FEFF}\u{FEFF}data: x\n\n", &[]),
@@ -189,7 +189,7 @@ fn a_stream_that_ends_inside_an_event_says_so() {
 }
 
 #[test]
-fn bad_bytes_become_replacement_characters_and_nothing_else_changes() {
+fn l3_bad_bytes_become_replacement_characters_and_nothing_else_changes() {
     let cases: &[(&[u8], &[&str], u64)] = &[
         (b"data: a\xFFb\n\ndata: ok\n\n", &["a\u{FFFD}b", "ok"], 1),
         (b"data: \xE4\xB8\n\ndata: ok\n\n", &["\u{FFFD}", "ok"], 1),

@@ -26,6 +26,13 @@ impl<T> Default for Few<T> {
     }
 }
 
+impl<T> Few<T> {
+    /// The only element, where there is exactly one.
+    pub(in crate::model) fn only(&self) -> Option<&T> {
+        self.first.as_ref().filter(|_| self.rest.is_empty())
+    }
+}
+
 impl<T> IntoIterator for Few<T> {
     type Item = T;
     type IntoIter = std::iter::Chain<std::option::IntoIter<T>, std::vec::IntoIter<T>>;
@@ -48,6 +55,12 @@ pub(in crate::model) struct Many<T>(Vec<T>);
 impl<T> Default for Many<T> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+impl<T> Many<T> {
+    pub(in crate::model) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

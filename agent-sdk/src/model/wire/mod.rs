@@ -10,9 +10,11 @@ mod decode;
 mod events;
 mod frames;
 mod limits;
+mod lines;
 mod list;
 mod reader;
 mod report;
+mod template;
 mod text;
 
 pub(in crate::model) use calls::{CallPiece, Calls};
@@ -24,4 +26,5 @@ pub use limits::Limits;
 pub(in crate::model) use list::{Few, Many};
 pub(in crate::model) use reader::{Broken, Reader, not_a_stream, read_whole, refused, too_long};
 pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
+pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments};

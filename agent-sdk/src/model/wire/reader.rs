@@ -47,6 +47,12 @@ impl From<SseError> for Stop {
     }
 }
 
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
 impl<D: Decode> Reader<D> {
     pub(in crate::model) fn new(limits: &Limits) -> Self {
         Self {
@@ -108,15 +114,31 @@ impl<D: Decode> Reader<D> {
         media_type: &str,
         describe: impl FnOnce(ModelError) -> ModelError,
     ) -> Result<ChatResponse, Broken> {
-        if self.is_at_tail() {
-            return self.finish();
+        match self.rest() {
+            Some(Ok(Flow::Done)) => return self.finish(),
+            Some(Err(failed)) => return Err(self.break_off(failed)),
+            _ if self.is_at_tail() => return self.finish(),
+            _ => {}
         }
         let frames = self.frames.take().map_or(0, Frames::count);
         let broken = ModelError::truncated(format!(
-            "the stream broke off after {} bytes and {frames} events ({media_type}), before its finish reason",
+            "the stream broke off after {} bytes and {frames} events ({media_type}), before its end",
             self.received,
         ));
         Err(self.break_off(describe(broken).into()))
+    }
+
+    /// Reads what came after the last frame; what cannot be read is a frame that broke off.
+    fn rest(&mut self) -> Option<Result<Flow, Failed>> {
+        let data = self.frames.as_mut()?.rest()?;
+        let frame = Frame {
+            event: "",
+            data: &data,
+        };
+        match self.decoder.as_mut()?.event(frame, &mut self.events) {
+            Err(Failed::NotOurs(_)) => None,
+            read => Some(read),
+        }
     }
 
     fn finish(&mut self) -> Result<ChatResponse, Broken> {

@@ -86,7 +86,7 @@ fn results_are_given_in_call_order_whatever_order_they_came_in() {
 }
 
 #[test]
-fn no_call_of_a_truncated_answer_runs_and_none_stays_without_a_result() {
+fn l14_no_call_of_a_truncated_answer_runs_and_none_stays_without_a_result() {
     let mut machine = machine();
     let parts = vec![Part::Text("half".into()), Part::ToolCall(call(0))];
     let cut = ChatResponse::new(parts, FinishReason::Length, Usage::unknown());

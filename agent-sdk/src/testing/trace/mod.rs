@@ -19,7 +19,7 @@ use crate::{
     cost::Usd,
     model::{FinishReason, Usage},
     operation::{
-        FixedClock, Kind, Observer, Observers, OperationId, OperationInfo, OperationRecord,
+        Facts, FixedClock, Kind, Observer, Observers, OperationId, OperationInfo, OperationRecord,
         Outcome, Payload, RunContext, RunId, Totals, TraceContext,
     },
 };
@@ -109,6 +109,8 @@ pub struct CapturedOperation {
     pub first_chunk: Option<Duration>,
     /// How long it waited for its turn.
     pub queued: Option<Duration>,
+    /// All that was learnt of it.
+    pub facts: Facts,
 }
 
 #[derive(Default)]
@@ -225,6 +227,7 @@ impl Observer for TraceCapture {
             finish_reasons: Vec::new(),
             first_chunk: None,
             queued: None,
+            facts: Facts::default(),
         };
         operation.depth = log.parent(&operation).map_or(0, |parent| parent.depth + 1);
         log.check_start(&operation);
@@ -254,6 +257,7 @@ impl Observer for TraceCapture {
         operation.finish_reasons.clone_from(&facts.finish_reasons);
         operation.first_chunk = facts.first_chunk;
         operation.queued = facts.queued;
+        operation.facts = (*facts).clone();
     }
 }
 

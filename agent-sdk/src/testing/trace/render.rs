@@ -9,7 +9,8 @@ impl TraceCapture {
     /// The operations as a tree, one line each: what hangs under an operation follows it, in the order of the starts.
     ///
     /// A line is the span's name, then `outcome=` where it is not `ok`, then `error=` and the failure's class where there is
-    /// one; `outcome=error` is left out beside a class. An operation that has not ended is marked `open`.
+    /// one; `outcome=error` is left out beside a class. An operation that has not ended is marked `open`. What the layers around a
+    /// model did follows: `attempts=` where there were several, `cached`, `fallback_for=`, `hedge_for=`.
     pub fn tree(&self) -> String {
         self.tree_with(CapturedOperation::line)
     }
@@ -98,6 +99,17 @@ impl CapturedOperation {
             (Some(outcome), _) => fields.push(format!("outcome={}", outcome.as_str())),
         }
         fields.extend(self.error.as_ref().map(|class| format!("error={class}")));
+        let facts = &self.facts;
+        let attempts = facts.attempts.filter(|attempts| *attempts > 1);
+        fields.extend(attempts.map(|attempts| format!("attempts={attempts}")));
+        fields.extend(facts.cached.then(|| "cached".to_owned()));
+        let (fallback, hedge) = (&facts.fallback_for, &facts.hedge_for);
+        fields.extend(
+            fallback
+                .as_ref()
+                .map(|model| format!("fallback_for={model}")),
+        );
+        fields.extend(hedge.as_ref().map(|model| format!("hedge_for={model}")));
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     model::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
-            CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, Text,
-            arguments, object,
+            CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report,
+            Template, Text, arguments, object,
         },
     },
 };
@@ -35,6 +35,8 @@ pub(in crate::model) struct Assembler {
     usage: Usage,
     cost: Option<Usd>,
     tool_argument_bytes: usize,
+    /// The last piece that had nothing but text.
+    template: Option<Template>,
 }
 
 /// One of the alternatives.
@@ -62,19 +64,31 @@ impl Decode for Assembler {
             usage: Usage::unknown(),
             cost: None,
             tool_argument_bytes: limits.tool_argument_bytes,
+            template: None,
         }
     }
 
     fn event(&mut self, frame: Frame<'_>, events: &mut Events) -> Result<Flow, Failed> {
-        if frame.data == DONE {
-            return Ok(Flow::Done);
-        }
         if frame.event == "error" {
             return Err(Failed::Report(Report::of_data(frame.data)));
+        }
+        if let Some(text) = self
+            .template
+            .as_ref()
+            .and_then(|last| last.text(frame.data))
+        {
+            add(&mut self.first.text, text.into(), events, ChatEvent::Text);
+            return Ok(Flow::More);
+        }
+        if frame.data == DONE {
+            return Ok(Flow::Done);
         }
         let piece: Completion<'_> = object(frame.data)?;
         // What was used, and why it stopped, may stand beside the failure.
         let report = piece.error.map(|error| Report::of_value(error.get()));
+        self.template = piece
+            .only_text()
+            .and_then(|text| Template::around(frame.data, text));
         let taken = self.piece(piece, events);
         if let Some(report) = report {
             return Err(Failed::Report(report));

@@ -33,6 +33,27 @@ pub(super) struct Completion<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
+impl<'a> Completion<'a> {
+    /// The text of a piece that says nothing else, of the first alternative.
+    pub(super) fn only_text(&self) -> Option<&Cow<'a, str>> {
+        let choice = self.choices.only()?;
+        let said = choice.delta.as_ref()?;
+        let only = self.usage.is_none()
+            && self.x_groq.is_none()
+            && choice.index.unwrap_or(0) == 0
+            && choice.message.is_none()
+            && choice.finish_reason.0.is_none()
+            && said.content.thinking.is_empty()
+            && said.reasoning_content.0.is_none()
+            && said.reasoning.0.is_none()
+            && said.reasoning_details.is_empty()
+            && said.refusal.0.is_none()
+            && said.tool_calls.is_empty()
+            && said.function_call.is_none();
+        only.then_some(&said.content.text)
+    }
+}
+
 /// Where Groq reports what was used, on the last piece of a stream.
 #[derive(Debug, Default, Deserialize)]
 #[serde(bound = "'de: 'a")]

@@ -98,7 +98,7 @@ type Row = (
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "it is one table")]
-fn pieces_belong_by_index_then_by_id_and_never_to_two_calls() {
+fn l13_pieces_belong_by_index_then_by_id_and_never_to_two_calls() {
     let (zero, one) = (Some(0), Some(1));
     let (a, b, f, g) = (Some("a"), Some("b"), Some("f"), Some("g"));
     let rows: Vec<Row> = vec![

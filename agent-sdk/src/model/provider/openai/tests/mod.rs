@@ -1,6 +1,7 @@
 //! The client as a whole: against a server of scripts, in memory with a clock that stands still, and on recorded traffic.
 
 mod calls;
+mod faults;
 mod fixtures;
 mod requests;
 mod streams;

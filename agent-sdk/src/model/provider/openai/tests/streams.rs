@@ -26,7 +26,7 @@ fn small() -> String {
 }
 
 #[tokio::test]
-async fn the_answer_does_not_depend_on_the_cuts() {
+async fn l1_the_answer_does_not_depend_on_the_cuts() {
     let client = offline().build().unwrap();
     let body = small().into_bytes();
     let whole = drain(reply(&client, [body.clone()])).await.1.unwrap();
@@ -54,11 +54,11 @@ async fn the_answer_does_not_depend_on_the_cuts() {
 }
 
 #[tokio::test]
-async fn a_stream_cut_anywhere_is_whole_exactly_when_its_finish_reason_came() {
+async fn l4_a_stream_cut_anywhere_is_whole_exactly_when_its_finish_reason_came() {
     let client = offline().build().unwrap();
     let body = small();
     let finish = body.find("finish_reason").unwrap();
-    let finished = finish + body.split_at(finish).1.find("\n\n").unwrap() + 2;
+    let finished = finish + body.split_at(finish).1.find("\n\n").unwrap();
     for at in 0..=body.len() {
         let (events, response) = drain(reply(&client, [&body.as_bytes()[..at]])).await;
         match response {
@@ -67,7 +67,7 @@ async fn a_stream_cut_anywhere_is_whole_exactly_when_its_finish_reason_came() {
                 assert_eq!(response.text(), TEXT);
                 assert_eq!(
                     response.usage.is_unknown(),
-                    !body.split_at(at).0.contains("7}}\n\n")
+                    !body.split_at(at).0.contains("7}}")
                 );
             }
             Err(error) => {
@@ -80,7 +80,7 @@ async fn a_stream_cut_anywhere_is_whole_exactly_when_its_finish_reason_came() {
 }
 
 #[tokio::test]
-async fn done_without_a_finish_reason_is_a_broken_answer() {
+async fn l5_done_without_a_finish_reason_is_a_broken_answer() {
     let client = offline().build().unwrap();
     let body = sse(&[r#"{"choices":[{"delta":{"content":"half"}}]}"#, "[DONE]"]);
     let (events, response) = drain(reply(&client, [body])).await;
@@ -89,7 +89,7 @@ async fn done_without_a_finish_reason_is_a_broken_answer() {
 }
 
 #[tokio::test]
-async fn an_error_inside_a_good_answer_keeps_its_class_and_its_status() {
+async fn l6_an_error_inside_a_good_answer_keeps_its_class_and_its_status() {
     let client = offline().build().unwrap();
     let piece = r#"{"choices":[{"delta":{"content":"half"}}]}"#;
     let cases = [
@@ -138,7 +138,7 @@ async fn an_error_inside_a_good_answer_keeps_its_class_and_its_status() {
 }
 
 #[tokio::test]
-async fn limits_are_kept_and_the_bytes_after_the_end_are_not_read() {
+async fn l8_limits_are_kept_and_the_bytes_after_the_end_are_not_read() {
     let limits = Limits {
         reply_bytes: 2_000,
         tool_argument_bytes: 100,
@@ -208,7 +208,7 @@ const PIECE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
 const LAST: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 
 #[tokio::test(start_paused = true)]
-async fn each_silence_has_its_own_limit() {
+async fn l7_each_silence_has_its_own_limit() {
     let client = offline()
         .timeouts(Timeouts {
             first_chunk: Duration::from_secs(5),

@@ -86,7 +86,7 @@ async fn streams_reuse_their_connection_though_nothing_is_read_after_their_end()
 }
 
 #[tokio::test]
-async fn each_status_has_its_class() {
+async fn l12_each_status_has_its_class() {
     use ModelErrorKind::{
         Authentication, BadRequest, ContentFilter, ContextLength, NotFound, Overloaded, Quota,
         RateLimited, Timeout,
@@ -149,7 +149,7 @@ async fn each_status_has_its_class() {
 }
 
 #[tokio::test]
-async fn a_wait_is_clamped_and_nonsense_is_no_wait() {
+async fn l11_a_wait_is_clamped_and_nonsense_is_no_wait() {
     const DATE: &str = "date: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
     let cases = [
         ("retry-after: 7\r\n", Some(7_000)),
@@ -282,7 +282,7 @@ async fn a_stream_that_breaks_off_on_the_wire_is_truncated_unless_it_had_finishe
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_the_other_server_sees_nothing() {
+async fn l15_a_redirect_is_not_followed_and_the_other_server_sees_nothing() {
     let other = Server::answering(200, JSON, ANSWER).await;
     for status in [301, 302, 307, 308] {
         let location = format!("location: http://127.0.0.1:{}/v1?secret\r\n", other.port);

@@ -1,0 +1,42 @@
+//! Whether another model may help where one failed.
+
+use tokio::time::Instant;
+
+use crate::{
+    model::{ModelError, ModelErrorKind},
+    operation::RunContext,
+};
+
+/// Whether another model may answer what one failed at.
+///
+/// | Class | Another model is asked |
+/// |---|---|
+/// | rate-limited, overloaded, timeout, transport, truncated, decode, circuit open | yes: it fails by itself |
+/// | authentication, quota, not found | yes: it has a key, an account and a name of its own |
+/// | context length | yes: it may read more |
+/// | bad request, content filter | no: it is the request that is refused |
+/// | cancelled, configuration | no: it is the caller's doing |
+///
+/// None is asked once the run is cancelled or past its deadline.
+pub(super) fn may_help(error: &ModelError, context: &RunContext) -> bool {
+    use ModelErrorKind as Kind;
+    let is_over = context.cancellation().is_cancelled()
+        || context
+            .deadline()
+            .is_some_and(|deadline| deadline <= Instant::now());
+    !is_over
+        && match error.kind() {
+            Kind::RateLimited
+            | Kind::Overloaded
+            | Kind::Timeout
+            | Kind::Transport
+            | Kind::Truncated
+            | Kind::Decode
+            | Kind::CircuitOpen
+            | Kind::Authentication
+            | Kind::Quota
+            | Kind::NotFound
+            | Kind::ContextLength => true,
+            Kind::BadRequest | Kind::ContentFilter | Kind::Cancelled | Kind::Configuration => false,
+        }
+}

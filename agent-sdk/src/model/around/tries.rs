@@ -1,0 +1,186 @@
+//! One `chat` operation: a request, sent until it is answered or not to be sent again.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{
+    Layers,
+    admission::{Admission, pause_until},
+};
+use crate::{
+    model::{
+        ChatEvent, ChatRequest, ChatResponse, ChatStream, ModelError, ModelErrorKind, ModelHandle,
+        Usage,
+    },
+    operation::{Attempt, EventKind, Operation},
+};
+
+/// A request and all that its tries need.
+pub(super) struct Tries<'a> {
+    pub(super) handle: &'a ModelHandle,
+    pub(super) layers: Option<&'a Layers>,
+    pub(super) operation: &'a Operation,
+    pub(super) request: &'a ChatRequest,
+    pub(super) stream: bool,
+    /// What tries that failed are known to have used.
+    pub(super) spent: Usage,
+}
+
+/// What a try that went well gives.
+pub(super) enum Reply {
+    Whole(Box<ChatResponse>),
+    Stream(Box<Begun>),
+}
+
+/// A stream whose first piece has come: from here on nothing is sent again.
+pub(in crate::model) struct Begun {
+    pub(in crate::model) first: ChatEvent,
+    pub(in crate::model) arrived: Instant,
+    pub(in crate::model) rest: ChatStream,
+    pub(in crate::model) admission: Admission,
+}
+
+impl Tries<'_> {
+    /// Sends the request until it is answered or not to be sent again.
+    pub(super) async fn run(&mut self) -> Result<Reply, ModelError> {
+        let retry = self.layers.and_then(|layers| layers.retry.as_ref());
+        let mut attempt = Attempt {
+            number: 1,
+            idempotency_key: retry.map(|_| new_key()),
+        };
+        if let Some(retry) = retry {
+            retry.begin();
+        }
+        let mut previous = None;
+        loop {
+            let admission = match self.admit().await {
+                Ok(admission) => admission,
+                // Nothing new is known of the model: what it said last is why the request fails.
+                Err(refused) if refused.kind() != ModelErrorKind::Cancelled => {
+                    return Err(previous.unwrap_or(refused));
+                }
+                Err(cancelled) => return Err(cancelled),
+            };
+            if retry.is_some() {
+                self.operation
+                    .record(|facts| facts.attempts = Some(attempt.number));
+            }
+            let error = match self.send(&attempt, admission).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            let context = self.operation.context();
+            let wait = retry.filter(|_| !context.cancellation().is_cancelled());
+            let wait = wait.and_then(|retry| {
+                let left = context.time_left();
+                retry.wait(&error, attempt.number, left, fastrand::f64())
+            });
+            let Some(wait) = wait else {
+                return Err(error);
+            };
+            attempt.number += 1;
+            self.keep_account(&error);
+            context.publish(|| EventKind::ChatRetry {
+                provider: self.handle.info().provider.clone(),
+                model: self.handle.info().model.clone(),
+                attempt: attempt.number,
+                reason: error.kind().as_str(),
+                delay_ms: wait.as_secs_f64() * 1e3,
+            });
+            // As good as for ever, for waits that no clock reaches.
+            let at = Instant::now().checked_add(wait);
+            let at = at.unwrap_or_else(|| Instant::now() + std::time::Duration::from_hours(24));
+            pause_until(context, at).await?;
+            previous = Some(error);
+        }
+    }
+
+    async fn admit(&self) -> Result<Admission, ModelError> {
+        match self.layers {
+            Some(layers) => layers.gates.admit(self.operation, self.request).await,
+            None => Ok(Admission::default()),
+        }
+    }
+
+    async fn send(&self, attempt: &Attempt, admission: Admission) -> Result<Reply, ModelError> {
+        let result = if self.stream {
+            self.begin_stream(attempt).await
+        } else {
+            self.whole(attempt).await
+        };
+        match result {
+            Ok(Sent::Whole(response)) => {
+                admission.settle(Ok(response.usage));
+                Ok(Reply::Whole(response))
+            }
+            Ok(Sent::Stream(first, rest)) => Ok(Reply::Stream(Box::new(Begun {
+                first,
+                arrived: Instant::now(),
+                rest,
+                admission,
+            }))),
+            Err(error) => {
+                admission.settle(Err(&error));
+                Err(error)
+            }
+        }
+    }
+
+    async fn whole(&self, attempt: &Attempt) -> Result<Sent, ModelError> {
+        let context = self.operation.context().clone();
+        let context = context.with_attempt(attempt.clone());
+        let span = self.operation.span().clone();
+        let answer = self.handle.model.chat_boxed(&context, self.request.clone());
+        let response = answer.instrument(span).await?;
+        Ok(Sent::Whole(Box::new(response)))
+    }
+
+    /// Waits for the first piece too: until that has come nobody has seen anything, and the request may be sent again.
+    async fn begin_stream(&self, attempt: &Attempt) -> Result<Sent, ModelError> {
+        let context = self.operation.context().clone();
+        let context = context.with_attempt(attempt.clone());
+        let span = self.operation.span().clone();
+        let begun = self
+            .handle
+            .model
+            .stream_boxed(&context, self.request.clone());
+        let mut rest = begun.instrument(span.clone()).await?;
+        let first = if rest.is_in_span() {
+            rest.next().instrument(span).await
+        } else {
+            rest.next().await
+        };
+        match first {
+            Some(first) => Ok(Sent::Stream(first?, rest)),
+            None => Err(ModelError::truncated(
+                "the stream ended without its last event",
+            )),
+        }
+    }
+
+    /// Keeps what a try that failed cost, or that nobody knows what it cost.
+    fn keep_account(&mut self, error: &ModelError) {
+        let used = error.partial().map(|partial| partial.usage);
+        match used {
+            Some(used) if !used.is_unknown() => self.spent.add(&used),
+            _ if error.kind().is_refusal() => {}
+            _ => self.operation.record(|facts| facts.lost_attempts += 1),
+        }
+        let spent = self.spent;
+        self.operation.record(|facts| facts.usage = spent);
+    }
+}
+
+enum Sent {
+    Whole(Box<ChatResponse>),
+    Stream(ChatEvent, ChatStream),
+}
+
+fn new_key() -> Arc<str> {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let key = uuid::Uuid::now_v7();
+    Arc::from(&*key.hyphenated().encode_lower(&mut buffer))
+}
