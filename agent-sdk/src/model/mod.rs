@@ -9,6 +9,7 @@ mod around;
 mod cassette;
 #[cfg(feature = "http")]
 mod catalog;
+pub mod embedding;
 mod error;
 mod handle;
 #[cfg(feature = "http")]
@@ -44,7 +45,7 @@ pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
 };
-pub use response::{ChatResponse, FinishReason};
+pub use response::{ChatResponse, FinishReason, SideUsage};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
 #[cfg(feature = "http")]

@@ -85,6 +85,7 @@ impl ResponseCache {
         };
         let mut response = response.clone();
         response.usage = Usage::unknown();
+        response.side_usage = Vec::new();
         response.provider_cost = None;
         let response = Arc::new(response);
         self.kept

@@ -10,7 +10,7 @@ use crate::model::{
     ModelError, ModelHandle, Recorder, Replay, StructuredOutput,
     http::{Settings, Way},
     is_loopback,
-    provider::{Anthropic, Gemini, Ollama, OpenAi, ollama},
+    provider::{Anthropic, Gemini, Ollama, OpenAi, OpenAiResponses, ollama},
 };
 
 /// What looks a variable up.
@@ -145,6 +145,7 @@ impl NamedModel {
                 .stream_usage(!has(Quirk::NoStreamOptions))
                 .build()?
                 .into(),
+            "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
             "anthropic.messages" => Anthropic::builder(model).set(setup).build()?.into(),
             "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
             "gemini.vertex" => {

@@ -60,6 +60,14 @@ fn a_missing_key_names_its_variable_and_a_key_goes_to_its_own_provider() {
 }
 
 #[test]
+fn ollama_s_address_is_read_as_the_server_reads_it() {
+    let model = with("ollama:qwen3:8b", &[("OLLAMA_HOST", "0.0.0.0:1234")]).unwrap();
+    let info = model.info();
+    assert_eq!(info.server_address.as_deref(), Some("127.0.0.1"));
+    assert_eq!((&*info.model, info.server_port), ("qwen3:8b", Some(1234)));
+}
+
+#[test]
 fn an_address_comes_from_its_variable_and_may_need_others() {
     let here = with("openai:m", &[("OPENAI_BASE_URL", "http://localhost:1/v1")]).unwrap();
     assert_eq!(here.info().server_port, Some(1));

@@ -21,7 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Attempt {
     operation: Operation,
-    chat: Option<OperationHandle>,
+    /// The request that it is a try of.
+    request: Option<OperationHandle>,
     status: Option<u16>,
     recording: Option<Recording>,
 }
@@ -38,9 +39,9 @@ impl Attempt {
                 .start(Kind::Attempt, "")
                 .details(Details::Attempt(details))
                 .begin(),
-            chat: context
+            request: context
                 .operation()
-                .filter(|handle| handle.info().kind == Kind::Chat),
+                .filter(|handle| handle.info().kind.is_priced()),
             status: None,
             recording: None,
         }
@@ -71,8 +72,8 @@ impl Attempt {
     pub(super) fn succeed(self, last_byte: Instant) {
         self.operation
             .record(|facts| facts.last_byte = Some(last_byte));
-        if let Some(chat) = &self.chat {
-            chat.record(|facts| facts.last_byte = Some(last_byte));
+        if let Some(request) = &self.request {
+            request.record(|facts| facts.last_byte = Some(last_byte));
         }
         if let Some(recording) = &self.recording {
             recording.succeed();

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    message::{Part, Role},
+    message::{MediaSource, Part, Role},
     model::{ModelError, ModelErrorKind},
 };
 
@@ -134,6 +134,36 @@ impl Serialize for Arguments<'_> {
                 let mut map = serializer.serialize_map(Some(1))?;
                 map.serialize_entry("arguments", self.0)?;
                 map.end()
+            }
+        }
+    }
+}
+
+/// A URL, or bytes in the form of one.
+pub(in crate::model) enum Address<'a> {
+    Url(&'a str),
+    Data {
+        media_type: &'a str,
+        base64: &'a str,
+    },
+}
+
+impl<'a> Address<'a> {
+    pub(in crate::model) fn of(media_type: &'a str, source: &'a MediaSource) -> Option<Self> {
+        match source {
+            MediaSource::Url(url) => Some(Self::Url(url)),
+            MediaSource::Base64(base64) => Some(Self::Data { media_type, base64 }),
+            MediaSource::FileId(_) => None,
+        }
+    }
+}
+
+impl Serialize for Address<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Url(url) => serializer.serialize_str(url),
+            Self::Data { media_type, base64 } => {
+                serializer.collect_str(&format_args!("data:{media_type};base64,{base64}"))
             }
         }
     }

@@ -94,7 +94,7 @@ impl<A: Api> Client<A> {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
-        let (request, raise) = lowered(self.inner.structured, request);
+        let (request, raise) = lowered(self.structured(&request), request);
         let mut exchange = self.open(context, &request, true).await?;
         let media_type = exchange.head.content_type.as_deref().map(essence);
         if A::Decode::FRAMING.may_be(media_type) {
@@ -122,7 +122,7 @@ impl<A: Api> Client<A> {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
-        let (request, raise) = lowered(self.inner.structured, request);
+        let (request, raise) = lowered(self.structured(&request), request);
         let exchange = self.open(context, &request, false).await?;
         let tape = exchange.attempt.tape().cloned();
         let response = exchange
@@ -139,6 +139,15 @@ impl<A: Api> Client<A> {
             Some(mode) => mode.raise(response),
             None => response,
         })
+    }
+
+    /// How an answer of a schema is asked for: as the user says, or as the API wants it for this request.
+    fn structured(&self, request: &ChatRequest) -> StructuredOutput {
+        let Inner { http, api, .. } = &*self.inner;
+        match self.inner.structured {
+            StructuredOutput::Native => api.structured(&http.info.model, request),
+            mode => mode,
+        }
     }
 
     async fn open(

@@ -28,8 +28,8 @@ pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
     exchange::{Body, Exchange, Outgoing},
-    public::http_client,
-    settings::{Settings, configuration},
+    public::{client_and_builder, http_client},
+    settings::{Settings, address, configuration},
     transport::Way,
 };
 use self::{key::Key, transport::Transport};

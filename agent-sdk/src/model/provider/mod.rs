@@ -14,12 +14,14 @@ pub mod anthropic;
 pub mod gemini;
 mod inspect;
 #[cfg(test)]
-mod judge;
+pub(in crate::model) mod judge;
 pub mod ollama;
 pub mod openai;
+pub mod responses;
 
 pub use anthropic::Anthropic;
 pub use gemini::Gemini;
 pub use inspect::{Answer, Api, Inspection, inspect};
 pub use ollama::Ollama;
 pub use openai::OpenAi;
+pub use responses::OpenAiResponses;

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
+
 use super::Events;
 use crate::{
     message::{CallId, Part, ToolCall},
@@ -93,6 +95,37 @@ impl Calls {
         };
         self.extend(at, name, &arguments)?;
         self.announce(at, arguments, events);
+        Ok(())
+    }
+
+    /// Takes a call whole, once its pieces are through, and adds what these lacked.
+    pub(in crate::model) fn settle(
+        &mut self,
+        call: CallPiece<'_>,
+        events: &mut Events,
+    ) -> Result<(), ModelError> {
+        let begun = self
+            .list
+            .iter()
+            .rposition(|begun| begun.index == call.index);
+        let Some(at) = begun else {
+            return self.piece(call, events);
+        };
+        let known = self.list.get(at);
+        let known = known.map_or("", |known| known.arguments.as_str());
+        let rest = match call.arguments.strip_prefix(known) {
+            Some(rest) => rest.to_owned(),
+            // The same object in other words may be told twice; half of one and another may not.
+            None if serde_json::from_str::<IgnoredAny>(known).is_ok() => String::new(),
+            None => {
+                return Err(decode(
+                    "the pieces of a tool call are not those of the call",
+                ));
+            }
+        };
+        self.name_late(at, call.id);
+        self.extend(at, call.name, &rest)?;
+        self.announce(at, rest.into(), events);
         Ok(())
     }
 

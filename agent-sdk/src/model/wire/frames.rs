@@ -1,13 +1,11 @@
 //! How the bytes of a stream are cut into events.
 
-use serde::de::IgnoredAny;
-
 use crate::model::{
     ModelError, ModelErrorKind,
     sse::{SseDecoder, SseError, SseLimits},
 };
 
-use super::{Failed, Limits, lines::Lines, object};
+use super::{Failed, Limits, lines::Lines};
 
 /// How an API cuts its streams into events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,15 +103,15 @@ impl Frames {
     pub(super) fn rest(&mut self) -> Option<String> {
         match self {
             Self::Sse(decoder) => {
-                // An event that no blank line ends is dropped by the letter of the format. Where its data is a whole JSON
-                // object, nothing of it can be missing.
+                // An event that no blank line ends is dropped by the letter of the format. Where its data can be read all the
+                // same, nothing of it is missing, for no beginning of a JSON object is one.
                 let mut rest = None;
                 let ended: Result<(), SseError> = decoder.feed(b"\n\n", |event| {
                     rest = Some(event.data.trim_ascii().to_owned());
                     Ok(())
                 });
                 ended.ok()?;
-                rest.filter(|data| object::<IgnoredAny>(data).is_ok())
+                rest.filter(|data| !data.is_empty())
             }
             Self::Lines(lines) => lines.rest(),
         }

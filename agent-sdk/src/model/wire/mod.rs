@@ -4,6 +4,7 @@
 //! an API's answers look like is told by its [`Decode`]. Text is lent from the body wherever it holds no escapes; what is not
 //! understood reads as absent, for servers differ in what they leave out and what they send in another type.
 
+mod billed;
 mod calls;
 mod count;
 mod decode;
@@ -17,6 +18,7 @@ mod report;
 mod template;
 mod text;
 
+pub(in crate::model) use billed::{Billed, CostDetails, balance};
 pub(in crate::model) use calls::{CallPiece, Calls};
 pub(in crate::model) use count::{Count, amount};
 pub(in crate::model) use decode::{Decode, Failed, Flow, object};
@@ -24,7 +26,9 @@ pub(in crate::model) use events::Events;
 pub(in crate::model) use frames::{Frame, Framing};
 pub use limits::Limits;
 pub(in crate::model) use list::{Few, Many};
-pub(in crate::model) use reader::{Broken, Reader, not_a_stream, read_whole, refused, too_long};
+pub(in crate::model) use reader::{
+    Broken, Reader, not_a_stream, read_body, read_whole, refused, too_long,
+};
 pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
 pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments};

@@ -170,13 +170,26 @@ pub(in crate::model) fn read_whole<D: Decode>(
     limits: &Limits,
     secrets: impl FnOnce() -> Secrets,
 ) -> Result<ChatResponse, ModelError> {
+    read_body(D::API, body, media_type, secrets, |text| {
+        D::new(limits).whole(text)
+    })
+}
+
+/// Reads the body of an answer of this API.
+pub(in crate::model) fn read_body<T>(
+    api: &str,
+    body: &[u8],
+    media_type: &str,
+    secrets: impl FnOnce() -> Secrets,
+    read: impl FnOnce(&str) -> Result<T, Failed>,
+) -> Result<T, ModelError> {
     let text = String::from_utf8_lossy(body);
-    D::new(limits).whole(&text).map_err(|failed| {
+    read(&text).map_err(|failed| {
         let secrets = secrets();
         match failed {
             Failed::NotOurs(error) => page(&text, media_type, &secrets)
-                .unwrap_or_else(|| Failed::NotOurs(error).into_error(D::API, media_type, &secrets)),
-            failed => failed.into_error(D::API, media_type, &secrets),
+                .unwrap_or_else(|| Failed::NotOurs(error).into_error(api, media_type, &secrets)),
+            failed => failed.into_error(api, media_type, &secrets),
         }
     })
 }

@@ -186,13 +186,14 @@ impl Report {
 
 /// What Google's details say: how long to wait, and the class where they tell it apart. They are read where they are a list.
 fn detailed(details: Option<&RawValue>) -> (Option<Duration>, Option<ModelErrorKind>) {
-    let details = details.and_then(|details| serde_json::from_str(details.get()).ok());
+    let details: Option<Many<Detail<'_>>> =
+        details.and_then(|details| serde_json::from_str(details.get()).ok());
     let (mut wait, mut kind) = (None, None);
     for Detail {
         retry_delay,
         reason,
         violations,
-    } in details.unwrap_or_else(Many::default)
+    } in details.unwrap_or_default()
     {
         wait = wait.or(delay(retry_delay));
         if reason.0.as_deref() == Some("API_KEY_INVALID") {

@@ -102,6 +102,7 @@ impl Decode for Assembler {
         response.id = self.id;
         response.model = self.model;
         response.provider_cost = self.counts.cost;
+        response.side_usage = self.counts.side;
         response.service_tier = self.tier;
         Ok(response)
     }
@@ -116,6 +117,7 @@ impl Decode for Assembler {
         response.id = self.id;
         response.model = self.model;
         response.provider_cost = self.counts.cost;
+        response.side_usage = self.counts.side;
         response
     }
 
@@ -147,11 +149,11 @@ impl Assembler {
     }
 
     fn used(&mut self, usage: Option<Box<WireUsage<'_>>>) {
-        if let Some(usage) = usage {
-            self.counts.report(&usage);
-            if let Some(tier) = usage.service_tier.filled() {
+        if let Some(mut usage) = usage {
+            if let Some(tier) = std::mem::take(&mut usage.service_tier).filled() {
                 self.tier = Some(tier.into_owned());
             }
+            self.counts.report(*usage);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many blocks one answer may have.
-const MAX_BLOCKS: usize = 4_096;
+const MAX_BLOCKS: usize = 1_024;
 
 /// The kind of an [`Opaque`] that holds the citations of the text before it.
 pub(super) const CITATIONS: &str = "citations";

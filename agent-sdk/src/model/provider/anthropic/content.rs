@@ -192,10 +192,13 @@ impl<'a> From<Body<'a>> for Block<'a> {
 /// Adds the blocks of a message.
 fn blocks<'a>(message: &'a Message, to: &mut Vec<Block<'a>>) -> Result<(), ModelError> {
     let role = message.role;
+    // Whether the last part was a text that is sent: the citations that follow are of it.
+    let mut is_cited = false;
     for part in &message.parts {
+        let may_be_cited = std::mem::take(&mut is_cited);
         match (part, role) {
             (Part::Text(text), Role::System | Role::User | Role::Assistant)
-            | (Part::Refusal(text), Role::Assistant) => add_text(text, to),
+            | (Part::Refusal(text), Role::Assistant) => is_cited = add_text(text, to),
             (Part::Reasoning(reasoning), Role::Assistant) => {
                 to.extend(thought(reasoning).map(Block::from));
             }
@@ -209,7 +212,7 @@ fn blocks<'a>(message: &'a Message, to: &mut Vec<Block<'a>>) -> Result<(), Model
                 to.push(result.into());
             }
             (Part::Media(media), Role::User) => to.push(medium(media)?.into()),
-            (Part::Opaque(opaque), _) if *opaque.api == *API => own(opaque, to)?,
+            (Part::Opaque(opaque), _) if *opaque.api == *API => own(opaque, may_be_cited, to)?,
             (Part::Opaque(_), _) => {}
             (part, role) => return no_place(NAME, role, part),
         }
@@ -218,10 +221,12 @@ fn blocks<'a>(message: &'a Message, to: &mut Vec<Block<'a>>) -> Result<(), Model
 }
 
 /// Adds a text, unless it is blank: the API refuses such blocks, though models write them.
-fn add_text<'a>(text: &'a str, to: &mut Vec<Block<'a>>) {
-    if !text.trim().is_empty() {
+fn add_text<'a>(text: &'a str, to: &mut Vec<Block<'a>>) -> bool {
+    let is_blank = text.trim().is_empty();
+    if !is_blank {
         to.push(Block::text(text));
     }
+    !is_blank
 }
 
 /// The model's thoughts, where this API signed them; it takes no others.
@@ -263,14 +268,19 @@ fn medium(media: &Media) -> Result<Body<'_>, ModelError> {
 }
 
 /// Adds what the API wrote for itself: a block, or the citations of the text before it.
-fn own<'a>(opaque: &'a Opaque, to: &mut Vec<Block<'a>>) -> Result<(), ModelError> {
+fn own<'a>(
+    opaque: &'a Opaque,
+    may_be_cited: bool,
+    to: &mut Vec<Block<'a>>,
+) -> Result<(), ModelError> {
     let json = json(&opaque.json)?;
     if *opaque.kind != *CITATIONS {
         to.push(Block::Raw(json));
-    } else if let Some(Block::Ours {
-        body: Body::Text { citations, .. },
-        ..
-    }) = to.last_mut()
+    } else if may_be_cited
+        && let Some(Block::Ours {
+            body: Body::Text { citations, .. },
+            ..
+        }) = to.last_mut()
     {
         *citations = Some(json);
     }

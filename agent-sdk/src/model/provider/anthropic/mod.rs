@@ -37,8 +37,8 @@
 //! - Blocks of the provider's own tools, summaries of a compaction, and blocks that are not known are opaque parts of their kind.
 //! - `pause_turn` is the finish reason `other`: send the conversation again, with the answer at its end, and the model goes on.
 //! - Of a refusal the API's explanation is not kept, nor is the id of a container: name that in `extra` to use it again.
-//! - What the provider had other models do, or did before it answered (`usage.iterations`), is not in the usage: it may be at
-//!   another model's price.
+//! - What the provider had other models do, or did before it answered (`usage.iterations`), is the answer's `side_usage`: it is
+//!   paid for, perhaps at another model's price, but the API does not count it in the answer's own usage.
 
 mod assemble;
 mod blocks;

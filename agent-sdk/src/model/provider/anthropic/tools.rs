@@ -35,17 +35,17 @@ impl Serialize for Tools<'_> {
             let cache = self.cache.filter(|_| left == 0);
             cache.map(CacheControl::from)
         };
-        let mut list = serializer.serialize_seq(Some(count))?;
+        let mut tools = serializer.serialize_seq(Some(count))?;
         for tool in self.server {
             match tool {
                 ServerTool::WebSearch(search) => {
-                    list.serialize_element(&Search::of(search, last()))
+                    tools.serialize_element(&Search::of(search, last()))
                 }
-                ServerTool::Native(tool) => list.serialize_element(&Native(tool, last())),
+                ServerTool::Native(tool) => tools.serialize_element(&Native(tool, last())),
             }?;
         }
         for tool in self.own {
-            list.serialize_element(&Tool {
+            tools.serialize_element(&Tool {
                 name: &tool.name,
                 description: Some(&*tool.description).filter(|text| !text.is_empty()),
                 input_schema: &tool.parameters,
@@ -53,14 +53,14 @@ impl Serialize for Tools<'_> {
             })?;
         }
         if let Some(schema) = self.answer {
-            list.serialize_element(&Tool {
+            tools.serialize_element(&Tool {
                 name: ANSWER_TOOL,
                 description: Some(ANSWER),
                 input_schema: schema,
                 cache_control: last(),
             })?;
         }
-        list.end()
+        tools.end()
     }
 }
 

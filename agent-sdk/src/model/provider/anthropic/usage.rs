@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use crate::{
     cost::Usd,
     model::{
-        Usage,
-        wire::{Count, Text, amount},
+        SideUsage, Usage,
+        wire::{Count, Many, Text, amount},
     },
 };
 
@@ -22,6 +22,7 @@ pub(super) struct WireUsage<'a> {
     cache_creation: Option<Written>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerTools>,
+    iterations: Many<Iteration<'a>>,
     pub(super) service_tier: Text<'a>,
     /// What a gateway bills.
     #[serde(borrow)]
@@ -38,6 +39,15 @@ struct Written {
     one_hour: Count,
 }
 
+impl Written {
+    fn both(&self) -> Option<u64> {
+        match (self.five_minutes.0, self.one_hour.0) {
+            (None, None) => None,
+            (short, long) => Some(short.unwrap_or(0).saturating_add(long.unwrap_or(0))),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
@@ -50,8 +60,40 @@ struct ServerTools {
     web_search_requests: Count,
 }
 
+/// A model's part in an answer. Those of the kind `message` are the answer's own, and counted in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+struct Iteration<'a> {
+    #[serde(rename = "type")]
+    kind: Text<'a>,
+    model: Text<'a>,
+    input_tokens: Count,
+    output_tokens: Count,
+    cache_creation_input_tokens: Count,
+    cache_read_input_tokens: Count,
+    cache_creation: Option<Written>,
+}
+
+impl Iteration<'_> {
+    /// What it used, unless it is counted in the answer.
+    fn side(&self) -> Option<SideUsage> {
+        let kind = self.kind.0.as_deref().filter(|kind| *kind != "message")?;
+        let written = self.cache_creation.unwrap_or_default();
+        let counts = Counts {
+            input: self.input_tokens.0,
+            output: self.output_tokens.0,
+            cache_read: self.cache_read_input_tokens.0,
+            cache_write: self.cache_creation_input_tokens.0.or(written.both()),
+            cache_write_1h: written.one_hour.0,
+            ..Counts::default()
+        };
+        let model = self.model.0.as_deref().map(str::to_owned);
+        Some(SideUsage::new(kind, counts.usage()).with_model(model))
+    }
+}
+
 /// The counts of an answer, of which a stream reports some at its start and all, once more, at its end.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Counts {
     /// Without what was read from the cache and written to it.
     input: Option<u64>,
@@ -62,28 +104,34 @@ pub(super) struct Counts {
     thinking: Option<u64>,
     searches: Option<u64>,
     pub(super) cost: Option<Usd>,
+    /// What was used beside the answer.
+    pub(super) side: Vec<SideUsage>,
 }
 
 impl Counts {
     /// Takes a report. What it counts replaces what an earlier one did, for each counts from the beginning; a zero replaces
     /// nothing, for such a count never falls, and gateways send zeros for what they do not repeat.
-    pub(super) fn report(&mut self, report: &WireUsage<'_>) {
+    pub(super) fn report(&mut self, report: WireUsage<'_>) {
         let written = report.cache_creation.unwrap_or_default();
-        let both = match (written.five_minutes.0, written.one_hour.0) {
-            (None, None) => None,
-            (short, long) => Some(short.unwrap_or(0).saturating_add(long.unwrap_or(0))),
-        };
         let details = report.output_tokens_details.unwrap_or_default();
         let server = report.server_tool_use.unwrap_or_default();
         revise(&mut self.input, report.input_tokens.0);
         revise(&mut self.output, report.output_tokens.0);
         revise(&mut self.cache_read, report.cache_read_input_tokens.0);
-        let cache_write = report.cache_creation_input_tokens.0.or(both);
+        let cache_write = report.cache_creation_input_tokens.0.or(written.both());
         revise(&mut self.cache_write, cache_write);
         revise(&mut self.cache_write_1h, written.one_hour.0);
         revise(&mut self.thinking, details.thinking_tokens.0);
         revise(&mut self.searches, server.web_search_requests.0);
         self.cost = amount(report.cost).or(self.cost);
+        let side: Vec<_> = report
+            .iterations
+            .into_iter()
+            .filter_map(|part| part.side())
+            .collect();
+        if !side.is_empty() {
+            self.side = side;
+        }
     }
 
     /// The counts, with everything that was read in `input_tokens`.

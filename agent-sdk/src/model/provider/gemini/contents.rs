@@ -1,5 +1,7 @@
 //! A history as the API's `contents`.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::value::RawValue;
 
@@ -135,13 +137,13 @@ struct Piece<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     inline_data: Option<Blob<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file_data: Option<File<'a>>,
+    file_data: Option<Remote<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     function_call: Option<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    function_response: Option<Response<'a>>,
+    function_response: Option<Returned<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thought_signature: Option<std::borrow::Cow<'a, str>>,
+    thought_signature: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -153,7 +155,7 @@ struct Blob<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct File<'a> {
+struct Remote<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     mime_type: Option<&'a str>,
     file_uri: &'a str,
@@ -167,7 +169,7 @@ struct Call<'a> {
 }
 
 #[derive(Serialize)]
-struct Response<'a> {
+struct Returned<'a> {
     id: &'a str,
     name: &'a str,
     response: Outcome<'a>,
@@ -199,7 +201,10 @@ fn wire<'a>(
             piece.text = Some(text);
         }
         Part::Refusal(text) => {
-            piece.text = Some(text).filter(|text| !text.is_empty()).map(|t| &**t)
+            if text.is_empty() {
+                return None;
+            }
+            piece.text = Some(text);
         }
         Part::Reasoning(thought) => {
             let signature = thought.signature.as_ref()?.of(API)?;
@@ -223,7 +228,7 @@ fn wire<'a>(
             } else {
                 Outcome::Output
             };
-            piece.function_response = Some(Response {
+            piece.function_response = Some(Returned {
                 id: result.call_id.as_str(),
                 name: &result.name,
                 response: outcome(&result.content),
@@ -235,8 +240,7 @@ fn wire<'a>(
         }
         Part::Opaque(opaque) => return kept(opaque, part, before),
     }
-    let is_empty = matches!(part, Part::Refusal(_)) && piece.text.is_none();
-    (!is_empty).then(|| Wire::Ours(Box::new(piece)))
+    Some(Wire::Ours(Box::new(piece)))
 }
 
 /// What only this API knows. A signature goes with the part that it stands behind, or alone where that is gone.
@@ -258,7 +262,7 @@ fn kept<'a>(opaque: &'a Opaque, part: &'a Part, before: Option<&Part>) -> Option
 }
 
 /// The signature that a part holds for the part before it.
-fn signature(part: &Part) -> Option<std::borrow::Cow<'_, str>> {
+fn signature(part: &Part) -> Option<Cow<'_, str>> {
     let Part::Opaque(Opaque { api, kind, json }) = part else {
         return None;
     };
@@ -279,7 +283,7 @@ fn place<'a>(media: &'a Media, piece: &mut Piece<'a>) {
             });
         }
         MediaSource::Url(uri) | MediaSource::FileId(uri) => {
-            piece.file_data = Some(File {
+            piece.file_data = Some(Remote {
                 mime_type: media_type.or_else(|| type_of(uri)),
                 file_uri: uri,
             });

@@ -69,10 +69,10 @@ impl Serialize for Generation<'_> {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Thinking<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_budget: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_level: Option<&'a str>,
+    #[serde(rename = "thinkingBudget", skip_serializing_if = "Option::is_none")]
+    budget: Option<u32>,
+    #[serde(rename = "thinkingLevel", skip_serializing_if = "Option::is_none")]
+    level: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     include_thoughts: Option<bool>,
 }
@@ -94,8 +94,8 @@ impl<'a> Thinking<'a> {
         let asked = budget.is_some() || level.is_some();
         let include_thoughts = show.or((asked && budget != Some(0)).then_some(true));
         (asked || show.is_some()).then_some(Self {
-            thinking_budget: budget,
-            thinking_level: level,
+            budget,
+            level,
             include_thoughts,
         })
     }

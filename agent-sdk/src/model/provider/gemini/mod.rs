@@ -17,7 +17,7 @@
 //! | reasoning | only with this API's own signature |
 //! | tools | `functionDeclarations` with the schema unchanged as `parametersJsonSchema` |
 //! | the tool choice | `functionCallingConfig`: `NONE`, `ANY`, `ANY` with the one name |
-//! | a schema for the answer | `responseJsonSchema`. Models up to 2.x take none beside tools: it is then asked for in words |
+//! | a schema for the answer | `responseJsonSchema`. Models up to 2.x take none beside tools: it is then that of one more tool, or of the instructions beside the provider's tools |
 //! | `reasoning_budget`; `reasoning_effort` | `thinkingBudget`; `thinkingLevel`, or up to 2.x the budget that Google makes of it |
 //! | `service_tier` | `serviceTier`; Vertex AI wants headers for that: see [`GeminiBuilder::header`] |
 //! | `ServerTool::WebSearch` | `googleSearch`. A limit or allowed domains are refused; blocked ones are known to Vertex AI only |
@@ -60,7 +60,7 @@ use std::sync::Arc;
 pub(in crate::model) use assemble::Assembler;
 
 use crate::model::{
-    ChatRequest, ModelError,
+    ChatRequest, ModelError, StructuredOutput,
     http::{Api, Auth, Defaults, Settings, configuration, http_client},
 };
 
@@ -227,6 +227,15 @@ impl Api for GenerateContent {
         // What would end the path; everything else is encoded where it must be.
         let model = model.replace('?', "%3F").replace('#', "%23");
         format!("/{folder}{model}:{method}")
+    }
+
+    fn structured(&self, model: &str, request: &ChatRequest) -> StructuredOutput {
+        let has_tools = !request.tools.is_empty();
+        match usage::generation(model) {
+            Some(1 | 2) if has_tools => StructuredOutput::Tool,
+            Some(1 | 2) if !request.settings.server_tools.is_empty() => StructuredOutput::Prompt,
+            _ => StructuredOutput::Native,
+        }
     }
 
     fn body(

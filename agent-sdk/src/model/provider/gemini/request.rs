@@ -3,8 +3,6 @@
 //! The body is written straight from the borrowed request: neither the history nor a schema is cloned, and only what is set
 //! is sent.
 
-use std::borrow::Cow;
-
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -25,6 +23,9 @@ use crate::{
 
 /// The fields that [`ChatSettings::extra`](crate::model::ChatSettings::extra) cannot replace; into the last two its own are added.
 const RESERVED: [&str; 3] = ["contents", "generationConfig", "toolConfig"];
+
+/// What asks for JSON of any shape where no field may.
+const AS_JSON: &str = "Answer with one JSON object and nothing else, without a code fence.";
 
 /// Writes the body.
 ///
@@ -70,14 +71,15 @@ impl Serialize for Body<'_> {
         let (request, settings) = (self.request, &*self.request.settings);
         let is_old = matches!(generation(self.model), Some(1 | 2));
         let has_tools = !request.tools.is_empty() || !settings.server_tools.is_empty();
-        // Up to their second generation models refuse a schema beside tools.
-        let (asked, output) = if is_old && has_tools {
-            (in_words(&request.output), &OutputFormat::Text)
+        // Up to their second generation models take no form beside tools. Of a schema it is asked for otherwise before this.
+        let in_words = is_old && has_tools && matches!(request.output, OutputFormat::JsonObject);
+        let output = if in_words {
+            &OutputFormat::Text
         } else {
-            (None, &request.output)
+            &request.output
         };
         let mut body = Fields::new(serializer.serialize_map(None)?, &settings.extra, &RESERVED);
-        let instructions = instructions(request, asked);
+        let instructions = instructions(request, in_words);
         if !instructions.is_empty() {
             body.put(
                 "systemInstruction",
@@ -135,11 +137,11 @@ struct Instructions<'a> {
 
 #[derive(Serialize)]
 struct Said<'a> {
-    text: Cow<'a, str>,
+    text: &'a str,
 }
 
 /// All instructions: the request's, those in the history, which the API has no other place for, and what form the answer has.
-fn instructions(request: &ChatRequest, asked: Option<String>) -> Vec<Said<'_>> {
+fn instructions(request: &ChatRequest, as_json: bool) -> Vec<Said<'_>> {
     let own = request.instructions.as_deref();
     let messages = request.conversation.messages().iter();
     let later = messages
@@ -147,23 +149,7 @@ fn instructions(request: &ChatRequest, asked: Option<String>) -> Vec<Said<'_>> {
         .flat_map(|message| message.parts.iter().filter_map(Part::as_text));
     let given = own.into_iter().chain(later).filter(|text| !text.is_empty());
     given
-        .map(Cow::Borrowed)
-        .chain(asked.map(Cow::Owned))
+        .chain(as_json.then_some(AS_JSON))
         .map(|text| Said { text })
         .collect()
-}
-
-/// The form of the answer as an instruction, for models that take no schema.
-fn in_words(output: &OutputFormat) -> Option<String> {
-    match output {
-        OutputFormat::Text => None,
-        OutputFormat::JsonObject => Some(
-            "Give your final answer as one JSON object, without anything before or after it."
-                .to_owned(),
-        ),
-        OutputFormat::JsonSchema { schema, .. } => Some(format!(
-            "Give your final answer as JSON of the following schema, without anything before or after it:\n{}",
-            schema.get()
-        )),
-    }
 }

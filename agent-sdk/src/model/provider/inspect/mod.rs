@@ -10,7 +10,7 @@ mod tests;
 
 use std::{fmt, str::FromStr};
 
-use super::{anthropic, gemini, ollama, openai};
+use super::{anthropic, gemini, ollama, openai, responses};
 use crate::model::{
     ChatEvent, ChatResponse, Limits, ModelError, ModelErrorKind,
     wire::{Decode, Reader, Secrets, not_a_stream, read_whole, refused},
@@ -91,6 +91,7 @@ impl Api {
     fn reader(self) -> Option<Read> {
         Some(match self {
             Self::OpenAiChat => read::<openai::Assembler>,
+            Self::OpenAiResponses => read::<responses::Assembler>,
             Self::AnthropicMessages => read::<anthropic::Assembler>,
             Self::GeminiGenerate => read::<gemini::Assembler>,
             Self::OllamaChat => read::<ollama::Assembler>,

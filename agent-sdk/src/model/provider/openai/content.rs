@@ -6,7 +6,7 @@ use crate::{
     message::{Media, MediaKind, MediaSource, Part, Role},
     model::{
         ModelError,
-        http::body::{no_place, refuse},
+        http::body::{Address, no_place, refuse},
     },
 };
 
@@ -136,35 +136,5 @@ fn audio_format(media_type: &str) -> &str {
         "mpeg" | "mpga" => "mp3",
         "wave" | "vnd.wave" => "wav",
         subtype => subtype,
-    }
-}
-
-/// A URL, or bytes in the form of one.
-enum Address<'a> {
-    Url(&'a str),
-    Data {
-        media_type: &'a str,
-        base64: &'a str,
-    },
-}
-
-impl<'a> Address<'a> {
-    fn of(media_type: &'a str, source: &'a MediaSource) -> Option<Self> {
-        match source {
-            MediaSource::Url(url) => Some(Self::Url(url)),
-            MediaSource::Base64(base64) => Some(Self::Data { media_type, base64 }),
-            MediaSource::FileId(_) => None,
-        }
-    }
-}
-
-impl Serialize for Address<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Url(url) => serializer.serialize_str(url),
-            Self::Data { media_type, base64 } => {
-                serializer.collect_str(&format_args!("data:{media_type};base64,{base64}"))
-            }
-        }
     }
 }

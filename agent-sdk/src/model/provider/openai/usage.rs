@@ -7,14 +7,14 @@ use crate::{
     cost::Usd,
     model::{
         Usage,
-        wire::{Count, amount},
+        wire::{Billed, CostDetails, Count, balance},
     },
 };
 
 /// The `usage` object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
-pub(super) struct WireUsage<'a> {
+pub(in crate::model) struct WireUsage<'a> {
     prompt_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
@@ -26,6 +26,12 @@ pub(super) struct WireUsage<'a> {
     cost: Option<&'a RawValue>,
     is_byok: Option<bool>,
     cost_details: Option<CostDetails<'a>>,
+    /// xAI's form of the cost.
+    cost_in_usd_ticks: Count,
+    /// Together's form of the tokens that were read from a cache.
+    cached_tokens: Count,
+    /// Perplexity's searches.
+    num_search_queries: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -48,60 +54,38 @@ struct OutputDetails {
     audio: Count,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
-struct CostDetails<'a> {
-    #[serde(borrow)]
-    upstream_inference_cost: Option<&'a RawValue>,
-}
-
 impl WireUsage<'_> {
     /// The counts, with all input and all output in the two totals.
-    ///
-    /// Some servers leave reasoning out of `completion_tokens`, or audio out of `prompt_tokens`. `total_tokens` gives them
-    /// away: where it exceeds the sum of the two by exactly such a part, the part is added to where it belongs.
-    pub(super) fn usage(&self) -> Usage {
+    pub(in crate::model) fn usage(&self) -> Usage {
         let input = self.prompt_tokens_details.unwrap_or_default();
         let output = self.completion_tokens_details.unwrap_or_default();
         let mut usage = Usage::unknown();
         usage.input_tokens = self.prompt_tokens.0;
         usage.output_tokens = self.completion_tokens.0;
-        usage.cache_read_tokens = input.cached.0.or(self.prompt_cache_hit_tokens.0);
+        usage.cache_read_tokens = input
+            .cached
+            .0
+            .or(self.prompt_cache_hit_tokens.0)
+            // A zero here is not trusted: it comes from models without a prompt cache too.
+            .or(self.cached_tokens.0.filter(|tokens| *tokens > 0));
         usage.cache_write_tokens = input.cache_write.0;
         usage.input_audio_tokens = input.audio.0;
         usage.reasoning_tokens = output.reasoning.0.or(self.reasoning_tokens.0);
         usage.output_audio_tokens = output.audio.0;
-        let (Some(total), Some(counted)) = (self.total_tokens.0, usage.total_tokens()) else {
-            return usage;
-        };
-        let missing = total.saturating_sub(counted);
-        let reasoning = usage.reasoning_tokens.unwrap_or(0);
-        let audio = usage.input_audio_tokens.unwrap_or(0);
-        let add = |count: &mut Option<u64>, more: u64| {
-            *count = count.map(|count| count.saturating_add(more));
-        };
-        if missing == 0 {
-        } else if missing == reasoning {
-            add(&mut usage.output_tokens, reasoning);
-        } else if missing == audio {
-            add(&mut usage.input_tokens, audio);
-        } else if Some(missing) == reasoning.checked_add(audio) {
-            add(&mut usage.output_tokens, reasoning);
-            add(&mut usage.input_tokens, audio);
-        }
+        usage.web_search_requests = self.num_search_queries.0;
+        balance(&mut usage, self.total_tokens);
         usage
     }
 
     /// What the server says that the request costs, in US dollars.
-    ///
-    /// With a key of the user's own behind a gateway, `cost` is the gateway's fee alone: what the provider bills is added.
-    pub(super) fn cost(&self) -> Option<Usd> {
-        let cost = amount(self.cost)?;
-        if self.is_byok != Some(true) {
-            return Some(cost);
-        }
-        let upstream = amount(self.cost_details.as_ref()?.upstream_inference_cost)?;
-        Some(cost.saturating_add(upstream))
+    pub(in crate::model) fn cost(&self) -> Option<Usd> {
+        let billed = Billed {
+            cost: self.cost,
+            is_byok: self.is_byok == Some(true),
+            details: self.cost_details.as_ref(),
+            ticks: self.cost_in_usd_ticks,
+        };
+        billed.usd()
     }
 }
 
