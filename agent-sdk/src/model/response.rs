@@ -36,7 +36,7 @@ pub struct ChatResponse {
     /// The tier of service that answered, in the provider's word, where it says; prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
-    /// Why it stopped, in the provider's own words: one for each alternative, the first one's first.
+    /// Why it stopped, in the provider's own words: one for each alternative, the first one's first; empty where it gave none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub native_finish_reasons: Vec<String>,
     /// The alternatives after the first, where several were asked for.

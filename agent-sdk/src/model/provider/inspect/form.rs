@@ -16,14 +16,15 @@ struct Form<'a> {
     reasoning_text: String,
     refusal: Option<String>,
     tool_calls: Vec<Call<'a>>,
-    finish_reasons: &'a [String],
+    finish_reasons: Vec<Value>,
     usage: Option<Tokens>,
     error: Option<Failure<'a>>,
 }
 
 #[derive(Serialize)]
 struct Call<'a> {
-    id: &'a str,
+    /// As the provider gave it, if it did.
+    id: Option<&'a str>,
     name: &'a str,
     arguments: Value,
 }
@@ -52,7 +53,11 @@ impl<'a> Form<'a> {
     fn of(response: &'a ChatResponse) -> Self {
         let mut form = Self {
             model: response.model.as_deref(),
-            finish_reasons: &response.native_finish_reasons,
+            finish_reasons: response
+                .native_finish_reasons
+                .iter()
+                .map(|reason| sent(reason))
+                .collect(),
             usage: Tokens::of(&response.usage),
             ..Self::default()
         };
@@ -70,11 +75,20 @@ impl<'a> Form<'a> {
     }
 }
 
+/// A finish reason as it was sent: a word, a number, or nothing.
+fn sent(reason: &str) -> Value {
+    match reason.parse::<u64>() {
+        _ if reason.is_empty() => Value::Null,
+        Ok(number) => number.into(),
+        Err(_) => reason.into(),
+    }
+}
+
 impl<'a> Call<'a> {
     fn of(call: &'a ToolCall) -> Self {
         let arguments = serde_json::from_str(&call.arguments);
         Self {
-            id: call.id.as_str(),
+            id: (!call.has_made_id).then_some(call.id.as_str()),
             name: &call.name,
             arguments: arguments.unwrap_or_else(|_| call.arguments.as_str().into()),
         }

@@ -48,6 +48,8 @@ struct Voice {
     refusal: String,
     calls: Calls,
     finish: Option<String>,
+    /// Whether the server gave no finish reason, and this one was found elsewhere.
+    is_inferred: bool,
 }
 
 impl Decode for Assembler {
@@ -81,7 +83,11 @@ impl Decode for Assembler {
             return Ok(Flow::More);
         }
         if frame.data == DONE {
-            return Ok(Flow::Done);
+            return if self.is_at_tail() {
+                Ok(Flow::Done)
+            } else {
+                Err(unfinished().into())
+            };
         }
         let piece: Completion<'_> = object(frame.data)?;
         // What was used, and why it stopped, may stand beside the failure.
@@ -104,20 +110,18 @@ impl Decode for Assembler {
     fn finish(mut self, events: &mut Events) -> Result<ChatResponse, ModelError> {
         let voices = || std::iter::once(&self.first).chain(&self.others);
         if voices().any(|voice| voice.finish.is_none()) {
-            return Err(ModelError::truncated(
-                "the answer ended without a finish reason",
-            ));
+            return Err(unfinished());
         }
         self.others.sort_by_key(|voice| voice.index);
         let (mut reasons, mut alternatives) = (Vec::new(), Vec::new());
         for voice in self.others {
-            let (parts, reason) = voice.finish(&mut Events::none())?;
+            let (parts, _, sent) = voice.finish(&mut Events::none())?;
             alternatives.push(Message::new(Role::Assistant, parts));
-            reasons.push(reason);
+            reasons.push(sent);
         }
-        let (parts, reason) = self.first.finish(events)?;
-        let mut response = ChatResponse::new(parts, FinishReason::from(&*reason), self.usage);
-        reasons.insert(0, reason);
+        let (parts, reason, sent) = self.first.finish(events)?;
+        let mut response = ChatResponse::new(parts, reason, self.usage);
+        reasons.insert(0, sent);
         response.native_finish_reasons = reasons;
         response.alternatives = alternatives;
         response.id = self.id;
@@ -221,6 +225,7 @@ impl Voice {
             refusal: String::new(),
             calls: Calls::new(tool_argument_bytes),
             finish: None,
+            is_inferred: false,
         }
     }
 
@@ -262,14 +267,13 @@ impl Voice {
             })?)?;
         }
         let older = || choice.finish_details.and_then(|details| details.kind.0);
-        let reason = match choice.finish_reason.filled() {
-            Some(reason) => reason,
-            None => match older() {
-                Some(kind) if kind == "max_tokens" => "length".into(),
-                Some(kind) => kind,
-                None => UNKNOWN_REASON.into(),
-            },
-        };
+        let sent = choice.finish_reason.filled();
+        self.is_inferred = sent.is_none();
+        let reason = sent.unwrap_or_else(|| match older() {
+            Some(kind) if kind == "max_tokens" => "length".into(),
+            Some(kind) => kind,
+            None => UNKNOWN_REASON.into(),
+        });
         self.stop(Some(reason));
         Ok(())
     }
@@ -304,13 +308,22 @@ impl Voice {
         }
     }
 
-    /// Everything, and why it stopped.
-    fn finish(mut self, events: &mut Events) -> Result<(Vec<Part>, String), ModelError> {
+    /// Everything, why it stopped, and the server's own word for that.
+    fn finish(
+        mut self,
+        events: &mut Events,
+    ) -> Result<(Vec<Part>, FinishReason, String), ModelError> {
         let calls = std::mem::replace(&mut self.calls, Calls::new(0)).finish(events)?;
-        let reason = self.finish.take().unwrap_or_default();
+        let sent = self.finish.take().unwrap_or_default();
+        let reason = FinishReason::from(&*sent);
+        let sent = if self.is_inferred {
+            String::new()
+        } else {
+            sent
+        };
         let mut parts = self.said();
         parts.extend(calls);
-        Ok((parts, reason))
+        Ok((parts, reason, sent))
     }
 
     /// What was said, without the calls.
@@ -327,6 +340,10 @@ impl Voice {
         }
         parts
     }
+}
+
+fn unfinished() -> ModelError {
+    ModelError::truncated("the answer ended without a finish reason")
 }
 
 fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
