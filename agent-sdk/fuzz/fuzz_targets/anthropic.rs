@@ -1,0 +1,9 @@
+//! Answers of the Messages API: any bytes, in any chunks. Run with `cargo +nightly fuzz run anthropic corpus/anthropic seeds/anthropic` in `fuzz`.
+#![no_main]
+
+use agent_sdk::model::provider::Api;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| agent_sdk_fuzz::reads_alike(
+    Api::AnthropicMessages,
+    input
+));
