@@ -345,8 +345,11 @@ impl Run {
         let at = shared.info.started;
         let answered = facts.response_model.as_deref();
         let price = |name| {
-            self.prices
-                .price(&PriceRequest::new(&model.provider, name, at), &facts.usage)
+            let mut request = PriceRequest::new(&model.provider, name, at);
+            if let Some(tier) = facts.service_tier.as_deref() {
+                request = request.with_context("service_tier", tier);
+            }
+            self.prices.price(&request, &facts.usage)
         };
         answered.and_then(price).or_else(|| price(&model.model))
     }
