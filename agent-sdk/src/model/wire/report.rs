@@ -124,10 +124,20 @@ impl Report {
         }
     }
 
+    /// Whether a gateway found that the request is too long; LiteLLM says so in its words alone.
+    fn names_the_context_window(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        message.contains("litellm.ContextWindowExceededError")
+    }
+
     /// The error; `status` is that of the HTTP answer where that said so itself.
     pub(in crate::model) fn into_error(self, status: Option<u16>, secrets: &Secrets) -> ModelError {
         let status = status.or(self.status);
-        let kind = class(self.kind.as_deref(), self.code.as_deref(), status);
+        let kind = if self.names_the_context_window() {
+            ModelErrorKind::ContextLength
+        } else {
+            class(self.kind.as_deref(), self.code.as_deref(), status)
+        };
         let message = match &self.message {
             Some(message) => secrets.scrub(message),
             None => Cow::Borrowed("the server says that the request failed"),
@@ -190,7 +200,9 @@ fn broad(word: &str) -> Option<ModelErrorKind> {
             ModelErrorKind::Authentication
         }
         "rate_limit_error" | "rate_limit_exceeded" => ModelErrorKind::RateLimited,
-        "invalid_request_error" | "badrequesterror" => ModelErrorKind::BadRequest,
+        "invalid_request_error" | "badrequesterror" | "invalid_prompt" => {
+            ModelErrorKind::BadRequest
+        }
         "not_found_error" => ModelErrorKind::NotFound,
         "timeout" | "timeout_error" | "request_timeout" => ModelErrorKind::Timeout,
         _ => return None,
