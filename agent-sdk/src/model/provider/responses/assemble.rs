@@ -83,7 +83,7 @@ impl Decode for Assembler {
             }
             ("error", ..) => return Err(Failed::Report(Report::of_data(frame.data))),
             // A bare error, as gateways put one in the place of an event.
-            ("", ..) if event.error.is_some() => return Err(failure(event.error)),
+            ("" | "message", ..) if event.error.is_some() => return Err(failure(event.error)),
             (_, _, Some(response)) => {
                 self.envelope(read(Some(response)));
             }
