@@ -7,7 +7,10 @@ use secrecy::SecretString;
 
 use super::{Preset, Quirk};
 use crate::model::{
-    ModelError, ModelHandle, StructuredOutput, http::Settings, is_loopback, provider::OpenAi,
+    ModelError, ModelHandle, StructuredOutput,
+    http::Settings,
+    is_loopback,
+    provider::{OpenAi, OpenAiResponses},
 };
 
 /// What looks a variable up.
@@ -118,6 +121,7 @@ impl NamedModel {
                 .stream_usage(!has(Quirk::NoStreamOptions))
                 .build()?
                 .into(),
+            "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",
