@@ -71,7 +71,7 @@ impl OpenAiBuilder {
     }
 
     /// Whether the reasoning of earlier answers is sent back, as `reasoning_content`, to servers that want to see it again when
-    /// a tool's result follows (DeepSeek, Moonshot, OpenRouter). Default: no.
+    /// a tool's result follows (`DeepSeek`, Moonshot, `OpenRouter`). Default: no.
     pub fn send_reasoning(mut self, send: bool) -> Self {
         self.api.dialect.send_reasoning = send;
         self

@@ -3,6 +3,10 @@
 mod fixtures;
 mod history;
 mod requests;
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are written where they are used"
+)]
 mod streams;
 mod whole;
 

@@ -225,6 +225,15 @@ fn servers_that_leave_out_events_are_understood() {
             ],
         ),
         (
+            "one item ended and the other did not",
+            vec![
+                added(0, json!({"type": "message", "id": "m"})),
+                text("m", "he"),
+                done(1, call.clone()),
+                completed(both.clone()),
+            ],
+        ),
+        (
             "another id in every event",
             vec![
                 added(0, message.clone()),
