@@ -290,6 +290,28 @@ fn calls_are_never_mixed() {
 }
 
 #[test]
+fn calls_without_ids_in_one_place_follow_one_another() {
+    let call = |id: &str, arguments: &str| json!({"type": "function_call", "call_id": id, "name": "f", "arguments": arguments});
+    let more = |arguments: &str| json!({"type": "response.function_call_arguments.delta", "output_index": 0, "delta": arguments});
+    let mut events = Vec::new();
+    for (id, arguments) in [("c1", "{\"a\":1}"), ("c2", "{\"b\":2}")] {
+        events.extend([
+            added(0, call(id, "")),
+            more(arguments),
+            done(0, call(id, arguments)),
+        ]);
+    }
+    events.push(completed(json!([])));
+    let answer = read(&[stream(&events).as_bytes()]).unwrap();
+    let calls: Vec<_> = answer
+        .message
+        .tool_calls()
+        .map(|call| (call.id.as_str(), call.arguments.as_str()))
+        .collect();
+    assert_eq!(calls, [("c1", "{\"a\":1}"), ("c2", "{\"b\":2}")]);
+}
+
+#[test]
 fn l6_an_error_in_a_stream_keeps_its_class_and_what_was_used() {
     let text = delta("output_text", 0, "m", "hel");
     let failed = json!({"type": "response.failed", "response": {"status": "failed",
