@@ -88,6 +88,13 @@ fn an_address_comes_from_its_variable_and_may_need_others() {
 }
 
 #[test]
+fn a_preset_may_speak_the_responses_api() {
+    let model = with("openai-responses:gpt-5", &[("OPENAI_API_KEY", "k")]).unwrap();
+    let info = model.info();
+    assert_eq!((&*info.provider, &*info.model), ("openai", "gpt-5"));
+}
+
+#[test]
 fn a_name_without_a_known_provider_says_what_to_write() {
     for (name, said) in [
         ("gpt-5", "`provider:model`"),
@@ -123,6 +130,7 @@ fn the_price_table_knows_the_providers_by_the_names_that_are_recorded() {
     };
     for (provider, model) in [
         ("openai", "gpt-4o-mini"),
+        ("openai-responses", "gpt-5"),
         ("azure", "gpt-4o-mini"),
         ("groq", "llama-3.3-70b-versatile"),
         ("mistral", "mistral-large-latest"),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::wire::{self, Completion, Few, Said};
 use crate::{
     cost::Usd,
-    message::{Message, Part, Reasoning, Role},
+    message::{Message, Opaque, Part, Reasoning, Role},
     model::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
@@ -46,6 +46,8 @@ struct Voice {
     text: String,
     reasoning: String,
     refusal: String,
+    /// What was spoken, as it came.
+    audio: Option<String>,
     calls: Calls,
     finish: Option<String>,
     /// Whether the server gave no finish reason, and this one was found elsewhere.
@@ -223,6 +225,7 @@ impl Voice {
             text: String::new(),
             reasoning: String::new(),
             refusal: String::new(),
+            audio: None,
             calls: Calls::new(tool_argument_bytes),
             finish: None,
             is_inferred: false,
@@ -255,6 +258,7 @@ impl Voice {
     fn whole(&mut self, mut said: Said<'_>, choice: wire::Choice<'_>) -> Result<(), ModelError> {
         let calls = std::mem::take(&mut said.tool_calls);
         let function = said.function_call.take();
+        self.audio = said.audio.map(|audio| audio.get().to_owned());
         self.say(said, &mut Events::none());
         for call in calls {
             self.calls.whole(call_piece(call)?)?;
@@ -337,6 +341,9 @@ impl Voice {
         }
         if !self.refusal.is_empty() {
             parts.push(Part::Refusal(self.refusal.into()));
+        }
+        if let Some(audio) = self.audio {
+            parts.push(Part::Opaque(Opaque::new(super::API, "audio", audio)));
         }
         parts
     }
