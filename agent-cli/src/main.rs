@@ -8,6 +8,7 @@ mod cost;
 mod demo;
 mod exit;
 mod explain;
+mod inspect;
 mod interrupt;
 mod live;
 mod model;
@@ -28,7 +29,7 @@ use agent_sdk::operation::SystemClock;
 use clap::Parser;
 
 use crate::{
-    args::{Arguments, Command},
+    args::{Arguments, Command, Inspect},
     exit::{Exit, Failure},
     output::Output,
 };
@@ -64,6 +65,9 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
     };
     match arguments.command {
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
+        Command::Inspect(arguments) => match arguments.what {
+            Inspect::Response(arguments) => inspect::response(&arguments, &mut output),
+        },
         Command::Run(arguments) => run::run(arguments, output),
         Command::Demo(arguments) => demo::run(arguments, output),
     }

@@ -129,6 +129,14 @@ names! {
     TOOL_QUEUE_MS = "agent_sdk.tool.queue_ms";
     TOOL_CACHED = "agent_sdk.tool.cached";
     TOOL_FALLBACK_FOR = "agent_sdk.tool.fallback_for";
+    CHAT_ATTEMPTS = "agent_sdk.chat.attempts";
+    CHAT_QUEUE_MS = "agent_sdk.chat.queue_ms";
+    CHAT_CACHED = "agent_sdk.chat.cached";
+    CHAT_FALLBACK_FOR = "agent_sdk.chat.fallback_for";
+    CHAT_FALLBACK_REASON = "agent_sdk.chat.fallback_reason";
+    CHAT_HEDGE_FOR = "agent_sdk.chat.hedge_for";
+    CHAT_STREAM_OF_WHOLE = "agent_sdk.chat.stream_of_whole";
+    CHAT_WEB_SEARCHES = "agent_sdk.chat.web_search_requests";
     OPERATION_KIND = "agent_sdk.operation.kind";
     SIGNAL = "agent_sdk.signal";
 }

@@ -119,6 +119,7 @@ fn start_attributes(operation: &Opening<'_>) -> Vec<KeyValue> {
     all.extend(called.map(|called| attrs::text(attrs::OPERATION_NAME, called)));
     let model: Option<&ModelInfo> = match operation.details {
         Details::Chat(chat) => Some(&chat.model),
+        Details::Embeddings(embeddings) => Some(&embeddings.model),
         Details::Attempt(attempt) => Some(&attempt.model),
         _ => None,
     };

@@ -1,11 +1,13 @@
 //! The attributes of a finished operation.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use agent_sdk::cost::PriceSource;
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, Kind, OperationRecord, ToolDetails,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
+    ToolDetails,
 };
 use opentelemetry::KeyValue;
 
@@ -28,12 +30,14 @@ pub(super) fn of(record: &OperationRecord<'_>, profile: EmissionProfile) -> Vec<
     match &info.details {
         Details::Agent(agent) => of_agent(agent, &mut all),
         Details::Chat(chat) => of_request(chat, profile, &mut all),
+        Details::Embeddings(embeddings) => of_embeddings(embeddings, &mut all),
         Details::Attempt(attempt) => of_attempt(attempt, record, &mut all),
         Details::Tool(tool) => of_tool(tool, record, &mut all),
         _ => {}
     }
     if info.kind.is_priced() {
         of_answer(record, profile, &mut all);
+        of_layers(record, &mut all);
     }
     if matches!(info.kind, Kind::Agent | Kind::Workflow) {
         totals(record, &mut all);
@@ -87,6 +91,8 @@ fn of_request(chat: &ChatDetails, profile: EmissionProfile, all: &mut Vec<KeyVal
     for (name, value) in floats {
         all.extend(value.map(|value| attrs::float(name, value)));
     }
+    let top_k = settings.top_k;
+    all.extend(top_k.map(|k| attrs::int(attrs::REQUEST_TOP_K, k.into())));
     let longest = settings.max_output_tokens;
     all.extend(longest.map(|tokens| attrs::int(attrs::REQUEST_MAX_TOKENS, tokens.into())));
     all.extend(
@@ -107,6 +113,13 @@ fn of_request(chat: &ChatDetails, profile: EmissionProfile, all: &mut Vec<KeyVal
     if chat.json_output {
         all.push(attrs::text(attrs::OUTPUT_TYPE, "json"));
     }
+}
+
+fn of_embeddings(embeddings: &EmbeddingDetails, all: &mut Vec<KeyValue>) {
+    let dimensions = embeddings.dimensions.map(i64::from);
+    all.extend(dimensions.map(|count| attrs::int(attrs::EMBEDDINGS_DIMENSION_COUNT, count)));
+    let encoding = embeddings.encoding;
+    all.extend(encoding.map(|name| attrs::texts(attrs::REQUEST_ENCODING_FORMATS, [name])));
 }
 
 fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut Vec<KeyValue>) {
@@ -133,8 +146,41 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut V
         let snapshot = cost.snapshot.clone();
         all.extend(snapshot.map(|date| attrs::text(attrs::COST_PRICE_SNAPSHOT, date)));
     }
-    let source = record.cost.map_or(PriceSource::Unknown, |cost| cost.source);
-    all.push(attrs::text(attrs::COST_SOURCE, source.as_str()));
+    let searches = facts.usage.web_search_requests.filter(|count| *count > 0);
+    all.extend(searches.map(|count| attrs::count(attrs::CHAT_WEB_SEARCHES, count)));
+    // Of a request that is known to have cost nothing there is no price to know.
+    let source = match record.cost {
+        Some(cost) => Some(cost.source),
+        None => record.is_unpriced().then_some(PriceSource::Unknown),
+    };
+    all.extend(source.map(|source| attrs::text(attrs::COST_SOURCE, source.as_str())));
+}
+
+/// What the layers around a model did.
+fn of_layers(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
+    let facts = record.facts;
+    let tries = facts.attempts.filter(|tries| *tries > 1);
+    all.extend(tries.map(|tries| attrs::int(attrs::CHAT_ATTEMPTS, tries.into())));
+    all.extend(
+        facts
+            .queued
+            .map(|queued| millis(attrs::CHAT_QUEUE_MS, queued)),
+    );
+    for (name, holds) in [
+        (attrs::CHAT_CACHED, facts.cached),
+        (attrs::CHAT_STREAM_OF_WHOLE, facts.stream_of_whole),
+    ] {
+        all.extend(holds.then(|| attrs::flag(name, true)));
+    }
+    let models = [
+        (attrs::CHAT_FALLBACK_FOR, &facts.fallback_for),
+        (attrs::CHAT_HEDGE_FOR, &facts.hedge_for),
+    ];
+    for (name, model) in models {
+        all.extend(model.clone().map(|model| attrs::text(name, model)));
+    }
+    let reason = facts.fallback_reason;
+    all.extend(reason.map(|reason| attrs::text(attrs::CHAT_FALLBACK_REASON, reason)));
 }
 
 fn of_attempt(attempt: &AttemptDetails, record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
@@ -151,10 +197,12 @@ fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut Vec<KeyVa
     all.extend(id.map(|id| attrs::text(attrs::TOOL_CALL_ID, id.as_str().to_owned())));
     let description = tool.description.clone();
     all.extend(description.map(|words| attrs::text(attrs::TOOL_DESCRIPTION, words)));
-    if let Some(queued) = record.facts.queued {
-        let millis = u64::try_from(queued.as_millis()).unwrap_or(u64::MAX);
-        all.push(attrs::count(attrs::TOOL_QUEUE_MS, millis));
-    }
+    let queued = record.facts.queued;
+    all.extend(queued.map(|queued| millis(attrs::TOOL_QUEUE_MS, queued)));
+}
+
+fn millis(name: &'static str, time: Duration) -> KeyValue {
+    attrs::count(name, u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The names of one set of token counts.

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use agent_sdk::model::{ModelInfo, Usage};
 use agent_sdk::operation::{
-    AttemptDetails, Details, FixedClock, Kind, Outcome, Payload, RunContext, TraceContext,
-    trace_agent, trace_chat, trace_tool,
+    AttemptDetails, Details, EmbeddingDetails, FixedClock, Kind, Outcome, Payload, RunContext,
+    TraceContext, trace_agent, trace_chat, trace_tool,
 };
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -245,6 +245,45 @@ async fn a_price_that_nobody_knows_is_no_zero() {
 }
 
 #[tokio::test]
+async fn an_embeddings_span_says_what_was_asked_and_what_it_used() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
+    let model = ModelInfo::new("openai", "text-embedding-3-small").with_server("h", Some(443));
+    let details = Details::Embeddings(EmbeddingDetails {
+        model: Arc::new(model),
+        dimensions: Some(512),
+        encoding: Some("base64"),
+    });
+    let operation = context
+        .start(Kind::Embeddings, "text-embedding-3-small")
+        .details(details)
+        .begin();
+    operation.record(|facts| facts.usage.input_tokens = Some(1_000));
+    operation.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let span = collector.span("embeddings text-embedding-3-small");
+    let named = keys(&span);
+    for name in [
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "server.address",
+        "server.port",
+        "gen_ai.request.encoding_formats",
+        "gen_ai.embeddings.dimension.count",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.cost",
+    ] {
+        let times = named.iter().filter(|key| **key == name).count();
+        assert_eq!(times, 1, "{name}");
+    }
+    assert!(!named.contains(&"gen_ai.usage.output_tokens"));
+}
+
+#[tokio::test]
 async fn links_and_resent_attempts_are_on_their_spans() {
     let collector = Collector::start(Behaviour::Accept);
     let telemetry = telemetry(&collector);
@@ -273,4 +312,54 @@ async fn links_and_resent_attempts_are_on_their_spans() {
     let count = |pair: &&KeyValue| pair.key == "http.request.resend_count";
     let count = attempt.attributes.iter().find(count).unwrap();
     assert_eq!(count.value.clone().unwrap().value, Some(Value::IntValue(2)));
+}
+
+#[tokio::test]
+async fn what_the_layers_around_a_model_did_is_on_its_span() {
+    let collector = Collector::start(Behaviour::Accept);
+    let telemetry = telemetry(&collector);
+    let observers = telemetry.observers();
+    let context = RunContext::builder().observers(observers).build();
+    let chat = trace_chat(&context, "openai", "gpt-4o").begin();
+    chat.record(|facts| {
+        facts.attempts = Some(3);
+        facts.queued = Some(Duration::from_millis(1_500));
+        facts.fallback_for = Some("gpt-5".into());
+        facts.fallback_reason = Some("overloaded");
+        facts.stream_of_whole = true;
+        facts.usage.web_search_requests = Some(2);
+    });
+    chat.end(Outcome::Ok, Payload::None);
+    let cached = trace_chat(&context, "openai", "gpt-4o-mini").begin();
+    cached.record(|facts| facts.cached = true);
+    cached.end(Outcome::Ok, Payload::None);
+    assert!(telemetry.shutdown().is_complete());
+    let ours = |span: &Span| -> Vec<String> {
+        let attributes = span.attributes.iter();
+        let ours = attributes.filter(|pair| {
+            pair.key.starts_with("agent_sdk.ch") || pair.key.starts_with("agent_sdk.co")
+        });
+        let spelled = ours.map(|pair| {
+            let value = pair.value.clone().and_then(|value| value.value);
+            format!("{} {:?}", pair.key, value.unwrap())
+        });
+        spelled.collect()
+    };
+    assert_eq!(
+        ours(&collector.span("chat gpt-4o")),
+        [
+            "agent_sdk.chat.web_search_requests IntValue(2)",
+            "agent_sdk.cost.source StringValue(\"unknown\")",
+            "agent_sdk.chat.attempts IntValue(3)",
+            "agent_sdk.chat.queue_ms IntValue(1500)",
+            "agent_sdk.chat.stream_of_whole BoolValue(true)",
+            "agent_sdk.chat.fallback_for StringValue(\"gpt-5\")",
+            "agent_sdk.chat.fallback_reason StringValue(\"overloaded\")",
+        ]
+    );
+    // An answer out of the cache cost nothing, so that there is no price to know.
+    assert_eq!(
+        ours(&collector.span("chat gpt-4o-mini")),
+        ["agent_sdk.chat.cached BoolValue(true)"]
+    );
 }

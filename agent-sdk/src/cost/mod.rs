@@ -96,4 +96,14 @@ impl Cost {
             snapshot: None,
         }
     }
+
+    /// This and what was paid with it, under this one's names; `None` where the sum is larger than its type holds.
+    #[must_use]
+    pub fn checked_add(mut self, more: &Self) -> Option<Self> {
+        self.total = self.total.saturating_add(more.total);
+        self.input = self.input.checked_add(more.input)?;
+        self.output = self.output.checked_add(more.output)?;
+        self.fees = self.fees.checked_add(more.fees)?;
+        Some(self)
+    }
 }

@@ -145,6 +145,9 @@ pub struct ToolCall {
     pub name: Arc<str>,
     /// The arguments: JSON text, `{}` where the model wrote nothing. Kept as it came, even where it is not valid JSON.
     pub arguments: Content,
+    /// Whether the provider gave the call no id, and this one was made of the call's place in the turn.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_made_id: bool,
     /// The provider's proof of the reasoning behind the call, sent back unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<Signature>,
@@ -165,8 +168,16 @@ impl ToolCall {
             id: id.into(),
             name: name.into(),
             arguments,
+            has_made_id: false,
             signature: None,
         }
+    }
+
+    /// Marks the id as one that the provider did not give.
+    #[must_use]
+    pub fn with_made_id(mut self) -> Self {
+        self.has_made_id = true;
+        self
     }
 
     /// Adds the provider's proof.

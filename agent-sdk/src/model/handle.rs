@@ -228,6 +228,7 @@ pub(super) fn learn(operation: &Operation, response: &ChatResponse, spent: Usage
     operation.record(|facts| {
         facts.usage = spent;
         facts.usage.add(&response.usage);
+        facts.side_usage.clone_from(&response.side_usage);
         facts.response_id = response.id.as_deref().map(Into::into);
         facts.response_model = response.model.as_deref().map(Into::into);
         facts.finish_reasons = vec![response.finish_reason.clone()];

@@ -6,7 +6,10 @@
 
 mod around;
 #[cfg(feature = "http")]
+mod cassette;
+#[cfg(feature = "http")]
 mod catalog;
+pub mod embedding;
 mod error;
 mod handle;
 #[cfg(feature = "http")]
@@ -30,6 +33,8 @@ pub use around::{
     ResponseCache, Retry, RetryBudget,
 };
 #[cfg(feature = "http")]
+pub use cassette::{CassetteError, CassetteErrorKind, Recorder, Replay};
+#[cfg(feature = "http")]
 pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
@@ -40,7 +45,7 @@ pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
     ToolSpec, WebSearch,
 };
-pub use response::{ChatResponse, FinishReason};
+pub use response::{ChatResponse, FinishReason, SideUsage};
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
 #[cfg(feature = "http")]

@@ -20,6 +20,10 @@ pub struct ChatResponse {
     pub finish_reason: FinishReason,
     /// What it used, as far as the provider said.
     pub usage: Usage,
+    /// What the provider used beside the answer: other models that it asked, a summary that it wrote first. Paid for with the
+    /// answer, and no part of `usage`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub side_usage: Vec<SideUsage>,
     /// The provider's id for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -32,7 +36,7 @@ pub struct ChatResponse {
     /// The tier of service that answered, in the provider's word, where it says; prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
-    /// Why it stopped, in the provider's own words: one for each alternative, the first one's first.
+    /// Why it stopped, in the provider's own words: one for each alternative, the first one's first; empty where it gave none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub native_finish_reasons: Vec<String>,
     /// The alternatives after the first, where several were asked for.
@@ -47,6 +51,7 @@ impl ChatResponse {
             message: Message::new(Role::Assistant, parts),
             finish_reason,
             usage,
+            side_usage: Vec::new(),
             id: None,
             model: None,
             provider_cost: None,
@@ -59,6 +64,37 @@ impl ChatResponse {
     /// All text of the answer, joined.
     pub fn text(&self) -> String {
         self.message.text()
+    }
+}
+
+/// What a provider used beside an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SideUsage {
+    /// What for, in the provider's own word, for example `compaction`.
+    pub kind: String,
+    /// The model that did it, where that is another than the answer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+impl SideUsage {
+    /// What the answer's own model used for something else.
+    pub fn new(kind: impl Into<String>, usage: Usage) -> Self {
+        Self {
+            kind: kind.into(),
+            model: None,
+            usage,
+        }
+    }
+
+    /// Names another model that did it.
+    #[must_use]
+    pub fn with_model(mut self, model: Option<String>) -> Self {
+        self.model = model;
+        self
     }
 }
 

@@ -39,8 +39,8 @@ pub use id::{
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use record::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, Facts, Failure, Labels, OperationInfo,
-    OperationRecord, Payload, ToolDetails, Totals,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Facts, Failure, Labels,
+    OperationInfo, OperationRecord, Payload, ToolDetails, Totals,
 };
 pub(crate) use run::Run;
 pub(crate) use shared::Shared;

@@ -16,7 +16,8 @@ use crate::{
     cost::{Cost, Usd},
     message::{CallId, Conversation, ConversationId},
     model::{
-        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo, Usage,
+        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo,
+        SideUsage, Usage,
     },
     profile::Profile,
 };
@@ -65,10 +66,11 @@ impl OperationInfo {
         }
     }
 
-    /// The model that a `chat` or `attempt` operation asks.
+    /// The model that a `chat`, `embeddings` or `attempt` operation asks.
     pub fn model(&self) -> Option<&ModelInfo> {
         match &self.details {
             Details::Chat(ChatDetails { model, .. })
+            | Details::Embeddings(EmbeddingDetails { model, .. })
             | Details::Attempt(AttemptDetails { model, .. }) => Some(model),
             _ => None,
         }
@@ -111,6 +113,8 @@ pub enum Details {
     Agent(AgentDetails),
     /// A model request.
     Chat(ChatDetails),
+    /// A request for vectors.
+    Embeddings(EmbeddingDetails),
     /// One try of a model request.
     Attempt(AttemptDetails),
     /// A tool call.
@@ -151,6 +155,21 @@ pub struct ChatDetails {
     pub json_output: bool,
 }
 
+/// What an `embeddings` operation is told at its start.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct EmbeddingDetails {
+    /// Which model, of whom, where.
+    pub model: Arc<ModelInfo>,
+    /// How long the vectors shall be, where that was asked for.
+    pub dimensions: Option<u32>,
+    /// How the vectors are sent, where that was asked for: `float` or `base64`.
+    pub encoding: Option<&'static str>,
+}
+
 /// What an `attempt` operation is told at its start.
 #[derive(Clone, Debug)]
 #[allow(
@@ -183,6 +202,8 @@ pub struct ToolDetails {
 pub struct Facts {
     /// What it used itself; known on `chat` and `embeddings` only.
     pub usage: Usage,
+    /// What the provider used beside the answer; part of its price, and not of `usage`.
+    pub side_usage: Vec<SideUsage>,
     /// The provider's id of the answer.
     pub response_id: Option<Arc<str>>,
     /// The model that answered.

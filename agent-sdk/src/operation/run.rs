@@ -344,14 +344,24 @@ impl Run {
         }
         let at = shared.info.started;
         let answered = facts.response_model.as_deref();
-        let price = |name| {
+        let price = |name, usage| {
             let mut request = PriceRequest::new(&model.provider, name, at);
             if let Some(tier) = facts.service_tier.as_deref() {
                 request = request.with_context("service_tier", tier);
             }
-            self.prices.price(&request, &facts.usage)
+            self.prices.price(&request, usage)
         };
-        answered.and_then(price).or_else(|| price(&model.model))
+        // The model that answered, or else the one that was asked.
+        let own = |usage| {
+            let answered = answered.and_then(|name| price(name, usage));
+            answered.or_else(|| price(&model.model, usage))
+        };
+        let side = facts.side_usage.iter();
+        side.map(|side| match side.model.as_deref() {
+            Some(other) => price(other, &side.usage),
+            None => own(&side.usage),
+        })
+        .try_fold(own(&facts.usage)?, |sum, more| sum.checked_add(&more?))
     }
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn open_span(
     };
     let model: Option<&ModelInfo> = match details {
         Details::Chat(chat) => Some(&chat.model),
+        Details::Embeddings(embeddings) => Some(&embeddings.model),
         Details::Attempt(attempt) => Some(&attempt.model),
         _ => None,
     };

@@ -7,10 +7,10 @@ use secrecy::SecretString;
 
 use super::{Preset, Quirk};
 use crate::model::{
-    ModelError, ModelHandle, StructuredOutput,
-    http::Settings,
+    ModelError, ModelHandle, Recorder, Replay, StructuredOutput,
+    http::{Settings, Way},
     is_loopback,
-    provider::{OpenAi, OpenAiResponses},
+    provider::{Anthropic, Gemini, Ollama, OpenAi, OpenAiResponses, ollama},
 };
 
 /// What looks a variable up.
@@ -24,6 +24,7 @@ pub struct NamedModel {
     model: Arc<str>,
     base_url: Option<String>,
     streaming: bool,
+    way: Way,
     variables: Variables,
 }
 
@@ -34,6 +35,7 @@ impl NamedModel {
             model: model.into(),
             base_url: None,
             streaming: true,
+            way: Way::default(),
             variables: Arc::new(|name| std::env::var(name).ok()),
         }
     }
@@ -55,6 +57,18 @@ impl NamedModel {
         self
     }
 
+    /// Writes every exchange to a file, without its secrets, so that it can be [served again](Self::replay).
+    pub fn recorder(mut self, recorder: Recorder) -> Self {
+        self.way = Way::Recorded(recorder);
+        self
+    }
+
+    /// Answers from what was recorded: nothing is sent, and no key is needed.
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.way = Way::Replayed(replay);
+        self
+    }
+
     /// Looks variables up elsewhere than in the environment.
     pub fn variables(
         mut self,
@@ -70,10 +84,15 @@ impl NamedModel {
     ///
     /// [`ModelErrorKind::Configuration`](crate::model::ModelErrorKind::Configuration) where a variable of the address is not set.
     pub fn address(&self) -> Result<String, ModelError> {
-        match &self.base_url {
-            Some(base_url) => Ok(base_url.clone()),
-            None => self.preset.address(&|name| self.variable(name)),
-        }
+        let address = match &self.base_url {
+            Some(base_url) => base_url.clone(),
+            None => self.preset.address(&|name| self.variable(name))?,
+        };
+        Ok(match self.preset.api.as_str() {
+            // Its own variable need not hold a whole URL.
+            "ollama.chat" => ollama::base_url(&address),
+            _ => address,
+        })
     }
 
     /// Whether a key was found for it.
@@ -90,16 +109,20 @@ impl NamedModel {
     pub fn build(self) -> Result<ModelHandle, ModelError> {
         let address = self.address()?;
         let key = self.key();
-        if key.is_none() && !self.preset.key_optional && !is_here(&address) {
+        let is_replayed = matches!(self.way, Way::Replayed(_));
+        if key.is_none() && !self.preset.key_optional && !is_here(&address) && !is_replayed {
             return Err(self.preset.error(format!(
                 "no key for `{}`: {} is not set",
                 self.preset.name,
                 self.preset.keys()
             )));
         }
+        let way = self.way.clone();
         let setup = |settings: &mut Settings| {
             settings.set_provider(self.preset.provider.as_str().into());
-            settings.set_base_url(address);
+            if !address.is_empty() {
+                settings.set_base_url(address);
+            }
             match key {
                 Some(key) => settings.api_key(key),
                 None => settings.without_key(),
@@ -108,6 +131,7 @@ impl NamedModel {
                 settings.key_header(header.clone());
             }
             settings.whole_only(!self.streaming);
+            settings.way(way);
             if self.preset.quirks.contains(&Quirk::JsonObject) {
                 settings.set_structured(StructuredOutput::JsonObject);
             }
@@ -122,6 +146,15 @@ impl NamedModel {
                 .build()?
                 .into(),
             "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
+            "anthropic.messages" => Anthropic::builder(model).set(setup).build()?.into(),
+            "gemini.generate" => Gemini::builder(model).set(setup).build()?.into(),
+            "gemini.vertex" => {
+                let [project, location] = ["GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"]
+                    .map(|name| self.preset.needs(name, &|name| self.variable(name)));
+                let vertex = Gemini::vertex(project?, location?, model);
+                vertex.set(setup).build()?.into()
+            }
+            "ollama.chat" => Ollama::builder(model).set(setup).build()?.into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

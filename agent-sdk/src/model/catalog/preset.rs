@@ -82,17 +82,23 @@ impl Preset {
             let Some((name, after)) = after.split_once('}') else {
                 break;
             };
-            let Some(value) = variable(name) else {
-                return Err(
-                    self.error(format!("{name} is not set: `{}` has no address", self.name))
-                );
-            };
+            let value = self.needs(name, variable)?;
             address.push_str(before);
             address.push_str(value.trim().trim_end_matches('/'));
             rest = after;
         }
         address.push_str(rest);
         Ok(address)
+    }
+
+    /// The value of a variable that its address needs.
+    pub(super) fn needs(
+        &self,
+        name: &str,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<String, ModelError> {
+        variable(name)
+            .ok_or_else(|| self.error(format!("{name} is not set: `{}` has no address", self.name)))
     }
 
     /// The variables that may hold its key, for people.

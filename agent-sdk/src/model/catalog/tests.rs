@@ -24,7 +24,7 @@ fn the_embedded_presets_are_read_and_each_can_be_built() {
             .unwrap();
         let model = named.variables(|name| match name {
             // A key or a place for whatever asks for one, but no other address.
-            name if name.ends_with("_BASE_URL") => None,
+            name if name.ends_with("_BASE_URL") || name == "OLLAMA_HOST" => None,
             name if name.ends_with("ENDPOINT") => Some("https://place.example/".to_owned()),
             _ => Some("word".to_owned()),
         });
@@ -39,7 +39,12 @@ fn the_embedded_presets_are_read_and_each_can_be_built() {
 fn a_missing_key_names_its_variable_and_a_key_goes_to_its_own_provider() {
     for preset in Catalog::embedded().presets() {
         let name = format!("{}:m", preset.name);
-        let built = with(&name, &[("AZURE_OPENAI_ENDPOINT", "https://x.example")]);
+        let places = &[
+            ("AZURE_OPENAI_ENDPOINT", "https://x.example"),
+            ("GOOGLE_CLOUD_PROJECT", "p"),
+            ("GOOGLE_CLOUD_LOCATION", "global"),
+        ];
+        let built = with(&name, places);
         if preset.key_optional {
             assert!(built.is_ok(), "{built:?}");
             continue;
@@ -52,6 +57,14 @@ fn a_missing_key_names_its_variable_and_a_key_goes_to_its_own_provider() {
     let foreign = with("groq:m", &[("OPENAI_API_KEY", "secret")]).unwrap_err();
     assert!(foreign.contains("GROQ_API_KEY is not set"), "{foreign}");
     assert!(!foreign.contains("secret"));
+}
+
+#[test]
+fn ollama_s_address_is_read_as_the_server_reads_it() {
+    let model = with("ollama:qwen3:8b", &[("OLLAMA_HOST", "0.0.0.0:1234")]).unwrap();
+    let info = model.info();
+    assert_eq!(info.server_address.as_deref(), Some("127.0.0.1"));
+    assert_eq!((&*info.model, info.server_port), ("qwen3:8b", Some(1234)));
 }
 
 #[test]
@@ -130,6 +143,9 @@ fn the_price_table_knows_the_providers_by_the_names_that_are_recorded() {
         ("perplexity", "sonar"),
         ("moonshot", "kimi-k2"),
         ("github", "gpt-4o-mini"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("gemini", "gemini-2.5-flash"),
+        ("vertex", "gemini-2.5-flash"),
     ] {
         let catalog = Catalog::embedded();
         let preset = catalog.preset(provider).unwrap();

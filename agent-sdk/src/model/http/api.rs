@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::Url;
 
-use super::Settings;
+use super::{Settings, StructuredOutput};
 use crate::model::{ChatRequest, ModelError, wire::Decode};
 
 /// A chat API over HTTP.
@@ -29,6 +29,11 @@ pub(in crate::model) trait Api: Send + Sync + 'static {
 
     /// What is added to the base URL's path; it may end in a query.
     fn path(&self, model: &str, stream: bool) -> String;
+
+    /// How an answer of a schema is asked for in this request, unless the user says otherwise.
+    fn structured(&self, _model: &str, _request: &ChatRequest) -> StructuredOutput {
+        StructuredOutput::Native
+    }
 
     /// The body of a request. Everything that the API has no place for is refused.
     fn body(&self, model: &str, request: &ChatRequest, stream: bool)

@@ -7,7 +7,10 @@ use tracing::Span;
 
 use super::Timeouts;
 use crate::{
-    model::{ModelError, ModelErrorKind, ModelInfo},
+    model::{
+        ModelError, ModelErrorKind, ModelInfo,
+        cassette::{Recording, Tape},
+    },
     operation::{
         AttemptDetails, Details, Failure, Kind, Operation, OperationHandle, Outcome, Payload,
         RunContext,
@@ -18,8 +21,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Attempt {
     operation: Operation,
-    chat: Option<OperationHandle>,
+    /// The request that it is a try of.
+    request: Option<OperationHandle>,
     status: Option<u16>,
+    recording: Option<Recording>,
 }
 
 impl Attempt {
@@ -34,11 +39,22 @@ impl Attempt {
                 .start(Kind::Attempt, "")
                 .details(Details::Attempt(details))
                 .begin(),
-            chat: context
+            request: context
                 .operation()
-                .filter(|handle| handle.info().kind == Kind::Chat),
+                .filter(|handle| handle.info().kind.is_priced()),
             status: None,
+            recording: None,
         }
+    }
+
+    /// Writes the exchange on a tape; it ends as the attempt does.
+    pub(super) fn record_on(&mut self, tape: Option<Tape>) {
+        self.recording = tape.map(Recording::new);
+    }
+
+    /// What the exchange is written on.
+    pub(super) fn tape(&self) -> Option<&Tape> {
+        self.recording.as_ref().map(Recording::tape)
     }
 
     pub(super) fn span(&self) -> &Span {
@@ -56,8 +72,11 @@ impl Attempt {
     pub(super) fn succeed(self, last_byte: Instant) {
         self.operation
             .record(|facts| facts.last_byte = Some(last_byte));
-        if let Some(chat) = &self.chat {
-            chat.record(|facts| facts.last_byte = Some(last_byte));
+        if let Some(request) = &self.request {
+            request.record(|facts| facts.last_byte = Some(last_byte));
+        }
+        if let Some(recording) = &self.recording {
+            recording.succeed();
         }
         self.operation.end(Outcome::Ok, Payload::None);
     }
@@ -68,6 +87,9 @@ impl Attempt {
             Some(status) if !(200..300).contains(&status) => status.to_string().into(),
             _ => error.kind().as_str().into(),
         };
+        if let Some(recording) = &self.recording {
+            recording.fail(error);
+        }
         let failure = Failure::new(class, Failure::of(error).message);
         self.operation.record(|facts| facts.error = Some(failure));
         let outcome = match error.kind() {

@@ -94,7 +94,7 @@ impl<A: Api> Client<A> {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
-        let (request, raise) = lowered(self.inner.structured, request);
+        let (request, raise) = lowered(self.structured(&request), request);
         let mut exchange = self.open(context, &request, true).await?;
         let media_type = exchange.head.content_type.as_deref().map(essence);
         if A::Decode::FRAMING.may_be(media_type) {
@@ -122,17 +122,32 @@ impl<A: Api> Client<A> {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
-        let (request, raise) = lowered(self.inner.structured, request);
+        let (request, raise) = lowered(self.structured(&request), request);
         let exchange = self.open(context, &request, false).await?;
+        let tape = exchange.attempt.tape().cloned();
         let response = exchange
             .answer(|body, media_type, http| {
-                read_whole::<A::Decode>(body, media_type, http.limits(), || http.secrets())
+                let answer =
+                    read_whole::<A::Decode>(body, media_type, http.limits(), || http.secrets());
+                if let (Some(tape), Ok(answer)) = (tape, &answer) {
+                    tape.used(&answer.usage);
+                }
+                answer
             })
             .await?;
         Ok(match raise {
             Some(mode) => mode.raise(response),
             None => response,
         })
+    }
+
+    /// How an answer of a schema is asked for: as the user says, or as the API wants it for this request.
+    fn structured(&self, request: &ChatRequest) -> StructuredOutput {
+        let Inner { http, api, .. } = &*self.inner;
+        match self.inner.structured {
+            StructuredOutput::Native => api.structured(&http.info.model, request),
+            mode => mode,
+        }
     }
 
     async fn open(
@@ -151,8 +166,12 @@ impl<A: Api> Client<A> {
         } else {
             &self.inner.whole
         };
-        let headers: Vec<(HeaderName, HeaderValue)> =
-            api.sign(&Method::POST, url, &body).map_err(unsent)?;
+        // Nobody reads the signature of a request that is not sent.
+        let headers: Vec<(HeaderName, HeaderValue)> = if http.is_replayed() {
+            Vec::new()
+        } else {
+            api.sign(&Method::POST, url, &body).map_err(unsent)?
+        };
         let outgoing = Outgoing {
             url: url.clone(),
             headers,

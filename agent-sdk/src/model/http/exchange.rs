@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
@@ -14,12 +14,14 @@ use super::{
     attempt::{Attempt, Deadlines},
     client::essence,
     key::Key,
+    transport::{Answer, Unanswered},
     waits::{retry_after, should_retry},
 };
 use crate::{
     model::{
         ModelError, ModelErrorKind,
-        wire::{Report, too_long},
+        cassette::Stalled,
+        wire::{refused, too_long},
     },
     operation::RunContext,
 };
@@ -167,6 +169,9 @@ impl Exchange {
                     }
                     whole.extend_from_slice(&bytes);
                 }
+                Some(Err(error)) if error.is::<Stalled>() => {
+                    return Err(self.dress(deadline.error()));
+                }
                 Some(Err(error)) => {
                     let message = format!("the answer broke off after {} bytes", whole.len());
                     return Err(self.dress(ModelError::truncated(message).with_source(error)));
@@ -184,42 +189,49 @@ impl Exchange {
 impl Http {
     async fn send(
         &self,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         deadlines: &Deadlines,
         attempt: &mut Attempt,
     ) -> Result<(Head, Body), ModelError> {
         let mut headers = self.headers.clone();
         headers.insert(header::ACCEPT, HeaderValue::from_static(outgoing.accept));
-        headers.extend(outgoing.headers);
+        headers.extend(std::mem::take(&mut outgoing.headers));
         if matches!(self.key, Key::Each(_)) {
             let key = self.key.header(&self.auth);
             headers.extend(key.map_err(|error| self.dress(error, &Head::default()))?);
         }
-        let request = self
-            .client
-            .post(outgoing.url)
-            .headers(headers)
-            .body(outgoing.body);
+        let Outgoing { url, body, .. } = outgoing;
+        let tape = self
+            .transport
+            .tape(&url, &headers, &body, || self.secrets());
+        attempt.record_on(tape.clone());
+        let sent = self.transport.send(url, headers, body, tape);
         let deadline = deadlines.first();
-        let response = match timeout_at(deadline.at, request.send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.dress(self.unreachable(error), &Head::default())),
+        let answer = match timeout_at(deadline.at, sent).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(unanswered)) => {
+                let error = match unanswered {
+                    Unanswered::Network(error) => self.unreachable(error),
+                    Unanswered::Replayed(error) => error,
+                };
+                return Err(self.dress(error, &Head::default()));
+            }
             Err(_) => return Err(self.dress(deadline.error(), &Head::default())),
         };
-        let status = response.status();
+        let Answer {
+            status,
+            headers,
+            mut body,
+            url,
+        } = answer;
         attempt.status(status.as_u16());
-        let head = Head::of(status.as_u16(), response.headers());
-        if response.url().origin() != self.base.origin() {
+        let head = Head::of(status.as_u16(), &headers);
+        if url.is_some_and(|url| url.origin() != self.base.origin()) {
             let message =
                 "the HTTP client followed a redirect to another server: turn redirects off";
             let error = ModelError::new(ModelErrorKind::Configuration, message);
             return Err(self.dress(error, &head));
         }
-        let headers = response.headers().clone();
-        let mut body = response
-            .bytes_stream()
-            .map_err(|error| error.without_url().into())
-            .boxed();
         if !status.is_success() {
             let error = self.refused(&head, &mut body, deadlines).await;
             let wait = retry_after(&headers).or(error.retry_after());
@@ -254,35 +266,23 @@ impl Http {
 
     /// The server refused the request.
     async fn refused(&self, head: &Head, body: &mut Body, deadlines: &Deadlines) -> ModelError {
-        if (300..400).contains(&head.status) {
-            return ModelError::new(
-                ModelErrorKind::Configuration,
-                "the server answered with a redirect, and none is followed: set `base_url` to its final address",
-            );
-        }
+        let is_redirect = (300..400).contains(&head.status);
+        let limit = if is_redirect { 0 } else { MAX_ERROR_BYTES };
         let mut whole = Vec::new();
-        while whole.len() < MAX_ERROR_BYTES {
+        while whole.len() < limit {
             let deadline = deadlines.next(Instant::now());
             match timeout_at(deadline.at, body.next()).await {
                 Ok(Some(Ok(bytes))) => whole.extend_from_slice(&bytes),
                 _ => break,
             }
         }
-        let text = String::from_utf8_lossy(&whole);
-        let secrets = self.secrets();
-        if let Some(report) = Report::of_body(&text) {
-            let report = report.with_kind(head.error_type.clone());
-            return report.into_error(Some(head.status), &secrets);
-        }
-        let message = match text.trim() {
-            "" => "the server refused the request and said nothing".to_owned(),
-            said => format!(
-                "the server answered with {}: {}",
-                head.content_type(),
-                secrets.scrub(said)
-            ),
-        };
-        ModelError::new(ModelErrorKind::of_status(head.status), message)
+        refused(
+            head.status,
+            head.content_type(),
+            head.error_type.clone(),
+            &whole,
+            &self.secrets(),
+        )
     }
 
     /// Adds to an error where it happened.

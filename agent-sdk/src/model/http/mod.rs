@@ -16,6 +16,7 @@ mod settings;
 mod structured;
 #[cfg(test)]
 pub(in crate::model) mod testing;
+mod transport;
 mod waits;
 
 use std::sync::Arc;
@@ -23,14 +24,15 @@ use std::sync::Arc;
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use self::key::Key;
 pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
-    exchange::{Exchange, Outgoing},
-    public::http_client,
-    settings::{Settings, configuration},
+    exchange::{Body, Exchange, Outgoing},
+    public::{client_and_builder, http_client},
+    settings::{Settings, address, configuration},
+    transport::Way,
 };
+use self::{key::Key, transport::Transport};
 pub use self::{settings::Timeouts, structured::StructuredOutput};
 use super::{
     ModelError, ModelInfo,
@@ -39,7 +41,7 @@ use super::{
 
 /// What the clones of a client share, whatever its API.
 pub(in crate::model) struct Http {
-    client: reqwest::Client,
+    transport: Transport,
     /// The base URL; answers come from its server or are refused.
     base: reqwest::Url,
     pub(in crate::model) headers: HeaderMap,
@@ -61,6 +63,11 @@ impl Http {
 
     pub(in crate::model) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Whether answers come out of a cassette.
+    pub(in crate::model) fn is_replayed(&self) -> bool {
+        self.transport.is_replayed()
     }
 
     /// What must not stand in an error.

@@ -1,17 +1,18 @@
 //! The public face of a client.
 
-/// Makes a public client and its builder of an API: the type, the [`Model`](crate::model::Model) of it, and the settings that
-/// all clients have. What only one API has is added in an `impl` of its own.
-macro_rules! http_client {
+/// Makes a public client and its builder of an API, with the settings that all clients have: of chats and of anything else, as
+/// the trait of its APIs and the type of its client say.
+macro_rules! client_and_builder {
     (
         $(#[$client_doc:meta])* $Client:ident,
         $(#[$builder_doc:meta])* $Builder:ident,
-        $Api:ty
+        $Api:ty as $Trait:path,
+        $Inner:ty
     ) => {
         $(#[$client_doc])*
         #[derive(Clone)]
         pub struct $Client {
-            client: $crate::model::http::Client<$Api>,
+            client: $Inner,
         }
 
         $(#[$builder_doc])*
@@ -27,7 +28,7 @@ macro_rules! http_client {
                 $Builder {
                     settings: $crate::model::http::Settings::new(
                         model.into(),
-                        <$Api as $crate::model::http::Api>::DEFAULTS,
+                        <$Api as $Trait>::DEFAULTS,
                     ),
                     api: <$Api>::default(),
                 }
@@ -55,17 +56,8 @@ macro_rules! http_client {
                 mut self,
                 variable: impl Fn(&str) -> Option<String>,
             ) -> Result<Self, $crate::model::ModelError> {
-                $crate::model::http::Api::variables(&mut self.api, &mut self.settings, &variable)?;
+                <$Api as $Trait>::variables(&mut self.api, &mut self.settings, &variable)?;
                 Ok(self)
-            }
-
-            /// Changes the settings that all clients have.
-            pub(in crate::model) fn set(
-                mut self,
-                change: impl FnOnce(&mut $crate::model::http::Settings),
-            ) -> Self {
-                change(&mut self.settings);
-                self
             }
 
             /// Sets the key. It is never printed.
@@ -131,6 +123,19 @@ macro_rules! http_client {
                 self
             }
 
+            /// Writes every exchange to a file, without its secrets, so that it can be
+            /// [served again](Self::replay). Default: nothing is written.
+            pub fn recorder(mut self, recorder: $crate::model::Recorder) -> Self {
+                self.settings.way($crate::model::http::Way::Recorded(recorder));
+                self
+            }
+
+            /// Answers from what was recorded: nothing is sent, and no key is needed. Default: no.
+            pub fn replay(mut self, replay: $crate::model::Replay) -> Self {
+                self.settings.way($crate::model::http::Way::Replayed(replay));
+                self
+            }
+
             /// Sets how long each part of a request may take.
             pub fn timeouts(mut self, timeouts: $crate::model::Timeouts) -> Self {
                 self.settings.timeouts(timeouts);
@@ -143,18 +148,6 @@ macro_rules! http_client {
                 self
             }
 
-            /// Whether answers may be streamed. Default: yes. Without it, a stream is made of one whole answer.
-            pub fn streaming(mut self, streaming: bool) -> Self {
-                self.settings.whole_only(!streaming);
-                self
-            }
-
-            /// How an answer of a schema is asked for. Default: the API's own way.
-            pub fn structured_output(mut self, mode: $crate::model::StructuredOutput) -> Self {
-                self.settings.set_structured(mode);
-                self
-            }
-
             /// Makes the client.
             ///
             /// # Errors
@@ -162,7 +155,7 @@ macro_rules! http_client {
             /// [`ModelErrorKind::Configuration`](crate::model::ModelErrorKind::Configuration) for a missing key, a base URL
             /// that is none, or a header that cannot be sent.
             pub fn build(self) -> Result<$Client, $crate::model::ModelError> {
-                let client = $crate::model::http::Client::new(self.settings, self.api)?;
+                let client = <$Inner>::new(self.settings, self.api)?;
                 Ok($Client { client })
             }
         }
@@ -176,6 +169,47 @@ macro_rules! http_client {
         impl std::fmt::Debug for $Builder {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.settings.fmt(f)
+            }
+        }
+
+    };
+}
+
+/// Makes a public client and its builder of a chat API: the type, the [`Model`](crate::model::Model) of it, and the settings that
+/// all clients have. What only one API has is added in an `impl` of its own.
+macro_rules! http_client {
+    (
+        $(#[$client_doc:meta])* $Client:ident,
+        $(#[$builder_doc:meta])* $Builder:ident,
+        $Api:ty
+    ) => {
+        $crate::model::http::client_and_builder! {
+            $(#[$client_doc])* $Client,
+            $(#[$builder_doc])* $Builder,
+            $Api as $crate::model::http::Api,
+            $crate::model::http::Client<$Api>
+        }
+
+        impl $Builder {
+            /// Changes the settings that all clients have.
+            pub(in crate::model) fn set(
+                mut self,
+                change: impl FnOnce(&mut $crate::model::http::Settings),
+            ) -> Self {
+                change(&mut self.settings);
+                self
+            }
+
+            /// Whether answers may be streamed. Default: yes. Without it, a stream is made of one whole answer.
+            pub fn streaming(mut self, streaming: bool) -> Self {
+                self.settings.whole_only(!streaming);
+                self
+            }
+
+            /// How an answer of a schema is asked for. Default: the API's own way.
+            pub fn structured_output(mut self, mode: $crate::model::StructuredOutput) -> Self {
+                self.settings.set_structured(mode);
+                self
             }
         }
 
@@ -207,4 +241,4 @@ macro_rules! http_client {
     };
 }
 
-pub(in crate::model) use http_client;
+pub(in crate::model) use {client_and_builder, http_client};

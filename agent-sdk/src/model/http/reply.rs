@@ -14,11 +14,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     Http,
-    attempt::{Attempt, Deadlines},
+    attempt::{Attempt, Deadline, Deadlines},
     exchange::{Body, Exchange, Head},
 };
 use crate::model::{
     ChatEvent, ChatResponse, ModelError,
+    cassette::Stalled,
     wire::{Broken, Decode, Reader},
 };
 
@@ -69,15 +70,15 @@ impl<D: Decode> Reply<D> {
                 self.last_byte = Instant::now();
                 self.read(&bytes);
             }
+            Poll::Ready(Some(Err(error))) if error.is::<Stalled>() => {
+                let deadline = self.deadline(Instant::now());
+                self.cut(|_| deadline.error());
+            }
             Poll::Ready(Some(Err(error))) => self.cut(|broken| broken.with_source(error)),
             Poll::Ready(None) => self.cut(|broken| broken),
             Poll::Pending => {
                 let since = *self.waiting.get_or_insert_with(Instant::now);
-                let deadline = if self.reader.received() == 0 {
-                    self.deadlines.first()
-                } else {
-                    self.deadlines.next(since)
-                };
+                let deadline = self.deadline(since);
                 if deadline.at < self.alarm.deadline() {
                     self.alarm.as_mut().reset(deadline.at);
                 }
@@ -92,6 +93,15 @@ impl<D: Decode> Reply<D> {
             }
         }
         Poll::Ready(())
+    }
+
+    /// By when the next byte must have come, waited for since this time.
+    fn deadline(&self, since: Instant) -> Deadline {
+        if self.reader.received() == 0 {
+            self.deadlines.first()
+        } else {
+            self.deadlines.next(since)
+        }
     }
 
     fn read(&mut self, bytes: &[u8]) {
@@ -116,6 +126,9 @@ impl<D: Decode> Reply<D> {
         self.end = Some(match end {
             Ok(response) => {
                 if let Some(attempt) = attempt {
+                    if let Some(tape) = attempt.tape() {
+                        tape.used(&response.usage);
+                    }
                     attempt.succeed(self.last_byte);
                 }
                 Ok(Box::new(response))

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Auth, Defaults, Http, StructuredOutput,
     key::{Key, secret_value},
+    transport::{Transport, Way},
 };
 use crate::model::{Limits, ModelError, ModelErrorKind, ModelInfo, is_loopback};
 
@@ -50,6 +51,7 @@ pub(in crate::model) struct Settings {
     base_url: Option<String>,
     headers: Vec<(String, SecretString)>,
     client: Option<reqwest::Client>,
+    way: Way,
     timeouts: Timeouts,
     limits: Limits,
     whole_only: bool,
@@ -66,6 +68,7 @@ impl Settings {
             base_url: None,
             headers: Vec::new(),
             client: None,
+            way: Way::Network,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             whole_only: false,
@@ -88,7 +91,7 @@ impl Settings {
         } = &self.defaults;
         match key_variables.iter().find_map(|name| variable(name)) {
             Some(key) => self.key = Key::Fixed(key.into()),
-            None if *needs_key => {
+            None if *needs_key && !matches!(self.way, Way::Replayed(_)) => {
                 let names = key_variables.join(" or ");
                 let message = format!(
                     "{names} is not set; for a server that wants no key, any value will do"
@@ -120,6 +123,11 @@ impl Settings {
             .map_err(|_| name);
     }
 
+    /// Sets how the key is sent, where one client knows two ways.
+    pub(in crate::model) fn auth(&mut self, auth: Auth) {
+        self.auth = Ok(auth);
+    }
+
     pub(in crate::model) fn without_key(&mut self) {
         self.key = Key::None;
     }
@@ -128,12 +136,21 @@ impl Settings {
         self.base_url = Some(base_url);
     }
 
+    /// Sets where the API is, unless the user said so.
+    pub(in crate::model) fn default_base_url(&mut self, base_url: String) {
+        self.base_url.get_or_insert(base_url);
+    }
+
     pub(in crate::model) fn set_provider(&mut self, provider: Arc<str>) {
         self.provider = provider;
     }
 
     pub(in crate::model) fn header(&mut self, name: String, value: SecretString) {
         self.headers.push((name, value));
+    }
+
+    pub(in crate::model) fn way(&mut self, way: Way) {
+        self.way = way;
     }
 
     pub(in crate::model) fn http_client(&mut self, client: reqwest::Client) {
@@ -178,11 +195,15 @@ impl Settings {
     }
 
     /// Makes what the clones of the client share.
-    pub(in crate::model) fn into_http(self, base: &Url) -> Result<Http, ModelError> {
+    pub(in crate::model) fn into_http(mut self, base: &Url) -> Result<Http, ModelError> {
         let auth = self
             .auth
             .map_err(|name| configuration(format!("the header {name:?} cannot be sent")))?;
+        if matches!(self.way, Way::Replayed(_)) {
+            self.key = Key::None;
+        }
         match self.key {
+            _ if matches!(self.way, Way::Replayed(_)) => {}
             Key::Unset if self.defaults.needs_key => {
                 return Err(configuration(
                     "no key: set one with `api_key`, or say `without_key` for a server that wants none",
@@ -220,14 +241,11 @@ impl Settings {
             headers.insert(name, sent);
             secrets.push(value);
         }
-        let client = match self.client {
-            Some(client) => client,
-            None => default_client(&self.timeouts, base)?,
-        };
+        let transport = Transport::new(self.way, self.client, &self.timeouts, base)?;
         let host = base.host_str().unwrap_or_default();
         let port = base.port_or_known_default();
         Ok(Http {
-            client,
+            transport,
             base: base.clone(),
             address: format!("{host}:{}", port.unwrap_or_default()),
             info: Arc::new(ModelInfo::new(self.provider, self.model).with_server(host, port)),
@@ -293,7 +311,10 @@ pub(super) fn public(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-fn default_client(timeouts: &Timeouts, endpoint: &Url) -> Result<reqwest::Client, ModelError> {
+pub(super) fn default_client(
+    timeouts: &Timeouts,
+    endpoint: &Url,
+) -> Result<reqwest::Client, ModelError> {
     let mut client = reqwest::Client::builder();
     if endpoint.scheme() == "http" && is_loopback(endpoint.host_str().unwrap_or_default()) {
         // Neither a proxy nor a certificate has anything to do here; reading the system's certificates takes

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-pub(in crate::model) use super::exchange::Body;
+pub(in crate::model) use super::Body;
 use super::{
     Api, Client,
     attempt::{Attempt, Deadlines},

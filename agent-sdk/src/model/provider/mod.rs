@@ -10,10 +10,18 @@
 //! - usage that was not reported is unknown, not zero;
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
+pub mod anthropic;
+pub mod gemini;
+mod inspect;
 #[cfg(test)]
-mod judge;
+pub(in crate::model) mod judge;
+pub mod ollama;
 pub mod openai;
 pub mod responses;
 
+pub use anthropic::Anthropic;
+pub use gemini::Gemini;
+pub use inspect::{Answer, Api, Inspection, inspect};
+pub use ollama::Ollama;
 pub use openai::OpenAi;
 pub use responses::OpenAiResponses;

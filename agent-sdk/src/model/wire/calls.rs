@@ -33,6 +33,8 @@ struct Call {
     arguments: String,
     scan: Scan,
     announced: bool,
+    /// Whether its id is of our own making.
+    has_made_id: bool,
 }
 
 /// A tool call, or more of it, as one event tells it.
@@ -142,6 +144,7 @@ impl Calls {
             };
             if let Some(made) = made {
                 call.id = Some(made);
+                call.has_made_id = true;
             }
             if call.name.is_none() {
                 return Err(decode("the model called a tool without naming it"));
@@ -150,7 +153,9 @@ impl Calls {
         }
         for call in self.list {
             let (id, name) = (call.id.unwrap_or_default(), call.name.unwrap_or_default());
-            parts.push(Part::ToolCall(ToolCall::new(id, name, call.arguments)));
+            let mut finished = ToolCall::new(id, name, call.arguments);
+            finished.has_made_id = call.has_made_id;
+            parts.push(Part::ToolCall(finished));
         }
         Ok(parts)
     }
@@ -250,13 +255,15 @@ impl Calls {
                 "the answer has more than {MAX_CALLS} tool calls"
             )));
         }
+        let has_made_id = id.as_deref().is_some_and(|id| self.is_taken(id));
         let id = match id {
-            Some(id) if self.is_taken(&id) => Some(self.free_id(at)),
+            Some(_) if has_made_id => Some(self.free_id(at)),
             id => id.map(Cow::into_owned),
         };
         self.list.push(Call {
             index,
             id,
+            has_made_id,
             ..Call::default()
         });
         Ok(at)
@@ -266,13 +273,15 @@ impl Calls {
     fn name_late(&mut self, at: usize, id: Option<Cow<'_, str>>) {
         let unnamed = self.list.get(at).is_some_and(|call| call.id.is_none());
         if let (true, Some(id)) = (unnamed, id) {
-            let id = if self.is_taken(&id) {
+            let has_made_id = self.is_taken(&id);
+            let id = if has_made_id {
                 self.free_id(at)
             } else {
                 id.into_owned()
             };
             if let Some(call) = self.list.get_mut(at) {
                 call.id = Some(id);
+                call.has_made_id = has_made_id;
             }
         }
     }

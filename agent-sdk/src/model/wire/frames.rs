@@ -5,13 +5,15 @@ use crate::model::{
     sse::{SseDecoder, SseError, SseLimits},
 };
 
-use super::Limits;
+use super::{Failed, Limits, lines::Lines};
 
 /// How an API cuts its streams into events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::model) enum Framing {
     /// As server-sent events.
     Sse,
+    /// As lines, each a JSON text of its own.
+    Lines,
 }
 
 impl Framing {
@@ -19,6 +21,7 @@ impl Framing {
     pub(in crate::model) const fn accept(self) -> &'static str {
         match self {
             Self::Sse => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
         }
     }
 
@@ -31,6 +34,16 @@ impl Framing {
             Self::Sse => matches!(
                 media_type.as_str(),
                 "text/event-stream" | "text/plain" | "application/octet-stream"
+            ),
+            // A whole answer is a stream of one line.
+            Self::Lines => matches!(
+                media_type.as_str(),
+                "application/x-ndjson"
+                    | "application/ndjson"
+                    | "application/jsonl"
+                    | "application/json"
+                    | "text/plain"
+                    | "application/octet-stream"
             ),
         }
     }
@@ -49,6 +62,7 @@ pub(in crate::model) struct Frame<'a> {
 #[derive(Debug)]
 pub(super) enum Frames {
     Sse(SseDecoder),
+    Lines(Lines),
 }
 
 impl Frames {
@@ -60,11 +74,12 @@ impl Frames {
                     .max_event_bytes(limits.line_bytes);
                 Self::Sse(SseDecoder::with_limits(limits))
             }
+            Framing::Lines => Self::Lines(Lines::new(limits.line_bytes)),
         }
     }
 
     /// Reads a chunk and calls `each` for every frame that it completes; empty ones are left out.
-    pub(super) fn feed<E: From<SseError>>(
+    pub(super) fn feed<E: From<SseError> + From<Failed>>(
         &mut self,
         chunk: &[u8],
         mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
@@ -80,6 +95,25 @@ impl Frames {
                     data,
                 })
             }),
+            Self::Lines(lines) => lines.feed(chunk, |data| each(Frame { event: "", data })),
+        }
+    }
+
+    /// What came after the last frame, where that may be a frame too.
+    pub(super) fn rest(&mut self) -> Option<String> {
+        match self {
+            Self::Sse(decoder) => {
+                // An event that no blank line ends is dropped by the letter of the format. Where its data can be read all the
+                // same, nothing of it is missing, for no beginning of a JSON object is one.
+                let mut rest = None;
+                let ended: Result<(), SseError> = decoder.feed(b"\n\n", |event| {
+                    rest = Some(event.data.trim_ascii().to_owned());
+                    Ok(())
+                });
+                ended.ok()?;
+                rest.filter(|data| !data.is_empty())
+            }
+            Self::Lines(lines) => lines.rest(),
         }
     }
 
@@ -87,6 +121,7 @@ impl Frames {
     pub(super) fn count(self) -> u64 {
         match self {
             Self::Sse(decoder) => decoder.finish().events,
+            Self::Lines(lines) => lines.count(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod decode;
 mod events;
 mod frames;
 mod limits;
+mod lines;
 mod list;
 mod reader;
 mod report;
@@ -25,7 +26,9 @@ pub(in crate::model) use events::Events;
 pub(in crate::model) use frames::{Frame, Framing};
 pub use limits::Limits;
 pub(in crate::model) use list::{Few, Many};
-pub(in crate::model) use reader::{Broken, Reader, not_a_stream, read_whole, too_long};
+pub(in crate::model) use reader::{
+    Broken, Reader, not_a_stream, read_body, read_whole, refused, too_long,
+};
 pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
 pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments};

@@ -47,6 +47,12 @@ impl From<SseError> for Stop {
     }
 }
 
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
 impl<D: Decode> Reader<D> {
     pub(in crate::model) fn new(limits: &Limits) -> Self {
         Self {
@@ -108,15 +114,31 @@ impl<D: Decode> Reader<D> {
         media_type: &str,
         describe: impl FnOnce(ModelError) -> ModelError,
     ) -> Result<ChatResponse, Broken> {
-        if self.is_at_tail() {
-            return self.finish();
+        match self.rest() {
+            Some(Ok(Flow::Done)) => return self.finish(),
+            Some(Err(failed)) => return Err(self.break_off(failed)),
+            _ if self.is_at_tail() => return self.finish(),
+            _ => {}
         }
         let frames = self.frames.take().map_or(0, Frames::count);
         let broken = ModelError::truncated(format!(
-            "the stream broke off after {} bytes and {frames} events ({media_type}), before its finish reason",
+            "the stream broke off after {} bytes and {frames} events ({media_type}), before its end",
             self.received,
         ));
         Err(self.break_off(describe(broken).into()))
+    }
+
+    /// Reads what came after the last frame; what cannot be read is a frame that broke off.
+    fn rest(&mut self) -> Option<Result<Flow, Failed>> {
+        let data = self.frames.as_mut()?.rest()?;
+        let frame = Frame {
+            event: "",
+            data: &data,
+        };
+        match self.decoder.as_mut()?.event(frame, &mut self.events) {
+            Err(Failed::NotOurs(_)) => None,
+            read => Some(read),
+        }
     }
 
     fn finish(&mut self) -> Result<ChatResponse, Broken> {
@@ -148,13 +170,26 @@ pub(in crate::model) fn read_whole<D: Decode>(
     limits: &Limits,
     secrets: impl FnOnce() -> Secrets,
 ) -> Result<ChatResponse, ModelError> {
+    read_body(D::API, body, media_type, secrets, |text| {
+        D::new(limits).whole(text)
+    })
+}
+
+/// Reads the body of an answer of this API.
+pub(in crate::model) fn read_body<T>(
+    api: &str,
+    body: &[u8],
+    media_type: &str,
+    secrets: impl FnOnce() -> Secrets,
+    read: impl FnOnce(&str) -> Result<T, Failed>,
+) -> Result<T, ModelError> {
     let text = String::from_utf8_lossy(body);
-    D::new(limits).whole(&text).map_err(|failed| {
+    read(&text).map_err(|failed| {
         let secrets = secrets();
         match failed {
             Failed::NotOurs(error) => page(&text, media_type, &secrets)
-                .unwrap_or_else(|| Failed::NotOurs(error).into_error(D::API, media_type, &secrets)),
-            failed => failed.into_error(D::API, media_type, &secrets),
+                .unwrap_or_else(|| Failed::NotOurs(error).into_error(api, media_type, &secrets)),
+            failed => failed.into_error(api, media_type, &secrets),
         }
     })
 }
@@ -173,6 +208,36 @@ pub(in crate::model) fn not_a_stream(
         let message = format!("the reply is {media_type} and no event stream");
         ModelError::new(ModelErrorKind::Decode, message)
     })
+}
+
+/// The error for an answer that refuses the request: what the server says of it in the head, and in the body.
+pub(in crate::model) fn refused(
+    status: u16,
+    media_type: &str,
+    error_type: Option<String>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> ModelError {
+    if (300..400).contains(&status) {
+        return ModelError::new(
+            ModelErrorKind::Configuration,
+            "the server answered with a redirect, and none is followed: set `base_url` to its final address",
+        )
+        .with_status(status);
+    }
+    let text = String::from_utf8_lossy(body);
+    if let Some(report) = Report::of_body(&text) {
+        let report = report.with_kind(error_type);
+        return report.into_error(Some(status), secrets);
+    }
+    let message = match text.trim() {
+        "" => "the server refused the request and said nothing".to_owned(),
+        said => format!(
+            "the server answered with {media_type}: {}",
+            secrets.scrub(said)
+        ),
+    };
+    ModelError::new(ModelErrorKind::of_status(status), message).with_status(status)
 }
 
 /// A reply of more bytes than allowed.

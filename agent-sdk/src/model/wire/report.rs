@@ -22,6 +22,8 @@ pub(in crate::model) struct Report {
     status: Option<u16>,
     /// How long to wait, where the body says it.
     retry_after: Option<Duration>,
+    /// What the body says more exactly than its type does.
+    reason: Option<ModelErrorKind>,
 }
 
 #[derive(Default, Deserialize)]
@@ -44,8 +46,8 @@ struct Details<'a> {
     code: Text<'a>,
     status: Text<'a>,
     status_code: Text<'a>,
-    #[serde(rename = "details")]
-    more: Many<Detail<'a>>,
+    #[serde(borrow, rename = "details")]
+    more: Option<&'a RawValue>,
 }
 
 /// One of Google's error details.
@@ -53,6 +55,15 @@ struct Details<'a> {
 #[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
 struct Detail<'a> {
     retry_delay: Text<'a>,
+    reason: Text<'a>,
+    violations: Many<Violation<'a>>,
+}
+
+/// A quota that was used up.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
+struct Violation<'a> {
+    quota_id: Text<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -102,14 +113,22 @@ impl Report {
         if let Ok(details) = serde_json::from_str::<Details<'_>>(error) {
             let (code, status) = (owned(details.code), owned(details.status));
             let numbers = [owned(details.status_code), code.clone(), status.clone()];
+            let (retry_after, reason) = detailed(details.more);
+            let message = owned(details.message);
+            // Google's type for a request that is too long is that of any bad one.
+            let is_too_long = status.as_deref() == Some("INVALID_ARGUMENT")
+                && message.as_deref().is_some_and(|message| {
+                    ["input token count", "maximum number of tokens allowed"]
+                        .iter()
+                        .any(|words| message.contains(words))
+                });
+            let too_long = is_too_long.then_some(ModelErrorKind::ContextLength);
             return Self {
-                message: owned(details.message),
+                message,
                 kind: owned(details.kind).or(status.filter(|text| text.parse::<u16>().is_err())),
                 code,
-                retry_after: details
-                    .more
-                    .into_iter()
-                    .find_map(|detail| delay(detail.retry_delay)),
+                retry_after,
+                reason: reason.or(too_long),
                 status: numbers
                     .into_iter()
                     .flatten()
@@ -136,7 +155,9 @@ impl Report {
         let kind = if self.names_the_context_window() {
             ModelErrorKind::ContextLength
         } else {
-            class(self.kind.as_deref(), self.code.as_deref(), status)
+            self.told()
+                .or(self.reason)
+                .unwrap_or_else(|| class(self.kind.as_deref(), self.code.as_deref(), status))
         };
         let message = match &self.message {
             Some(message) => secrets.scrub(message),
@@ -150,6 +171,53 @@ impl Report {
             None => error,
         }
     }
+}
+
+impl Report {
+    /// The class that only the message tells: Anthropic has one type for all requests that it refuses.
+    fn told(&self) -> Option<ModelErrorKind> {
+        if self.kind.as_deref() != Some("invalid_request_error") || self.code.is_some() {
+            return None;
+        }
+        let message = self.message.as_deref()?;
+        let begins = |with: &str| message.starts_with(with);
+        if begins("prompt is too long") || begins("input length and `max_tokens` exceed") {
+            Some(ModelErrorKind::ContextLength)
+        } else if begins("Your credit balance is too low") {
+            Some(ModelErrorKind::Quota)
+        } else if begins("Output blocked by content filtering policy") {
+            Some(ModelErrorKind::ContentFilter)
+        } else {
+            None
+        }
+    }
+}
+
+/// What Google's details say: how long to wait, and the class where they tell it apart. They are read where they are a list.
+fn detailed(details: Option<&RawValue>) -> (Option<Duration>, Option<ModelErrorKind>) {
+    let details: Option<Many<Detail<'_>>> =
+        details.and_then(|details| serde_json::from_str(details.get()).ok());
+    let (mut wait, mut kind) = (None, None);
+    for Detail {
+        retry_delay,
+        reason,
+        violations,
+    } in details.unwrap_or_default()
+    {
+        wait = wait.or(delay(retry_delay));
+        if reason.0.as_deref() == Some("API_KEY_INVALID") {
+            kind = Some(ModelErrorKind::Authentication);
+        }
+        // A day is longer than anybody waits.
+        let is_daily = |violation: Violation<'_>| {
+            let quota = violation.quota_id.0;
+            quota.is_some_and(|quota| quota.contains("PerDay"))
+        };
+        if violations.into_iter().any(is_daily) {
+            kind = Some(ModelErrorKind::Quota);
+        }
+    }
+    (wait, kind)
 }
 
 /// Google's form of a duration: `17s`, `1.5s`.
@@ -182,12 +250,14 @@ fn class(kind: Option<&str>, code: Option<&str>, status: Option<u16>) -> ModelEr
 
 fn exact(word: &str) -> Option<ModelErrorKind> {
     Some(match word {
-        "insufficient_quota" | "billing_hard_limit_reached" | "billing_not_active" => {
-            ModelErrorKind::Quota
-        }
-        "context_length_exceeded" | "exceed_context_size_error" | "string_above_max_length" => {
-            ModelErrorKind::ContextLength
-        }
+        "insufficient_quota"
+        | "billing_hard_limit_reached"
+        | "billing_not_active"
+        | "billing_error" => ModelErrorKind::Quota,
+        "context_length_exceeded"
+        | "exceed_context_size_error"
+        | "string_above_max_length"
+        | "request_too_large" => ModelErrorKind::ContextLength,
         "content_filter" | "content_policy_violation" => ModelErrorKind::ContentFilter,
         "model_not_found" | "deploymentnotfound" => ModelErrorKind::NotFound,
         _ => return None,
@@ -196,15 +266,25 @@ fn exact(word: &str) -> Option<ModelErrorKind> {
 
 fn broad(word: &str) -> Option<ModelErrorKind> {
     Some(match word {
-        "authentication_error" | "invalid_api_key" | "permission_error" => {
-            ModelErrorKind::Authentication
+        "authentication_error"
+        | "invalid_api_key"
+        | "permission_error"
+        | "unauthenticated"
+        | "permission_denied" => ModelErrorKind::Authentication,
+        "rate_limit_error" | "rate_limit_exceeded" | "resource_exhausted" => {
+            ModelErrorKind::RateLimited
         }
-        "rate_limit_error" | "rate_limit_exceeded" => ModelErrorKind::RateLimited,
-        "invalid_request_error" | "badrequesterror" | "invalid_prompt" => {
-            ModelErrorKind::BadRequest
+        "invalid_request_error"
+        | "badrequesterror"
+        | "invalid_prompt"
+        | "invalid_argument"
+        | "failed_precondition"
+        | "out_of_range" => ModelErrorKind::BadRequest,
+        "not_found_error" | "not_found" => ModelErrorKind::NotFound,
+        "timeout" | "timeout_error" | "request_timeout" | "deadline_exceeded" => {
+            ModelErrorKind::Timeout
         }
-        "not_found_error" => ModelErrorKind::NotFound,
-        "timeout" | "timeout_error" | "request_timeout" => ModelErrorKind::Timeout,
+        "overloaded_error" | "api_error" => ModelErrorKind::Overloaded,
         _ => return None,
     })
 }

@@ -21,7 +21,7 @@ use crate::model::{ModelError, ModelErrorKind};
 /// - **Closed**: requests pass, and the outcomes of the newest 20 are remembered. Once there are 10 and half of them failed, it opens.
 /// - **Open**: for 30 s nothing is sent; requests fail at once with [`ModelErrorKind::CircuitOpen`], whose
 ///   [`retry_after`](ModelError::retry_after) is the time left. That error is not tried again, but a fallback is asked.
-/// - **Half-open**: exactly as many requests as there are [`probes`](Self::probes), 1 by default, are let through. Once that many
+/// - **Half-open**: exactly as many requests as there are [`probes`](CircuitBreakerBuilder::probes), 1 by default, are let through. Once that many
 ///   have worked it closes, forgetting the outcomes; the first that fails opens it again. A probe that is given up gives its
 ///   place back.
 ///

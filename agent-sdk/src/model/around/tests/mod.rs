@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cache;
+mod combinations;
 mod others;
 mod rate;
 mod retry;

@@ -190,6 +190,13 @@ async fn no_more_than_the_limit_are_under_way_and_streams_count_until_they_end()
     let error = handle.stream(&late, ask()).await.unwrap_err();
     assert_eq!(error.kind(), ModelErrorKind::RateLimited);
     assert!(error.message().contains("`max_concurrent`"), "{error}");
+    let cancelled = RunContext::new();
+    let token = cancelled.cancellation().clone();
+    let (result, ()) = tokio::join!(handle.stream(&cancelled, ask()), async {
+        tokio::time::sleep(SECOND).await;
+        token.cancel();
+    });
+    assert_eq!(result.unwrap_err().kind(), ModelErrorKind::Cancelled);
     drop(streams.pop());
     streams.pop().unwrap().collect().await.unwrap();
     for _ in 0..2 {
@@ -273,11 +280,13 @@ proptest! {
             prop_assert!(pair[0].0 <= pair[1].0, "in order");
         }
         for (place, (from, _)) in used.iter().enumerate() {
-            let mut sum = 0;
+            let mut sum = 0_u64;
             for (at, tokens) in &used[place..] {
                 sum += tokens;
-                let gained = (*at - *from).as_secs_f64() / 60.0 * f64::from(per_minute);
-                prop_assert!(sum as f64 <= f64::from(per_minute) + gained + 1e-6);
+                // In units of a token's sixty-millionth, so that nothing is rounded; a nanosecond is none.
+                let gained = u128::from(per_minute) * ((*at - *from).as_micros() + 1);
+                let held = u128::from(per_minute) * 60_000_000;
+                prop_assert!(u128::from(sum) * 60_000_000 <= held + gained);
             }
         }
     }

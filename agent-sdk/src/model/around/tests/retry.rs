@@ -261,6 +261,32 @@ async fn what_failed_tries_used_is_kept_and_what_nobody_knows_is_not_called_free
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_model_that_asks_another_one_does_not_lend_it_its_key() {
+    struct Asks(ModelHandle);
+    impl Model for Asks {
+        fn info(&self) -> Arc<ModelInfo> {
+            Arc::new(ModelInfo::new("fake", "asks"))
+        }
+        async fn stream(
+            &self,
+            context: &RunContext,
+            request: ChatRequest,
+        ) -> Result<ChatStream, ModelError> {
+            assert!(context.idempotency_key().is_some());
+            self.0.stream(context, request).await
+        }
+    }
+    let inner = Fake::acting([fails(ModelErrorKind::Overloaded)]);
+    let handle = ModelHandle::builder(Asks(ModelHandle::new(inner.clone())))
+        .retry(steady())
+        .build();
+    handle.chat(&RunContext::new(), ask()).await.unwrap();
+    let sent = inner.sent();
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|s| s.number == 1 && s.key.is_none()));
+}
+
 #[test]
 fn dropped_at_any_point_everything_ends_and_nothing_is_sent_after() {
     let trace = TraceCapture::new();
@@ -273,6 +299,14 @@ fn dropped_at_any_point_everything_ends_and_nothing_is_sent_after() {
         |_| trace.well_formed().unwrap(),
     );
     assert!(polls.unwrap() >= 6, "three tries and two waits");
+}
+
+#[test]
+fn a_long_calm_is_no_licence_for_a_storm() {
+    let mut tokens = Tokens::full_reserve();
+    (0..100_000).for_each(|_| tokens.deposit());
+    let retries = (0..1_000).filter(|_| tokens.withdraw()).count();
+    assert_eq!(retries, RetryBudget::CAPACITY as usize);
 }
 
 proptest! {

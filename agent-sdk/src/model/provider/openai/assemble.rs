@@ -50,6 +50,8 @@ struct Voice {
     audio: Option<String>,
     calls: Calls,
     finish: Option<String>,
+    /// Whether the server gave no finish reason, and this one was found elsewhere.
+    is_inferred: bool,
 }
 
 impl Decode for Assembler {
@@ -83,23 +85,23 @@ impl Decode for Assembler {
             return Ok(Flow::More);
         }
         if frame.data == DONE {
-            return Ok(Flow::Done);
+            return if self.is_at_tail() {
+                Ok(Flow::Done)
+            } else {
+                Err(unfinished().into())
+            };
         }
         let piece: Completion<'_> = object(frame.data)?;
-        if let Some(error) = piece.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
-        }
+        // What was used, and why it stopped, may stand beside the failure.
+        let report = piece.error.map(|error| Report::of_value(error.get()));
         self.template = piece
             .only_text()
             .and_then(|text| Template::around(frame.data, text));
-        for choice in self.envelope(piece) {
-            let index = choice.index.unwrap_or(0);
-            if index == 0 {
-                self.first.piece(choice, events)?;
-            } else {
-                self.other(index)?.piece(choice, &mut Events::none())?;
-            }
+        let taken = self.piece(piece, events);
+        if let Some(report) = report {
+            return Err(Failed::Report(report));
         }
+        taken?;
         Ok(Flow::More)
     }
 
@@ -110,20 +112,18 @@ impl Decode for Assembler {
     fn finish(mut self, events: &mut Events) -> Result<ChatResponse, ModelError> {
         let voices = || std::iter::once(&self.first).chain(&self.others);
         if voices().any(|voice| voice.finish.is_none()) {
-            return Err(ModelError::truncated(
-                "the answer ended without a finish reason",
-            ));
+            return Err(unfinished());
         }
         self.others.sort_by_key(|voice| voice.index);
         let (mut reasons, mut alternatives) = (Vec::new(), Vec::new());
         for voice in self.others {
-            let (parts, reason) = voice.finish(&mut Events::none())?;
+            let (parts, _, sent) = voice.finish(&mut Events::none())?;
             alternatives.push(Message::new(Role::Assistant, parts));
-            reasons.push(reason);
+            reasons.push(sent);
         }
-        let (parts, reason) = self.first.finish(events)?;
-        let mut response = ChatResponse::new(parts, FinishReason::from(&*reason), self.usage);
-        reasons.insert(0, reason);
+        let (parts, reason, sent) = self.first.finish(events)?;
+        let mut response = ChatResponse::new(parts, reason, self.usage);
+        reasons.insert(0, sent);
         response.native_finish_reasons = reasons;
         response.alternatives = alternatives;
         response.id = self.id;
@@ -133,10 +133,12 @@ impl Decode for Assembler {
         Ok(response)
     }
 
-    fn partial(self) -> ChatResponse {
+    fn partial(mut self) -> ChatResponse {
+        let reasons = self.first.finish.take().into_iter().collect();
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
+        response.native_finish_reasons = reasons;
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -170,6 +172,19 @@ impl Decode for Assembler {
 }
 
 impl Assembler {
+    /// Adds a piece of a stream.
+    fn piece(&mut self, piece: Completion<'_>, events: &mut Events) -> Result<(), ModelError> {
+        for choice in self.envelope(piece) {
+            let index = choice.index.unwrap_or(0);
+            if index == 0 {
+                self.first.piece(choice, events)?;
+            } else {
+                self.other(index)?.piece(choice, &mut Events::none())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what stands around the choices.
     fn envelope<'a>(&mut self, body: Completion<'a>) -> Few<wire::Choice<'a>> {
         keep(&mut self.id, body.id);
@@ -213,6 +228,7 @@ impl Voice {
             audio: None,
             calls: Calls::new(tool_argument_bytes),
             finish: None,
+            is_inferred: false,
         }
     }
 
@@ -255,14 +271,13 @@ impl Voice {
             })?)?;
         }
         let older = || choice.finish_details.and_then(|details| details.kind.0);
-        let reason = match choice.finish_reason.filled() {
-            Some(reason) => reason,
-            None => match older() {
-                Some(kind) if kind == "max_tokens" => "length".into(),
-                Some(kind) => kind,
-                None => UNKNOWN_REASON.into(),
-            },
-        };
+        let sent = choice.finish_reason.filled();
+        self.is_inferred = sent.is_none();
+        let reason = sent.unwrap_or_else(|| match older() {
+            Some(kind) if kind == "max_tokens" => "length".into(),
+            Some(kind) => kind,
+            None => UNKNOWN_REASON.into(),
+        });
         self.stop(Some(reason));
         Ok(())
     }
@@ -297,13 +312,22 @@ impl Voice {
         }
     }
 
-    /// Everything, and why it stopped.
-    fn finish(mut self, events: &mut Events) -> Result<(Vec<Part>, String), ModelError> {
+    /// Everything, why it stopped, and the server's own word for that.
+    fn finish(
+        mut self,
+        events: &mut Events,
+    ) -> Result<(Vec<Part>, FinishReason, String), ModelError> {
         let calls = std::mem::replace(&mut self.calls, Calls::new(0)).finish(events)?;
-        let reason = self.finish.take().unwrap_or_default();
+        let sent = self.finish.take().unwrap_or_default();
+        let reason = FinishReason::from(&*sent);
+        let sent = if self.is_inferred {
+            String::new()
+        } else {
+            sent
+        };
         let mut parts = self.said();
         parts.extend(calls);
-        Ok((parts, reason))
+        Ok((parts, reason, sent))
     }
 
     /// What was said, without the calls.
@@ -323,6 +347,10 @@ impl Voice {
         }
         parts
     }
+}
+
+fn unfinished() -> ModelError {
+    ModelError::truncated("the answer ended without a finish reason")
 }
 
 fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {

@@ -30,6 +30,7 @@ mod usage;
 mod wire;
 
 pub(in crate::model) use assemble::Assembler;
+pub(in crate::model) use usage::WireUsage;
 
 use self::request::Dialect;
 use crate::model::{

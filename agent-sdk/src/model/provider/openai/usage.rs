@@ -14,7 +14,7 @@ use crate::{
 /// The `usage` object.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
-pub(super) struct WireUsage<'a> {
+pub(in crate::model) struct WireUsage<'a> {
     prompt_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
@@ -56,7 +56,7 @@ struct OutputDetails {
 
 impl WireUsage<'_> {
     /// The counts, with all input and all output in the two totals.
-    pub(super) fn usage(&self) -> Usage {
+    pub(in crate::model) fn usage(&self) -> Usage {
         let input = self.prompt_tokens_details.unwrap_or_default();
         let output = self.completion_tokens_details.unwrap_or_default();
         let mut usage = Usage::unknown();
@@ -66,7 +66,8 @@ impl WireUsage<'_> {
             .cached
             .0
             .or(self.prompt_cache_hit_tokens.0)
-            .or(self.cached_tokens.0);
+            // A zero here is not trusted: it comes from models without a prompt cache too.
+            .or(self.cached_tokens.0.filter(|tokens| *tokens > 0));
         usage.cache_write_tokens = input.cache_write.0;
         usage.input_audio_tokens = input.audio.0;
         usage.reasoning_tokens = output.reasoning.0.or(self.reasoning_tokens.0);
@@ -77,7 +78,7 @@ impl WireUsage<'_> {
     }
 
     /// What the server says that the request costs, in US dollars.
-    pub(super) fn cost(&self) -> Option<Usd> {
+    pub(in crate::model) fn cost(&self) -> Option<Usd> {
         let billed = Billed {
             cost: self.cost,
             is_byok: self.is_byok == Some(true),

@@ -53,7 +53,7 @@ impl Decode for Assembler {
 
     fn event(&mut self, frame: Frame<'_>, events: &mut Events) -> Result<Flow, Failed> {
         if frame.event == "error" {
-            return Err(Failed::Report(Report::of_data(frame.data)));
+            return Err(self.fail(frame.data));
         }
         if frame.data == DONE {
             let message = "the stream ended before the answer was said to be whole";
@@ -79,9 +79,10 @@ impl Decode for Assembler {
             }
             ("response.failed", _, response) => {
                 let answer = self.envelope(read(response));
+                self.stop(&answer, kind);
                 return Err(failure(answer.error));
             }
-            ("error", ..) => return Err(Failed::Report(Report::of_data(frame.data))),
+            ("error", ..) => return Err(self.fail(frame.data)),
             // A bare error, as gateways put one in the place of an event.
             ("" | "message", ..) if event.error.is_some() => return Err(failure(event.error)),
             (_, _, Some(response)) => {
@@ -127,6 +128,7 @@ impl Decode for Assembler {
         response.model = self.model;
         response.provider_cost = self.cost;
         response.service_tier = self.tier;
+        response.native_finish_reasons.extend(self.reason);
         response
     }
 
@@ -183,6 +185,12 @@ impl Assembler {
             }
         }
         Ok(())
+    }
+
+    /// Takes an event that is an error. The one with the answer's status, `failed`, may come only after it.
+    fn fail(&mut self, data: &str) -> Failed {
+        self.reason = Some("failed".to_owned());
+        Failed::Report(Report::of_data(data))
     }
 
     /// Takes why the model stopped.
