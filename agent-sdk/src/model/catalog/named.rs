@@ -155,6 +155,13 @@ impl NamedModel {
                 vertex.set(setup).build()?.into()
             }
             "ollama.chat" => Ollama::builder(model).set(setup).build()?.into(),
+            // Without a key it signs its requests.
+            #[cfg(feature = "bedrock")]
+            "bedrock.converse" => crate::model::provider::Bedrock::builder(model)
+                .variables(|name| self.variable(name))?
+                .set(setup)
+                .build()?
+                .into(),
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

@@ -154,3 +154,26 @@ fn the_price_table_knows_the_providers_by_the_names_that_are_recorded() {
         assert!(cost.is_some(), "{provider}: {model}");
     }
 }
+
+#[cfg(feature = "bedrock")]
+#[test]
+fn a_preset_of_bedrock_signs_where_it_has_no_key() {
+    let preset = r#"[{"name": "bedrock", "api": "bedrock.converse", "provider": "aws.bedrock", "key_optional": true,
+        "base_url": "https://bedrock-runtime.{AWS_REGION}.amazonaws.com", "key_variables": ["AWS_BEARER_TOKEN_BEDROCK"]}]"#;
+    let catalog = Catalog::embedded().with_json(preset).unwrap();
+    let named = || catalog.named("bedrock:amazon.nova-lite-v1:0").unwrap();
+    let model = named().variables(|_| Some("word".to_owned())).build();
+    let address = model.unwrap().info().server_address.clone();
+    assert_eq!(
+        address.as_deref(),
+        Some("bedrock-runtime.word.amazonaws.com")
+    );
+    let region = named().variables(|name| (name == "AWS_REGION").then(|| "r".to_owned()));
+    assert!(
+        region
+            .build()
+            .unwrap_err()
+            .message()
+            .contains("AWS_ACCESS_KEY_ID")
+    );
+}
