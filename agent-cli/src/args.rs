@@ -104,6 +104,12 @@ pub(crate) struct RunArguments {
     /// Asks for whole answers instead of streams, for servers that cannot stream.
     #[arg(long)]
     pub(crate) no_stream: bool,
+    /// Writes the exchanges with the provider to this file, without the key; one that exists goes on. It holds what was said.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Answers from a file that `--record` wrote, in place of the provider: without a network and without a key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
     /// Prints one JSON event a line; the last one is `run_report`.
     #[arg(long)]
     pub(crate) json: bool,

@@ -2,9 +2,13 @@
 //!
 //! A key belongs to the provider that gave it: `OPENAI_API_KEY` goes to a provider called `openai` and to nobody else.
 
-use agent_sdk::model::{Catalog, ModelHandle, NamedModel, is_loopback};
+use std::path::Path;
 
-use crate::{args::ModelName, exit::Failure};
+use agent_sdk::model::{
+    CassetteError, Catalog, ModelHandle, NamedModel, Recorder, Replay, is_loopback,
+};
+
+use crate::{args::ModelName, exit::Failure, text};
 
 /// A model that can be asked.
 #[derive(Debug)]
@@ -17,6 +21,67 @@ pub(crate) struct Chosen {
     pub(crate) warning: Option<String>,
 }
 
+/// Whether exchanges are recorded, or come from a recording.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Tape {
+    #[default]
+    None,
+    Record(Recorder),
+    Replay(Replay),
+}
+
+impl Tape {
+    /// Opens the file that is named, if one is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read or written, or is no recording.
+    pub(crate) fn open(record: Option<&Path>, replay: Option<&Path>) -> Result<Self, Failure> {
+        let failed = |flag: &str, error: CassetteError| {
+            Failure::usage(format!("`{flag}`: {error}")).because(&error)
+        };
+        match (record, replay) {
+            (Some(path), _) => Recorder::open(path)
+                .map(Self::Record)
+                .map_err(|error| failed("--record", error)),
+            (None, Some(path)) => Replay::open(path)
+                .map(Self::Replay)
+                .map_err(|error| failed("--replay", error)),
+            (None, None) => Ok(Self::None),
+        }
+    }
+
+    /// What to tell the user once the run is over.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        match self {
+            Self::None => {}
+            Self::Record(recorder) => {
+                let path = recorder.path().display();
+                let written = text::counted(recorder.written(), "exchange");
+                remarks.push(format!("recorded: {written} in `{path}`"));
+                if recorder.failed() > 0 {
+                    let lost = text::counted(recorder.failed(), "exchange");
+                    remarks.push(format!("warning: {lost} could not be written to `{path}`"));
+                }
+            }
+            Self::Replay(replay) => {
+                for line in replay.damaged_lines() {
+                    remarks.push(format!(
+                        "warning: line {line} of the recording was cut off, and is left out"
+                    ));
+                }
+                let unserved = replay.unserved() as u64;
+                if unserved > 0 {
+                    let unserved = text::counted(unserved, "recorded exchange");
+                    remarks.push(format!("note: {unserved} were not asked for"));
+                }
+            }
+        }
+        remarks
+    }
+}
+
 /// Chooses a model by the arguments and the variables.
 ///
 /// # Errors
@@ -26,6 +91,7 @@ pub(crate) fn choose(
     model: Option<&ModelName>,
     base_url: Option<&str>,
     streaming: bool,
+    tape: &Tape,
     variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<Chosen, Failure> {
     let name = match model {
@@ -41,10 +107,13 @@ pub(crate) fn choose(
         Failure::usage(error.message())
             .advice("For another provider, pass `--base-url URL` of its OpenAI-compatible API.")
     })?;
-    make(
-        named.variables(variable).streaming(streaming),
-        base_url.is_some(),
-    )
+    let named = named.variables(variable).streaming(streaming);
+    let named = match tape.clone() {
+        Tape::None => named,
+        Tape::Record(recorder) => named.recorder(recorder),
+        Tape::Replay(replay) => named.replay(replay),
+    };
+    make(named, base_url.is_some())
 }
 
 fn make(named: NamedModel, is_given: bool) -> Result<Chosen, Failure> {
@@ -103,7 +172,7 @@ mod tests {
         let model = (!model.is_empty()).then(|| model.parse().unwrap());
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let variables: HashMap<String, String> = variables.iter().map(owned).collect();
-        choose(model.as_ref(), base_url, true, move |name| {
+        choose(model.as_ref(), base_url, true, &Tape::None, move |name| {
             variables.get(name).cloned()
         })
         .map_err(|failure| failure.to_string())

@@ -11,7 +11,7 @@ use crate::{
     exit::{Exit, Failure},
     explain::explain,
     interrupt::{self, Interrupt},
-    model::{self, Chosen},
+    model::{self, Chosen, Tape},
     output::Output,
     prompt,
     screen::{Form, Screen},
@@ -37,13 +37,16 @@ struct Prepared {
     agent: Agent,
     prompt: String,
     chosen: Chosen,
+    tape: Tape,
 }
 
 fn prepare(arguments: &RunArguments, output: &mut Output) -> Result<Prepared, Failure> {
+    let tape = Tape::open(arguments.record.as_deref(), arguments.replay.as_deref())?;
     let chosen = model::choose(
         arguments.model.as_ref(),
         arguments.base_url.as_deref(),
         !arguments.no_stream,
+        &tape,
         |name| std::env::var(name).ok(),
     )?;
     if let Some(warning) = &chosen.warning {
@@ -66,6 +69,7 @@ fn prepare(arguments: &RunArguments, output: &mut Output) -> Result<Prepared, Fa
         agent,
         prompt: prompt::read(&arguments.prompt)?,
         chosen,
+        tape,
     })
 }
 
@@ -104,6 +108,9 @@ async fn go(
             screen.output.note(&failure);
             failure.exit
         });
+    for remark in prepared.tape.remarks() {
+        screen.output.note(remark);
+    }
     watch.end(&mut screen.output).await;
     exit
 }

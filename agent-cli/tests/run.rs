@@ -244,3 +244,40 @@ fn telemetry_that_does_not_arrive_is_said_in_a_line() {
     assert!(out.starts_with("yes\n"));
     assert!(err.contains("warning: not all telemetry arrived"), "{err}");
 }
+
+#[test]
+fn a_run_is_recorded_and_replayed_without_the_server_and_without_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tape.jsonl");
+    let file = path.to_str().unwrap();
+    let server = answer(&["Hello ", "world."]);
+    let output = server.run(&["--record", file]).output().unwrap();
+    let (code, out, err) = ended(&output);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("recorded: 1 exchange"), "{err}");
+    let tape = std::fs::read_to_string(&path).unwrap();
+    assert!(!tape.contains(KEY), "the key stands in the recording");
+
+    // Nobody listens there, and there is no key.
+    let replay = [
+        "run",
+        "hi",
+        "--model",
+        "openai:m",
+        "--base-url",
+        "http://127.0.0.1:1/v1",
+    ];
+    let output = agent(&replay).args(["--replay", file]).output().unwrap();
+    let (code, again, err) = ended(&output);
+    assert_eq!((code, err), (Some(0), ""));
+    assert_eq!(again.lines().next(), out.lines().next());
+
+    let output = agent(&["run", "something else"])
+        .args(&replay[2..])
+        .args(["--replay", file])
+        .output()
+        .unwrap();
+    let (code, _, err) = ended(&output);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("/messages/0/content"), "{err}");
+}

@@ -111,6 +111,8 @@ pub enum FinishReason {
     ToolCalls,
     /// The provider withheld the answer, or a part of it.
     ContentFilter,
+    /// The provider paused a turn that took long: asked again with this answer as the last message, the model goes on.
+    Paused,
     /// The provider failed while answering.
     Error,
     /// A reason of the provider's own.
@@ -125,6 +127,7 @@ impl FinishReason {
             Self::Length => "length",
             Self::ToolCalls => "tool_calls",
             Self::ContentFilter => "content_filter",
+            Self::Paused => "paused",
             Self::Error => "error",
             Self::Other(reason) => reason,
         }
@@ -138,6 +141,7 @@ impl From<&str> for FinishReason {
             "length" => Self::Length,
             "tool_calls" | "function_call" => Self::ToolCalls,
             "content_filter" => Self::ContentFilter,
+            "paused" => Self::Paused,
             "error" => Self::Error,
             other => Self::Other(other.to_owned()),
         }

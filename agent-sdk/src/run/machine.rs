@@ -169,7 +169,11 @@ impl Machine {
         }
         self.conversation.push(message);
         if calls.is_empty() {
-            self.phase = Phase::Over(End::Answered);
+            if finish_reason == FinishReason::Paused {
+                self.ask_again();
+            } else {
+                self.phase = Phase::Over(End::Answered);
+            }
             return;
         }
         let wanted = u32::try_from(calls.len()).unwrap_or(u32::MAX);

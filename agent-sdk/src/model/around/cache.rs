@@ -25,6 +25,9 @@ use crate::model::{ChatRequest, ChatResponse, FinishReason, ModelInfo, OutputFor
 /// An answer from the cache is a `chat` operation whose facts say [`cached`](crate::operation::Facts::cached). It has no usage
 /// and no cost, and neither has the response. Streamed, it comes in one piece.
 ///
+/// Requests that are under way at the same time are not joined: each that finds nothing asks the model. The answers stay in
+/// memory only; each takes as much of it as it is long.
+///
 /// The least recently used answer goes where there is no more room. Sampling at random is no reason not to answer from the
 /// cache: a model that shall answer differently each time must not have one.
 #[derive(Clone)]

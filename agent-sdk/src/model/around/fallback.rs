@@ -7,17 +7,9 @@ use crate::{
     operation::RunContext,
 };
 
-/// Whether another model may answer what one failed at.
-///
-/// | Class | Another model is asked |
-/// |---|---|
-/// | rate-limited, overloaded, timeout, transport, truncated, decode, circuit open | yes: it fails by itself |
-/// | authentication, quota, not found | yes: it has a key, an account and a name of its own |
-/// | context length | yes: it may read more |
-/// | bad request, content filter | no: it is the request that is refused |
-/// | cancelled, configuration | no: it is the caller's doing |
-///
-/// None is asked once the run is cancelled or past its deadline.
+/// Whether another model may answer what one failed at: by the class of the failure, as the table at
+/// [`ModelHandleBuilder::fallback`](super::ModelHandleBuilder::fallback) says, and never once the run is cancelled or past its
+/// deadline.
 pub(super) fn may_help(error: &ModelError, context: &RunContext) -> bool {
     use ModelErrorKind as Kind;
     let is_over = context.cancellation().is_cancelled()

@@ -222,6 +222,10 @@ macro_rules! http_client {
                 self.client.streams()
             }
 
+            fn retry(&self) -> Option<$crate::model::Retry> {
+                Some($crate::model::Retry::default())
+            }
+
             async fn stream(
                 &self,
                 context: &$crate::operation::RunContext,

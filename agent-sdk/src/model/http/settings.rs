@@ -55,7 +55,9 @@ pub(in crate::model) struct Settings {
     timeouts: Timeouts,
     limits: Limits,
     whole_only: bool,
-    structured: StructuredOutput,
+    /// `None` where nobody said.
+    structured: Option<StructuredOutput>,
+    secrets: Vec<SecretString>,
 }
 
 impl Settings {
@@ -72,7 +74,8 @@ impl Settings {
             timeouts: Timeouts::default(),
             limits: Limits::default(),
             whole_only: false,
-            structured: StructuredOutput::default(),
+            structured: None,
+            secrets: Vec::new(),
             defaults,
         }
     }
@@ -169,12 +172,39 @@ impl Settings {
         self.whole_only = whole_only;
     }
 
+    /// Whether a key is sent; `None` where nobody said.
+    #[cfg(feature = "bedrock")]
+    pub(in crate::model) fn sends_key(&self) -> Option<bool> {
+        match &self.key {
+            Key::Unset => None,
+            Key::None => Some(false),
+            Key::Fixed(_) | Key::Each(_) => Some(true),
+        }
+    }
+
+    #[cfg(feature = "bedrock")]
+    pub(in crate::model) fn has_base_url(&self) -> bool {
+        self.base_url.is_some()
+    }
+
+    /// Keeps a value, though no header of every request holds it, out of errors.
+    #[cfg(feature = "bedrock")]
+    pub(in crate::model) fn secret(&mut self, value: SecretString) {
+        self.secrets.push(value);
+    }
+
+    /// Asks for answers of a schema in this way where nobody said how.
+    #[cfg(feature = "bedrock")]
+    pub(in crate::model) fn structured_unless_set(&mut self, structured: StructuredOutput) {
+        self.structured.get_or_insert(structured);
+    }
+
     pub(in crate::model) fn set_structured(&mut self, structured: StructuredOutput) {
-        self.structured = structured;
+        self.structured = Some(structured);
     }
 
     pub(in crate::model) fn structured(&self) -> StructuredOutput {
-        self.structured
+        self.structured.unwrap_or_default()
     }
 
     pub(in crate::model) fn is_whole_only(&self) -> bool {
@@ -217,7 +247,7 @@ impl Settings {
             _ => {}
         }
         let mut headers = HeaderMap::new();
-        let mut secrets = Vec::new();
+        let mut secrets = self.secrets;
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),

@@ -11,6 +11,8 @@
 //! - a part of the history that an API has no place for is refused, not left out, but for what another API wrote for itself.
 
 pub mod anthropic;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 pub mod gemini;
 mod inspect;
 #[cfg(test)]
@@ -20,6 +22,8 @@ pub mod openai;
 pub mod responses;
 
 pub use anthropic::Anthropic;
+#[cfg(feature = "bedrock")]
+pub use bedrock::Bedrock;
 pub use gemini::Gemini;
 pub use inspect::{Answer, Api, Inspection, inspect};
 pub use ollama::Ollama;

@@ -5,6 +5,8 @@ use crate::model::{
     sse::{SseDecoder, SseError, SseLimits},
 };
 
+#[cfg(feature = "bedrock")]
+use super::event_stream::Messages;
 use super::{Failed, Limits, lines::Lines};
 
 /// How an API cuts its streams into events.
@@ -14,6 +16,9 @@ pub(in crate::model) enum Framing {
     Sse,
     /// As lines, each a JSON text of its own.
     Lines,
+    /// As messages of `application/vnd.amazon.eventstream`, whose payloads are JSON texts.
+    #[cfg(feature = "bedrock")]
+    AwsEventStream,
 }
 
 impl Framing {
@@ -22,6 +27,8 @@ impl Framing {
         match self {
             Self::Sse => "text/event-stream",
             Self::Lines => "application/x-ndjson",
+            #[cfg(feature = "bedrock")]
+            Self::AwsEventStream => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -45,6 +52,11 @@ impl Framing {
                     | "text/plain"
                     | "application/octet-stream"
             ),
+            #[cfg(feature = "bedrock")]
+            Self::AwsEventStream => matches!(
+                media_type.as_str(),
+                "application/vnd.amazon.eventstream" | "application/octet-stream"
+            ),
         }
     }
 }
@@ -63,6 +75,8 @@ pub(in crate::model) struct Frame<'a> {
 pub(super) enum Frames {
     Sse(SseDecoder),
     Lines(Lines),
+    #[cfg(feature = "bedrock")]
+    Aws(Messages),
 }
 
 impl Frames {
@@ -75,6 +89,8 @@ impl Frames {
                 Self::Sse(SseDecoder::with_limits(limits))
             }
             Framing::Lines => Self::Lines(Lines::new(limits.line_bytes)),
+            #[cfg(feature = "bedrock")]
+            Framing::AwsEventStream => Self::Aws(Messages::new(limits.line_bytes)),
         }
     }
 
@@ -96,6 +112,8 @@ impl Frames {
                 })
             }),
             Self::Lines(lines) => lines.feed(chunk, |data| each(Frame { event: "", data })),
+            #[cfg(feature = "bedrock")]
+            Self::Aws(messages) => messages.feed(chunk, each),
         }
     }
 
@@ -114,6 +132,9 @@ impl Frames {
                 rest.filter(|data| !data.is_empty())
             }
             Self::Lines(lines) => lines.rest(),
+            // A message is whole or not there.
+            #[cfg(feature = "bedrock")]
+            Self::Aws(_) => None,
         }
     }
 
@@ -122,6 +143,8 @@ impl Frames {
         match self {
             Self::Sse(decoder) => decoder.finish().events,
             Self::Lines(lines) => lines.count(),
+            #[cfg(feature = "bedrock")]
+            Self::Aws(messages) => messages.count(),
         }
     }
 }

@@ -8,6 +8,8 @@ mod billed;
 mod calls;
 mod count;
 mod decode;
+#[cfg(feature = "bedrock")]
+mod event_stream;
 mod events;
 mod frames;
 mod limits;

@@ -33,13 +33,14 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     detail: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "Message")]
     message: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, bound = "'de: 'a")]
 struct Details<'a> {
+    #[serde(alias = "Message")]
     message: Text<'a>,
     #[serde(rename = "type")]
     kind: Text<'a>,
@@ -95,6 +96,16 @@ impl Report {
             });
         }
         envelope.message.map(|_| Self::of_value(body))
+    }
+
+    /// What a framing tells of a failure beside its data.
+    #[cfg(feature = "bedrock")]
+    pub(super) fn of_words(message: &str, kind: &str) -> Self {
+        Self {
+            message: Some(message.to_owned()),
+            ..Self::default()
+        }
+        .with_kind(Some(kind.to_owned()))
     }
 
     /// The same with the type that stood elsewhere, where the body names none.
@@ -167,6 +178,14 @@ impl Report {
 impl Report {
     /// The class that only the message tells: Anthropic has one type for all requests that it refuses.
     fn told(&self) -> Option<ModelErrorKind> {
+        let is_validation = |kind: &str| kind.eq_ignore_ascii_case("ValidationException");
+        if self.kind.as_deref().is_some_and(is_validation) {
+            let is_too_long = self
+                .message
+                .as_deref()?
+                .contains("too long for requested model");
+            return is_too_long.then_some(ModelErrorKind::ContextLength);
+        }
         if self.kind.as_deref() != Some("invalid_request_error") || self.code.is_some() {
             return None;
         }
@@ -251,6 +270,11 @@ fn exact(word: &str) -> Option<ModelErrorKind> {
         | "request_too_large" => ModelErrorKind::ContextLength,
         "content_filter" | "content_policy_violation" => ModelErrorKind::ContentFilter,
         "model_not_found" | "deploymentnotfound" => ModelErrorKind::NotFound,
+        // AWS gives these the statuses of a bad request, or of too many.
+        "modelerrorexception" | "modelstreamerrorexception" | "modelnotreadyexception" => {
+            ModelErrorKind::Overloaded
+        }
+        "servicequotaexceededexception" => ModelErrorKind::RateLimited,
         _ => return None,
     })
 }
@@ -261,19 +285,26 @@ fn broad(word: &str) -> Option<ModelErrorKind> {
         | "invalid_api_key"
         | "permission_error"
         | "unauthenticated"
-        | "permission_denied" => ModelErrorKind::Authentication,
-        "rate_limit_error" | "rate_limit_exceeded" | "resource_exhausted" => {
-            ModelErrorKind::RateLimited
-        }
+        | "permission_denied"
+        | "accessdeniedexception"
+        | "unrecognizedclientexception"
+        | "expiredtokenexception" => ModelErrorKind::Authentication,
+        "rate_limit_error"
+        | "rate_limit_exceeded"
+        | "resource_exhausted"
+        | "throttlingexception" => ModelErrorKind::RateLimited,
         "invalid_request_error"
         | "badrequesterror"
         | "invalid_argument"
         | "failed_precondition"
-        | "out_of_range" => ModelErrorKind::BadRequest,
-        "not_found_error" | "not_found" => ModelErrorKind::NotFound,
-        "timeout" | "timeout_error" | "request_timeout" | "deadline_exceeded" => {
-            ModelErrorKind::Timeout
-        }
+        | "out_of_range"
+        | "validationexception" => ModelErrorKind::BadRequest,
+        "not_found_error" | "not_found" | "resourcenotfoundexception" => ModelErrorKind::NotFound,
+        "timeout"
+        | "timeout_error"
+        | "request_timeout"
+        | "deadline_exceeded"
+        | "modeltimeoutexception" => ModelErrorKind::Timeout,
         "overloaded_error" | "api_error" => ModelErrorKind::Overloaded,
         _ => return None,
     })

@@ -102,6 +102,24 @@ fn l14_no_call_of_a_truncated_answer_runs_and_none_stays_without_a_result() {
 }
 
 #[test]
+fn a_paused_turn_is_gone_on_with_until_the_turns_are_used_up() {
+    let limits = Limits {
+        max_turns: NonZeroU32::new(2).unwrap(),
+        ..Limits::default()
+    };
+    let mut machine = Machine::new(Conversation::from("hi"), limits);
+    let paused = || text("so far", FinishReason::Paused);
+    assert_eq!(machine.apply(paused()), Command::CallModel);
+    let last = machine.conversation().last();
+    assert_eq!(last, Some(&Message::assistant("so far")));
+    let mut other = machine.clone();
+    let done = other.apply(text("done", FinishReason::Stop));
+    assert_eq!(done, Command::Finish(End::Answered));
+    let over = Command::Finish(End::Limit(Limit::MaxTurns(2)));
+    assert_eq!(machine.apply(paused()), over);
+}
+
+#[test]
 fn a_turn_that_would_pass_the_call_limit_runs_none_of_its_calls() {
     let limits = Limits {
         max_tool_calls: 3,

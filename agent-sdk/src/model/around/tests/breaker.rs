@@ -228,6 +228,21 @@ async fn a_breaker_that_opens_between_two_tries_keeps_the_model_s_own_error() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn nobody_queues_for_a_model_that_is_not_to_be_asked() {
+    let model = Fake::failing(|| fails(ModelErrorKind::Overloaded));
+    let handle = ModelHandle::builder(model)
+        .breaker(quick(1))
+        .requests_per_minute(n(2))
+        .build();
+    let (trace, start) = (TraceCapture::new(), Instant::now());
+    for _ in 0..3 {
+        handle.chat(&trace.context(), ask()).await.unwrap_err();
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(chats(&trace)[2].queued, None);
+}
+
 /// The breaker in other words: a list of what happened since the last change, and who holds a permit.
 struct Reference {
     condition: Condition,

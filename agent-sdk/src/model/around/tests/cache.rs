@@ -9,6 +9,7 @@ use crate::{
         ChatSettings, ModelHandle, OutputFormat, PromptCache, ResponseCache, ServerTool,
         ToolChoice, ToolSpec, WebSearch, around::cache::Key,
     },
+    testing::EventLog,
 };
 
 fn room(answers: usize) -> ResponseCache {
@@ -89,6 +90,57 @@ async fn an_answer_grows_old_and_the_least_recently_used_goes_first() {
     assert_eq!(model.count(), 5, "it was too old");
     cache.clear();
     assert!(cache.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_use_is_kept_whoever_asks_how_often() {
+    let model = Fake::new("primary", [], || Act::Answer(SECOND));
+    let handle = ModelHandle::builder(model.clone()).cache(room(2)).build();
+    let context = RunContext::new();
+    let say = |text: &'static str| handle.chat(&context, ChatRequest::new(text));
+    for text in ["a", "b", "a", "a", "c", "c", "a", "d", "a"] {
+        say(text).await.unwrap();
+    }
+    assert_eq!(model.count(), 4, "c went for d, not a");
+
+    // Two that ask at once both ask the model, and the answer is kept once.
+    let (first, second) = tokio::join!(say("e"), say("e"));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(model.count(), 6);
+    for text in ["f", "e", "g", "e"] {
+        say(text).await.unwrap();
+    }
+    assert_eq!(model.count(), 8, "f went for g, not e");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_provider_charged_is_not_charged_again_and_listeners_hear_the_text() {
+    struct Charges;
+    impl Model for Charges {
+        fn info(&self) -> Arc<ModelInfo> {
+            Arc::new(ModelInfo::new("fake", "charges"))
+        }
+        async fn stream(&self, _: &RunContext, _: ChatRequest) -> Result<ChatStream, ModelError> {
+            let mut answer = response("charges");
+            answer.provider_cost = Some("0.25".parse().unwrap());
+            Ok(ChatStream::whole(answer))
+        }
+    }
+    let (trace, log) = (TraceCapture::new(), EventLog::new());
+    let handle = ModelHandle::builder(Charges).cache(room(1)).build();
+    handle.chat(&trace.context(), ask()).await.unwrap();
+    let context = trace.context();
+    context.subscribe(Arc::new(log.clone()));
+    let again = handle.stream(&context, ask()).await.unwrap();
+    assert_eq!(again.collect().await.unwrap().provider_cost, None);
+    let costs: Vec<_> = trace
+        .operations()
+        .iter()
+        .map(|op| op.cost.is_some())
+        .collect();
+    assert_eq!(costs, [true, false]);
+    let types = log.types();
+    assert!(types.iter().any(|name| name == "text_chunk"), "{types:?}");
 }
 
 #[tokio::test(start_paused = true)]

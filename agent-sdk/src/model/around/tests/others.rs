@@ -22,7 +22,13 @@ async fn fallbacks_are_asked_in_order_and_the_error_has_those_before_it() {
         .fallback(b.clone())
         .fallback(c.clone())
         .build();
-    let error = handle.chat(&RunContext::new(), ask()).await.unwrap_err();
+    let trace = TraceCapture::new();
+    let error = handle.chat(&trace.context(), ask()).await.unwrap_err();
+    let instead_of: Vec<_> = chats(&trace)
+        .into_iter()
+        .map(|facts| facts.fallback_for)
+        .collect();
+    assert_eq!(instead_of, [None, Some("a".into()), Some("b".into())]);
     assert_eq!([a.count(), b.count(), c.count()], [3, 1, 1]);
     assert_eq!(error.kind(), Kind::Quota);
     let earlier: Vec<_> = error.earlier().iter().map(ModelError::kind).collect();
@@ -199,6 +205,19 @@ async fn where_one_of_two_fails_the_other_is_waited_for() {
     assert_eq!(
         (text.as_str(), second.count(), third.count()),
         ("third says", 1, 1)
+    );
+
+    let (.., handle) = hedged(fail(900), fail(300));
+    let error = handle.chat(&RunContext::new(), ask()).await.unwrap_err();
+    assert_eq!(error.earlier().len(), 1);
+
+    let refused = Act::Fail(900 * MS, super::error(ModelErrorKind::BadRequest));
+    let (.., handle) = hedged(refused, Act::Hang);
+    let error = handle.chat(&RunContext::new(), ask()).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ModelErrorKind::BadRequest,
+        "the other cannot help"
     );
 
     let (_, second, handle) = hedged(fail(100), Act::Hang);

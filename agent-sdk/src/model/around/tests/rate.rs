@@ -190,6 +190,13 @@ async fn no_more_than_the_limit_are_under_way_and_streams_count_until_they_end()
     let error = handle.stream(&late, ask()).await.unwrap_err();
     assert_eq!(error.kind(), ModelErrorKind::RateLimited);
     assert!(error.message().contains("`max_concurrent`"), "{error}");
+    let cancelled = RunContext::new();
+    let token = cancelled.cancellation().clone();
+    let (result, ()) = tokio::join!(handle.stream(&cancelled, ask()), async {
+        tokio::time::sleep(SECOND).await;
+        token.cancel();
+    });
+    assert_eq!(result.unwrap_err().kind(), ModelErrorKind::Cancelled);
     drop(streams.pop());
     streams.pop().unwrap().collect().await.unwrap();
     for _ in 0..2 {

@@ -301,6 +301,14 @@ fn dropped_at_any_point_everything_ends_and_nothing_is_sent_after() {
     assert!(polls.unwrap() >= 6, "three tries and two waits");
 }
 
+#[test]
+fn a_long_calm_is_no_licence_for_a_storm() {
+    let mut tokens = Tokens::full_reserve();
+    (0..100_000).for_each(|_| tokens.deposit());
+    let retries = (0..1_000).filter(|_| tokens.withdraw()).count();
+    assert_eq!(retries, RetryBudget::CAPACITY as usize);
+}
+
 proptest! {
     #[test]
     fn a_budget_never_allows_more_than_a_tenth_and_its_reserve(steps in proptest::collection::vec(any::<bool>(), 0..2_000)) {

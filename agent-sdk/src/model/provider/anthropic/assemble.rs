@@ -88,13 +88,13 @@ impl Decode for Assembler {
 
     fn finish(self, events: &mut Events) -> Result<ChatResponse, ModelError> {
         let reason = self.stop.ok_or_else(no_reason)?;
-        let (parts, is_answer) = self.blocks.finish(events)?;
+        let parts = self.blocks.finish(events)?;
         let finish = match &*reason {
             "end_turn" | "stop_sequence" => FinishReason::Stop,
-            "tool_use" if is_answer => FinishReason::Stop,
             "tool_use" => FinishReason::ToolCalls,
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "refusal" => FinishReason::ContentFilter,
+            "pause_turn" => FinishReason::Paused,
             other => FinishReason::Other(other.to_owned()),
         };
         let mut response = ChatResponse::new(parts, finish, self.counts.usage());

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use super::{
     API,
     opaque::Unknown,
-    request::ANSWER_TOOL,
     wire::{self, Delta, Unread},
 };
 use crate::{
@@ -46,8 +45,6 @@ enum Block {
     Redacted(String),
     /// One of the [`Calls`], in order.
     Call(Call),
-    /// The answer in the form of a tool call.
-    Answer(Answer),
     Unknown(Unknown),
 }
 
@@ -59,12 +56,6 @@ struct Call {
     has_pieces: bool,
     /// Who called, unless that is the model itself.
     caller: Option<String>,
-}
-
-#[derive(Debug)]
-struct Answer {
-    given: Option<String>,
-    json: String,
 }
 
 impl Blocks {
@@ -125,9 +116,6 @@ impl Blocks {
                 call.has_pieces |= !arguments.trim().is_empty();
                 self.calls.piece(more(at, arguments), events)?;
             }
-            Block::Answer(Answer { json, .. }) => {
-                grow(json, delta.partial_json, events, ChatEvent::Text);
-            }
             Block::Unknown(block) => {
                 if let Ok(Unread { delta }) = serde_json::from_str(data) {
                     block.add(delta);
@@ -149,16 +137,11 @@ impl Blocks {
         }
     }
 
-    /// Everything, and whether the answer came as a tool call, with no other call beside it.
-    pub(super) fn finish(mut self, events: &mut Events) -> Result<(Vec<Part>, bool), ModelError> {
+    /// Everything.
+    pub(super) fn finish(mut self, events: &mut Events) -> Result<Vec<Part>, ModelError> {
         for at in std::mem::take(&mut self.open).into_values() {
             self.end(at, events)?;
         }
-        let mut is_answer = self.calls.is_empty();
-        is_answer &= self
-            .list
-            .iter()
-            .any(|block| matches!(block, Block::Answer(_)));
         let mut calls = self.calls.finish(events)?.into_iter();
         let mut parts = Vec::with_capacity(self.list.len());
         for block in self.list {
@@ -173,7 +156,7 @@ impl Blocks {
                 said => said.say(&mut parts),
             }
         }
-        Ok((parts, is_answer))
+        Ok(parts)
     }
 
     /// What was said so far.
@@ -213,11 +196,6 @@ impl Blocks {
                 Block::Thinking { text, signature }
             }
             "redacted_thinking" => Block::Redacted(block.data.0.unwrap_or_default().into_owned()),
-            "tool_use" if block.name.0.as_deref() == Some(ANSWER_TOOL) => {
-                let given = given(block.input);
-                let json = String::new();
-                Block::Answer(Answer { given, json })
-            }
             "tool_use" => {
                 let piece = CallPiece {
                     index: Some(place(at)),
@@ -240,18 +218,11 @@ impl Blocks {
 
     /// No more of this block comes.
     fn end(&mut self, at: usize, events: &mut Events) -> Result<(), ModelError> {
-        match self.list.get_mut(at) {
-            Some(Block::Call(call)) if !call.has_pieces => {
-                if let Some(given) = call.given.take() {
-                    self.calls.piece(more(at, Cow::Owned(given)), events)?;
-                }
-            }
-            Some(Block::Answer(answer)) if answer.json.trim().is_empty() => {
-                let given = answer.given.take().unwrap_or_else(|| "{}".to_owned());
-                let given = Text(Some(Cow::Owned(given)));
-                grow(&mut answer.json, given, events, ChatEvent::Text);
-            }
-            _ => {}
+        if let Some(Block::Call(call)) = self.list.get_mut(at)
+            && let Some(given) = call.given.take()
+            && !call.has_pieces
+        {
+            self.calls.piece(more(at, Cow::Owned(given)), events)?;
         }
         Ok(())
     }
@@ -281,11 +252,6 @@ impl Block {
                 let mut reasoning = Reasoning::new("").with_signature(Some(proof));
                 reasoning.is_redacted = true;
                 parts.push(Part::Reasoning(reasoning));
-            }
-            Self::Answer(Answer { json, .. }) => {
-                if !json.is_empty() {
-                    parts.push(Part::Text(json.into()));
-                }
             }
             Self::Call(_) | Self::Unknown(_) => {}
         }

@@ -24,7 +24,7 @@
 //! | `parallel_tool_calls: false` | `tool_choice.disable_parallel_tool_use` |
 //! | `prompt_cache` | `cache_control` after the last tool, the instructions and the last message that can carry it |
 //! | a strict JSON schema | `output_config.format` |
-//! | a JSON schema that is not strict | a tool that the model must call, whose arguments are handed on as the text of the answer |
+//! | a JSON schema that is not strict | a tool that the model must call, whose arguments are handed on as the text of the answer; with a budget for thinking or the provider's own tools, which a call must not forestall, a sentence in `system`. Models older than the API's own schemas want [`StructuredOutput::Tool`] for strict ones too |
 //! | a JSON object of any shape | a sentence in `system` |
 //! | web search | `web_search_20250305` |
 //! | a user's id | `metadata` in `extra` |
@@ -35,7 +35,7 @@
 //!
 //! - Citations of a text follow it as an opaque part of the kind `citations`, and go back with it.
 //! - Blocks of the provider's own tools, summaries of a compaction, and blocks that are not known are opaque parts of their kind.
-//! - `pause_turn` is the finish reason `other`: send the conversation again, with the answer at its end, and the model goes on.
+//! - `pause_turn` is [`FinishReason::Paused`](crate::model::FinishReason::Paused): an agent goes on by itself.
 //! - Of a refusal the API's explanation is not kept, nor is the id of a container: name that in `extra` to use it again.
 //! - What the provider had other models do, or did before it answered (`usage.iterations`), is the answer's `side_usage`: it is
 //!   paid for, perhaps at another model's price, but the API does not count it in the answer's own usage.
@@ -58,7 +58,7 @@ pub(in crate::model) use assemble::Assembler;
 
 use self::request::Habits;
 use crate::model::{
-    ChatRequest, ModelError,
+    ChatRequest, ModelError, OutputFormat, StructuredOutput,
     http::{Api, Auth, Defaults, http_client},
 };
 
@@ -103,13 +103,6 @@ impl AnthropicBuilder {
         self.api.habits.no_adaptive_thinking = !adaptive;
         self
     }
-
-    /// Whether every JSON schema, strict ones too, is asked for by a tool that the model must call, for models older than the
-    /// API's own JSON schemas. Default: no, only those that are not strict.
-    pub fn schema_by_tool(mut self, by_tool: bool) -> Self {
-        self.api.habits.schema_by_tool = by_tool;
-        self
-    }
 }
 
 /// The Messages API.
@@ -143,5 +136,21 @@ impl Api for Messages {
         stream: bool,
     ) -> Result<Vec<u8>, ModelError> {
         request::body(model, request, stream, self.habits)
+    }
+
+    /// The API's own schemas must keep its rules, which those that are not strict may not.
+    fn structured(&self, _model: &str, request: &ChatRequest) -> StructuredOutput {
+        let settings = &request.settings;
+        match request.output {
+            OutputFormat::JsonSchema { strict: false, .. } => {
+                let thinks = settings.reasoning_budget.is_some_and(|budget| budget > 0);
+                if thinks || !settings.server_tools.is_empty() {
+                    StructuredOutput::Prompt
+                } else {
+                    StructuredOutput::Tool
+                }
+            }
+            _ => StructuredOutput::Native,
+        }
     }
 }

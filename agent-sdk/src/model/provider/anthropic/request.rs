@@ -19,9 +19,6 @@ use crate::model::{
 /// The fields that [`ChatSettings::extra`] cannot replace.
 const RESERVED: [&str; 3] = ["model", "messages", "stream"];
 
-/// The tool whose arguments are the answer, where the API cannot be asked for its schema. Its calls are told apart by this name.
-pub(super) const ANSWER_TOOL: &str = "agent_sdk_answer";
-
 /// What is asked of a model that shall answer in JSON of any shape.
 const JSON_OBJECT: &str =
     "Answer with one JSON object and nothing else: no other text, no code fence.";
@@ -31,7 +28,6 @@ const JSON_OBJECT: &str =
 pub(super) struct Habits {
     pub(super) max_tokens: NonZeroU32,
     pub(super) no_adaptive_thinking: bool,
-    pub(super) schema_by_tool: bool,
 }
 
 impl Default for Habits {
@@ -39,7 +35,6 @@ impl Default for Habits {
         Self {
             max_tokens: const { NonZeroU32::new(4096) }.unwrap_or(NonZeroU32::MIN),
             no_adaptive_thinking: false,
-            schema_by_tool: false,
         }
     }
 }
@@ -55,9 +50,6 @@ pub(super) fn body(
     stream: bool,
     habits: Habits,
 ) -> Result<Vec<u8>, ModelError> {
-    if request.tools.iter().any(|tool| &*tool.name == ANSWER_TOOL) {
-        return refuse(format!("the name of the tool {ANSWER_TOOL} is taken"));
-    }
     for tool in &request.settings.server_tools {
         if matches!(tool, ServerTool::Native(tool) if !tool.is_object()) {
             return refuse("a native tool of the Messages API is a JSON object");
@@ -87,17 +79,7 @@ struct Body<'a> {
     habits: Habits,
 }
 
-impl<'a> Body<'a> {
-    /// The schema of the answer, where a tool has to ask for it.
-    fn answer(&self) -> Option<&'a RawValue> {
-        match &self.request.output {
-            OutputFormat::JsonSchema { schema, strict, .. } => {
-                (self.habits.schema_by_tool || !strict).then_some(&**schema)
-            }
-            _ => None,
-        }
-    }
-
+impl Body<'_> {
     fn thinking(&self) -> Option<Thinking> {
         let settings = &self.request.settings;
         match settings.reasoning_budget {
@@ -127,7 +109,6 @@ impl<'a> Body<'a> {
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (request, settings) = (self.request, &*self.request.settings);
-        let answer = self.answer();
         let mut body = Fields::new(serializer.serialize_map(None)?, &settings.extra, &RESERVED);
         body.put("model", self.model)?;
         body.put("max_tokens", &self.max_tokens())?;
@@ -137,24 +118,17 @@ impl Serialize for Body<'_> {
         let tools = Tools {
             server: &settings.server_tools,
             own: &request.tools,
-            answer,
             cache: settings.prompt_cache.filter(|cache| cache.tools),
         };
         if !tools.is_empty() {
             body.put("tools", &tools)?;
-            let forced = !matches!(self.thinking(), Some(Thinking::Enabled { .. }));
-            body.put_some(
-                "tool_choice",
-                Choice::of(request, answer.is_some(), forced).as_ref(),
-            )?;
+            body.put_some("tool_choice", Choice::of(request).as_ref())?;
         }
         body.put_some("thinking", self.thinking().as_ref())?;
         let config = OutputConfig {
             effort: settings.reasoning_effort.as_deref(),
             format: match &request.output {
-                OutputFormat::JsonSchema { schema, .. } if answer.is_none() => {
-                    Some(Format::JsonSchema { schema })
-                }
+                OutputFormat::JsonSchema { schema, .. } => Some(Format::JsonSchema { schema }),
                 _ => None,
             },
         };

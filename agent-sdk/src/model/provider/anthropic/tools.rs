@@ -6,29 +6,25 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::request::{ANSWER_TOOL, CacheControl};
+use super::request::CacheControl;
 use crate::model::{ChatRequest, PromptCache, ServerTool, ToolChoice, ToolSpec, WebSearch};
 
-/// What the model is told of the tool whose arguments are the answer.
-const ANSWER: &str = "Gives the final answer. Call it once, when the answer is known, in place of writing the answer as text.";
-
-/// All tools: the provider's, the user's, and the one whose arguments are the answer.
+/// All tools: the provider's and the user's.
 pub(super) struct Tools<'a> {
     pub(super) server: &'a [ServerTool],
     pub(super) own: &'a [ToolSpec],
-    pub(super) answer: Option<&'a RawValue>,
     pub(super) cache: Option<PromptCache>,
 }
 
 impl Tools<'_> {
     pub(super) fn is_empty(&self) -> bool {
-        self.server.is_empty() && self.own.is_empty() && self.answer.is_none()
+        self.server.is_empty() && self.own.is_empty()
     }
 }
 
 impl Serialize for Tools<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let count = self.server.len() + self.own.len() + usize::from(self.answer.is_some());
+        let count = self.server.len() + self.own.len();
         let mut left = count;
         let mut last = || {
             left = left.saturating_sub(1);
@@ -49,14 +45,6 @@ impl Serialize for Tools<'_> {
                 name: &tool.name,
                 description: Some(&*tool.description).filter(|text| !text.is_empty()),
                 input_schema: &tool.parameters,
-                cache_control: last(),
-            })?;
-        }
-        if let Some(schema) = self.answer {
-            tools.serialize_element(&Tool {
-                name: ANSWER_TOOL,
-                description: Some(ANSWER),
-                input_schema: schema,
                 cache_control: last(),
             })?;
         }
@@ -133,21 +121,13 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    /// The choice, unless it is the API's own. Where a tool gives the answer, some tool must be called, unless `forced` says
-    /// that the API does not allow it.
-    pub(super) fn of(request: &'a ChatRequest, answer: bool, forced: bool) -> Option<Self> {
-        let only_answer = request.tools.is_empty() && request.settings.server_tools.is_empty();
+    /// The choice, unless it is the API's own.
+    pub(super) fn of(request: &'a ChatRequest) -> Option<Self> {
         let (kind, name) = match &request.tool_choice {
-            ToolChoice::Tool(name) => ("tool", Some(&**name)),
-            ToolChoice::Auto | ToolChoice::None if answer && !forced => ("auto", None),
-            ToolChoice::None if answer => ("tool", Some(ANSWER_TOOL)),
-            ToolChoice::Auto | ToolChoice::Required if answer && only_answer => {
-                ("tool", Some(ANSWER_TOOL))
-            }
-            ToolChoice::Auto if answer => ("any", None),
             ToolChoice::Auto => ("auto", None),
             ToolChoice::Required => ("any", None),
             ToolChoice::None => ("none", None),
+            ToolChoice::Tool(name) => ("tool", Some(&**name)),
         };
         let one_at_a_time = request.settings.parallel_tool_calls == Some(false) && kind != "none";
         (kind != "auto" || one_at_a_time).then_some(Self {

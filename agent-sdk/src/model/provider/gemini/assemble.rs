@@ -111,7 +111,9 @@ impl Decode for Assembler {
 
     fn partial(self) -> ChatResponse {
         let usage = self.counts.usage(self.model.as_deref());
+        let native = self.first.native().map(str::to_owned);
         let mut response = ChatResponse::new(self.first.said(), FinishReason::Error, usage);
+        response.native_finish_reasons.extend(native);
         response.id = self.id;
         response.model = self.model;
         response.service_tier = self.tier;
@@ -142,13 +144,12 @@ impl Assembler {
             return Err(Failed::Report(report));
         }
         let answer: Answer<'_> = object(data)?;
-        if let Some(error) = answer.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
-        }
-        for (place, candidate) in (0..).zip(self.envelope(answer)) {
-            self.candidate(place, candidate, events)?;
-        }
-        Ok(())
+        // What was used, and what had come, may stand beside the failure.
+        let report = answer.error.map(|error| Report::of_value(error.get()));
+        let taken = (0..)
+            .zip(self.envelope(answer))
+            .try_for_each(|(place, candidate)| self.candidate(place, candidate, events));
+        report.map_or(taken, |report| Err(Failed::Report(report)))
     }
 
     /// Takes what stands around the candidates.

@@ -63,6 +63,11 @@ impl Voice {
         }
     }
 
+    /// Why it stopped, in the API's word, once that is known.
+    pub(super) fn native(&self) -> Option<&str> {
+        self.finish.as_deref()
+    }
+
     /// Whether it is known why it stopped.
     pub(super) fn is_finished(&self) -> bool {
         self.finish.is_some()

@@ -88,6 +88,10 @@ impl Api {
     }
 
     /// How its answers are read. An API is added by its line here.
+    #[cfg_attr(
+        feature = "bedrock",
+        expect(clippy::unnecessary_wraps, reason = "a build may leave one out")
+    )]
     fn reader(self) -> Option<Read> {
         Some(match self {
             Self::OpenAiChat => read::<openai::Assembler>,
@@ -96,6 +100,9 @@ impl Api {
             Self::GeminiGenerate => read::<gemini::Assembler>,
             Self::OllamaChat => read::<ollama::Assembler>,
             Self::OpenAiEmbeddings => embeddings,
+            #[cfg(feature = "bedrock")]
+            Self::BedrockConverse => read::<super::bedrock::Assembler>,
+            #[cfg(not(feature = "bedrock"))]
             Self::BedrockConverse => return None,
         })
     }

@@ -56,7 +56,7 @@ fn each_stop_reason_has_its_class() {
         ("max_tokens", FinishReason::Length),
         ("model_context_window_exceeded", FinishReason::Length),
         ("refusal", FinishReason::ContentFilter),
-        ("pause_turn", FinishReason::Other("pause_turn".into())),
+        ("pause_turn", FinishReason::Paused),
         ("a_new_one", FinishReason::Other("a_new_one".into())),
     ] {
         let response = answer(&json!([]), reason);
@@ -362,49 +362,6 @@ async fn a_piece_without_a_block_of_its_own_is_refused() {
         let error = streamed(&events).await.1.unwrap_err();
         assert_eq!(error.kind(), ModelErrorKind::Decode, "{error}");
     }
-}
-
-#[tokio::test]
-async fn an_answer_by_tool_is_text_again() {
-    let call = |input: Value| json!({"type": "tool_use", "id": "c", "name": "agent_sdk_answer", "input": input});
-    let response = answer(&json!([call(json!({"x": 1}))]), "tool_use");
-    assert_eq!(response.finish_reason, FinishReason::Stop);
-    assert_eq!(response.native_finish_reasons, ["tool_use"]);
-    assert_eq!(response.message, Message::assistant("{\"x\":1}"));
-
-    let [delta, done] = end("tool_use");
-    let args = |text: &str| {
-        piece(
-            0,
-            &json!({"type": "input_json_delta", "partial_json": text}),
-        )
-    };
-    let events = [
-        begin(0, &call(json!({}))),
-        args("{\"x\""),
-        args(":1}"),
-        stop(0),
-        delta.clone(),
-        done.clone(),
-    ];
-    let (told, response) = streamed(&events).await;
-    assert_eq!(text_of(&told), "{\"x\":1}");
-    assert!(told.iter().all(|event| matches!(event, ChatEvent::Text(_))));
-    assert_eq!(response.unwrap().text(), "{\"x\":1}");
-
-    let (told, response) = streamed(&[begin(0, &call(json!({}))), stop(0), delta, done]).await;
-    assert_eq!(
-        (text_of(&told).as_str(), response.unwrap().text().as_str()),
-        ("{}", "{}")
-    );
-
-    // Beside another call it is not the end.
-    let other = json!({"type": "tool_use", "id": "d", "name": "f", "input": {}});
-    let both = answer(&json!([call(json!({"x": 1})), other]), "tool_use");
-    assert_eq!(both.finish_reason, FinishReason::ToolCalls);
-    assert_eq!(both.message.tool_calls().count(), 1);
-    let cut = answer(&json!([call(json!({"x": 1}))]), "max_tokens");
-    assert_eq!(cut.finish_reason, FinishReason::Length);
 }
 
 /// A turn that thinks, searches and calls; its result; the answer.

@@ -146,7 +146,7 @@ fn the_provider_s_tools_are_written_its_way() {
 }
 
 #[test]
-fn a_strict_schema_is_the_api_s_own_and_any_other_is_a_tool_that_must_be_called() {
+fn a_strict_schema_is_the_api_s_own_and_any_other_goes_by_a_tool_or_by_words() {
     let asked = |strict| {
         ChatRequest::new("hi").with_output(OutputFormat::JsonSchema {
             name: "s".into(),
@@ -157,49 +157,34 @@ fn a_strict_schema_is_the_api_s_own_and_any_other_is_a_tool_that_must_be_called(
     let strict = body(&asked(true));
     let format = json!({"type": "json_schema", "schema": {"type": "object", "s": 1}});
     assert_eq!(strict["output_config"], json!({"format": format}));
-    assert_eq!(strict["tools"], Value::Null);
-
-    let by_tool = Habits {
-        schema_by_tool: true,
-        ..Habits::default()
-    };
-    let answer = json!({"type": "tool", "name": "agent_sdk_answer"});
-    for body in [body(&asked(false)), habits(&asked(true), by_tool)] {
-        assert_eq!(body["output_config"], Value::Null);
-        assert_eq!(body["tools"][0]["name"], "agent_sdk_answer");
-        assert_eq!(
-            body["tools"][0]["input_schema"],
-            json!({"type": "object", "s": 1})
-        );
-        assert_eq!(body["tool_choice"], answer);
-    }
-    let any = json!({"type": "any"});
-    for (choice, expected) in [
-        (ToolChoice::Auto, &any),
-        (ToolChoice::Required, &any),
-        (ToolChoice::None, &answer),
+    let search = ServerTool::WebSearch(WebSearch::new());
+    for (strict, settings, way) in [
+        (true, ChatSettings::new(), StructuredOutput::Native),
+        (false, ChatSettings::new(), StructuredOutput::Tool),
+        // The API refuses a forced call together with a budget for thinking.
         (
-            ToolChoice::Tool("f".into()),
-            &json!({"type": "tool", "name": "f"}),
+            false,
+            ChatSettings::new().with_reasoning_budget(2_000),
+            StructuredOutput::Prompt,
+        ),
+        (
+            false,
+            ChatSettings::new().with_reasoning_budget(0),
+            StructuredOutput::Tool,
+        ),
+        (
+            false,
+            ChatSettings::new().with_server_tool(search),
+            StructuredOutput::Prompt,
         ),
     ] {
-        let request = asked(false).with_tools(vec![tool("f")]);
-        let body = body(&request.with_tool_choice(choice));
-        assert_eq!(body["tools"].as_array().unwrap().len(), 2);
-        assert_eq!(body["tool_choice"], *expected);
+        let request = asked(strict).with_settings(settings);
+        assert_eq!(Messages::default().structured("m", &request), way);
     }
-    // The API refuses a forced call together with a budget for thinking.
-    let thinking = ChatSettings::new().with_reasoning_budget(2_000);
-    let thinking = body(&asked(false).with_settings(thinking));
-    assert_eq!(thinking["tool_choice"], Value::Null);
-
-    let taken = ChatRequest::new("hi").with_tools(vec![tool("agent_sdk_answer")]);
-    let error = request::body("m", &taken, false, Habits::default()).unwrap_err();
-    assert_eq!(error.kind(), ModelErrorKind::BadRequest);
-
     let object = body(&ChatRequest::new("hi").with_output(OutputFormat::JsonObject));
     let said = object["system"][0]["text"].as_str().unwrap();
     assert!(said.contains("JSON object"), "{said}");
+    assert_eq!(object["output_config"], Value::Null);
 }
 
 #[test]

@@ -214,3 +214,37 @@ async fn what_was_used_beside_the_answer_is_paid_for_and_unknown_where_its_price
         );
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_a_schema_that_is_not_strict_comes_by_a_tool_and_reads_as_text() {
+    let call = |name: &str| {
+        let call = json!({"type": "tool_use", "id": "c", "name": name, "input": {"x": 1}});
+        json!({"content": [call], "stop_reason": "tool_use"}).to_string()
+    };
+    let request = ChatRequest::new("hi").with_output(OutputFormat::JsonSchema {
+        name: "s".into(),
+        schema: schema(r#"{"type":"object"}"#),
+        strict: false,
+    });
+    let asked = Server::answering(200, JSON, &call("f")).await;
+    let other = client(&asked).build().unwrap();
+    let other = other
+        .chat(&RunContext::new(), request.clone())
+        .await
+        .unwrap();
+    assert_eq!(other.finish_reason, FinishReason::ToolCalls);
+    let sent = asked.requests().remove(0);
+    let sent: Value = serde_json::from_str(sent.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let name = sent["tool_choice"]["name"].as_str().unwrap();
+    assert_eq!(sent["tool_choice"]["type"], "tool");
+    assert_eq!(sent["tools"][0]["name"], name);
+    assert_eq!(sent["tools"][0]["input_schema"], json!({"type": "object"}));
+
+    let server = Server::answering(200, JSON, &call(name)).await;
+    let answered = client(&server).build().unwrap();
+    let answered = answered.chat(&RunContext::new(), request).await.unwrap();
+    assert_eq!(
+        (answered.text().as_str(), answered.finish_reason),
+        (r#"{"x":1}"#, FinishReason::Stop)
+    );
+}

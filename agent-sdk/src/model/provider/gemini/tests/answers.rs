@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    message::{MediaKind, MediaSource, Part},
+    message::{MediaKind, MediaSource, Message, Part},
     model::FinishReason,
 };
 
@@ -96,11 +96,7 @@ fn each_alternative_stands_by_itself_in_the_order_of_its_index() {
     ]});
     let response = whole(&body).unwrap();
     assert_eq!(response.text(), "first");
-    let others: Vec<_> = response
-        .alternatives
-        .iter()
-        .map(|message| message.text())
-        .collect();
+    let others: Vec<_> = response.alternatives.iter().map(Message::text).collect();
     assert_eq!(others, ["a", "b"]);
     assert_eq!(
         response.native_finish_reasons,

@@ -140,7 +140,7 @@ async fn values_belong_to_their_call_by_id_and_never_to_two() {
 async fn a_call_that_is_still_being_written_at_the_end_does_not_run() {
     let value = json!([{"jsonPath": "$.x", "stringValue": "half", "willContinue": true}]);
     let open = json!({"name": "f", "partialArgs": value, "willContinue": true});
-    let error = answer(&[piece(&[open.clone()])], "STOP")
+    let error = answer(&[piece(std::slice::from_ref(&open))], "STOP")
         .await
         .1
         .unwrap_err();

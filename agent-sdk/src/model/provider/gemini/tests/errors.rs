@@ -129,7 +129,7 @@ async fn a_failure_inside_a_good_answer_keeps_its_class_and_what_had_come() {
             Some(429),
         ),
         (
-            r#"{"error":{"message":"busy","status":"DEADLINE_EXCEEDED"}}"#,
+            r#"{"usageMetadata":{"candidatesTokenCount":9},"error":{"message":"busy","status":"DEADLINE_EXCEEDED"}}"#,
             ModelErrorKind::Timeout,
             Some(200),
         ),
@@ -150,6 +150,8 @@ async fn a_failure_inside_a_good_answer_keeps_its_class_and_what_had_come() {
             (partial.text().as_str(), partial.usage.input_tokens),
             ("half", Some(3))
         );
+        let beside = failure.contains("usageMetadata").then_some(9);
+        assert_eq!(partial.usage.output_tokens, beside);
         let body: Value = serde_json::from_str(failure).unwrap();
         assert_eq!(whole(&body).unwrap_err().kind(), kind);
     }

@@ -169,7 +169,7 @@ async fn limits_are_kept() {
         assert_eq!(error.kind(), ModelErrorKind::Decode);
         assert!(error.message().contains(setting), "{error}");
     }
-    let error = streamed(&vec![&*part; 10]).await.1.unwrap_err();
+    let error = streamed(&[&*part; 10]).await.1.unwrap_err();
     assert!(error.message().contains("8192 parts"), "{error}");
 }
 
