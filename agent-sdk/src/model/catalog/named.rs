@@ -143,6 +143,7 @@ impl NamedModel {
                 .set(setup)
                 .legacy_max_tokens(has(Quirk::MaxTokens))
                 .stream_usage(!has(Quirk::NoStreamOptions))
+                .send_reasoning(has(Quirk::SendReasoning))
                 .build()?
                 .into(),
             "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
@@ -162,6 +163,11 @@ impl NamedModel {
                 .set(setup)
                 .build()?
                 .into(),
+            #[cfg(not(feature = "bedrock"))]
+            "bedrock.converse" => {
+                let message = "the crate was built without its feature `bedrock`";
+                return Err(self.preset.error(message));
+            }
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

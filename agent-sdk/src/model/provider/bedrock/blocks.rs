@@ -86,6 +86,7 @@ impl Blocks {
                     id: call.id.filled(),
                     name: call.name.filled(),
                     arguments: Cow::Borrowed(""),
+                    ..CallPiece::default()
                 },
                 events,
             );
@@ -165,6 +166,7 @@ impl Blocks {
                 id: call.id.filled(),
                 name: call.name.filled(),
                 arguments: arguments(call.input)?,
+                ..CallPiece::default()
             })?;
         } else {
             self.push(index, Block::Opaque(Opaque::new(API, kind(raw), raw.get())))?;

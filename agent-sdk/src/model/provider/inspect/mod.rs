@@ -184,6 +184,7 @@ impl Answer {
         let Some(read) = self.api.reader() else {
             let message = format!("answers of {} cannot be read by this version", self.api);
             return Inspection {
+                status: self.status,
                 events: Vec::new(),
                 result: Err(ModelError::new(ModelErrorKind::Configuration, message)),
             };
@@ -205,7 +206,8 @@ impl Answer {
 ///
 /// It serialises as an object of `model`, `text` (all alternatives, joined), `reasoning_text`, `refusal`, `tool_calls` (a list of
 /// `id`, `name` and `arguments`, which are JSON, or the raw text where that is not valid JSON), `finish_reasons` as they were sent,
-/// `usage` and `error` (`status`, `type` and `code` in the provider's words, `kind` in ours, `message`). What is not known is
+/// `usage` and `error` (`status` of the HTTP answer unless that was one of success, `type` and `code` in the provider's words, `kind`
+/// in ours, `message`). What is not known is
 /// `null`. Of an answer that broke off it holds what had come.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -214,6 +216,7 @@ pub struct Inspection {
     pub events: Vec<ChatEvent>,
     /// The answer, or why there is none.
     pub result: Result<ChatResponse, ModelError>,
+    status: u16,
 }
 
 impl Inspection {
@@ -269,6 +272,7 @@ fn whole(
         Err(refused(answer.status, media_type, None, &body, &secrets))
     };
     Inspection {
+        status: answer.status,
         events: Vec::new(),
         result,
     }
@@ -281,6 +285,7 @@ fn stream<D: Decode>(answer: &Answer, mut pieces: &mut dyn Iterator<Item = &[u8]
     let result =
         end.map_err(|broken| broken.into_error::<D>(answer.media_type(), &Secrets::default()));
     Inspection {
+        status: answer.status,
         events: std::iter::from_fn(|| reader.pop()).collect(),
         result,
     }

@@ -50,6 +50,7 @@ struct Voice {
     audio: Option<String>,
     calls: Calls,
     finish: Option<String>,
+    has_begun: bool,
     /// Whether the server gave no finish reason, and this one was found elsewhere.
     is_inferred: bool,
 }
@@ -134,11 +135,12 @@ impl Decode for Assembler {
     }
 
     fn partial(mut self) -> ChatResponse {
-        let reasons = self.first.finish.take().into_iter().collect();
+        let begun = self.first.has_begun;
+        let reasons = begun.then(|| self.first.finish.take().unwrap_or_default());
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
-        response.native_finish_reasons = reasons;
+        response.native_finish_reasons.extend(reasons);
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -228,12 +230,14 @@ impl Voice {
             audio: None,
             calls: Calls::new(tool_argument_bytes),
             finish: None,
+            has_begun: false,
             is_inferred: false,
         }
     }
 
     /// Adds a piece of a stream.
     fn piece(&mut self, choice: wire::Choice<'_>, events: &mut Events) -> Result<(), ModelError> {
+        self.has_begun = true;
         if let Some(mut said) = choice.delta {
             let calls = std::mem::take(&mut said.tool_calls);
             let function = said.function_call.take();
@@ -360,6 +364,7 @@ fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
         id: call.id.filled(),
         name: call.function.name.filled(),
         arguments,
+        ..CallPiece::default()
     })
 }
 

@@ -33,9 +33,9 @@ pub(super) struct Completion<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
-impl<'a> Completion<'a> {
+impl Completion<'_> {
     /// The text of a piece that says nothing else, of the first alternative.
-    pub(super) fn only_text(&self) -> Option<&Cow<'a, str>> {
+    pub(super) fn only_text(&self) -> Option<&str> {
         let choice = self.choices.only()?;
         let said = choice.delta.as_ref()?;
         let only = self.usage.is_none()

@@ -151,6 +151,7 @@ impl Items {
                     id: item.call_id.filled(),
                     name: item.name.filled(),
                     arguments: Cow::Borrowed(""),
+                    ..CallPiece::default()
                 };
                 self.calls.piece(piece, events)
             }
@@ -274,6 +275,7 @@ impl Items {
                     id: item.call_id.filled(),
                     name: item.name.filled(),
                     arguments,
+                    ..CallPiece::default()
                 };
                 self.calls.settle(whole, events)?;
             }
