@@ -127,12 +127,12 @@ fn make(named: NamedModel, is_given: bool) -> Result<Chosen, Failure> {
     let (has_key, address) = (named.has_key(), named.address());
     let model = named.build().map_err(|error| {
         let failure = Failure::usage(format!("{place}: {}", error.message()));
-        match has_key {
-            true => failure,
-            false => Failure::usage(error.message().to_owned()).advice(format!(
-                "Set {key}. Only a server on this machine (`--base-url http://localhost:PORT/v1`) may need none."
-            )),
+        if has_key {
+            return failure;
         }
+        Failure::usage(error.message().to_owned()).advice(format!(
+            "Set {key}. Only a server on this machine (`--base-url http://localhost:PORT/v1`) may need none."
+        ))
     })?;
     let is_here = is_loopback(model.info().server_address.as_deref().unwrap_or(""));
     let is_plain = address.is_ok_and(|url| url.trim_start().starts_with("http:"));

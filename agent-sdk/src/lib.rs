@@ -40,7 +40,7 @@
 //! | [`agent`] | putting an agent together, typed answers, an agent as a tool |
 //! | [`run`] | running it: request, stream, limits, report, error; the machine that decides |
 //! | [`tool`](mod@tool) | functions as tools, what they are given, how they may be run |
-//! | [`model`] | the trait, requests and answers, usage, the OpenAI client |
+//! | [`model`] | the trait, requests and answers, usage, embeddings, the clients of the providers |
 //! | [`message`] | conversations and their parts |
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts |
@@ -51,6 +51,7 @@
 //! | Feature | Default | What it adds |
 //! |---|---|---|
 //! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
+//! | `bedrock` | no | the client of Amazon Bedrock, with AWS's own crates for signatures and frames |
 //! | `testing` | no | the module `testing` |
 #![forbid(unsafe_code)]
 

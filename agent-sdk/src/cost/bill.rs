@@ -34,10 +34,7 @@ pub(super) fn bill(rates: &Active<'_>, usage: &Usage) -> Option<Bill> {
     }
     let input = input(rates, usage)?;
     let output = output(rates, usage)?;
-    let fees = match rates.rate(Kind::Request) {
-        Some(rate) => rate.at(usage.input_tokens)?,
-        None => ExactUsd::ZERO,
-    };
+    let fees = fees(rates, usage)?;
     let total = input.checked_add(output)?.checked_add(fees)?.round()?;
     Some(Bill {
         total,
@@ -45,6 +42,22 @@ pub(super) fn bill(rates: &Active<'_>, usage: &Usage) -> Option<Bill> {
         output,
         fees,
     })
+}
+
+/// What is billed besides the tokens: the request itself, and each search that the provider made for it.
+fn fees(rates: &Active<'_>, usage: &Usage) -> Option<ExactUsd> {
+    let request = match rates.rate(Kind::Request) {
+        Some(rate) => rate.at(usage.input_tokens)?,
+        None => ExactUsd::ZERO,
+    };
+    let searches = match usage.web_search_requests {
+        None | Some(0) => ExactUsd::ZERO,
+        Some(searches) => {
+            let rate = rates.rate(Kind::WebSearch)?;
+            rate.at(usage.input_tokens)?.checked_mul(searches)?
+        }
+    };
+    request.checked_add(searches)
 }
 
 fn input(rates: &Active<'_>, usage: &Usage) -> Option<ExactUsd> {

@@ -112,7 +112,8 @@ impl PriceBook {
 
     /// What the request cost.
     ///
-    /// `None`, never 0, where that is unknown: no model has the name, the model has no rate for what was used, a
+    /// `None`, never 0, where that is unknown: no model has the name, the model has no rate for what was used (searches of
+    /// the web included), a
     /// count is missing that a rate needs, a part is larger than its whole, or the amount is beyond
     /// [`Usd::MAX`](super::Usd::MAX). A count of a part (cached, audio, reasoning) that was not reported is taken as
     /// none of it, which bills those tokens as plain ones.

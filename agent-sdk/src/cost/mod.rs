@@ -4,6 +4,9 @@
 //! [`PriceRequest`] into a [`Cost`]: two exact sides and the fees, and a total that is rounded once, half up, to whole
 //! nano-USD. A sum over requests is the sum of their totals.
 //!
+//! Searches of the web that a provider made for an answer are billed by the rate of the model, one by one; where it has none,
+//! the cost of such an answer is unknown.
+//!
 //! Unknown is not zero: where a price or a count is missing there is no [`Cost`] at all.
 //!
 //! The embedded prices are those of [genai-prices](https://pypi.org/project/genai-prices/) (MIT), made into
@@ -40,7 +43,7 @@ pub struct Cost {
     pub input: ExactUsd,
     /// The exact price of the output, reasoning included.
     pub output: ExactUsd,
-    /// The exact price of the request itself, whatever its size.
+    /// The exact price of the request itself, whatever its size, and of the searches that the provider made for it.
     pub fees: ExactUsd,
     /// Where the price comes from.
     pub source: PriceSource,

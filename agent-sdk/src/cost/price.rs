@@ -80,6 +80,7 @@ pub(super) enum Kind {
     OutputAudio,
     Reasoning,
     Request,
+    WebSearch,
 }
 
 /// The few rates that a price has.
@@ -201,13 +202,14 @@ impl<'a> Active<'a> {
             .or_else(|| self.usual.get(kind))
     }
 
-    /// Whether nothing that is ever billed has a rate: the model is listed, but its price is not.
+    /// Whether nothing that every request is billed for has a rate: the model is listed, but its price is not.
     pub(super) fn is_unpriced(&self) -> bool {
-        self.usual.0.is_empty()
+        let unpriced = |rates: &Rates| rates.0.iter().all(|(kind, _)| *kind == Kind::WebSearch);
+        unpriced(self.usual)
             && !self
                 .variants
                 .iter()
-                .any(|v| !v.rates.0.is_empty() && v.holds(self.at, self.context))
+                .any(|v| !unpriced(&v.rates) && v.holds(self.at, self.context))
     }
 }
 

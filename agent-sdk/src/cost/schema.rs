@@ -129,6 +129,7 @@ struct RawPrice {
     output_audio: Option<RawRate>,
     reasoning: Option<RawRate>,
     per_1k_requests: Option<PerUnit<3>>,
+    per_1k_web_searches: Option<PerUnit<3>>,
 }
 
 impl RawPrice {
@@ -171,10 +172,12 @@ impl RawPrice {
     }
 
     fn rates(self) -> Rates {
-        let fee = self.per_1k_requests.map(|fee| Rate {
-            base: fee.0,
-            tiers: Box::default(),
-        });
+        let each = |fee: PerUnit<3>| {
+            RawRate(Rate {
+                base: fee.0,
+                tiers: Box::default(),
+            })
+        };
         let rates = [
             (Kind::Input, self.input),
             (Kind::Output, self.output),
@@ -185,7 +188,8 @@ impl RawPrice {
             (Kind::CacheAudioRead, self.cache_audio_read),
             (Kind::OutputAudio, self.output_audio),
             (Kind::Reasoning, self.reasoning),
-            (Kind::Request, fee.map(RawRate)),
+            (Kind::Request, self.per_1k_requests.map(each)),
+            (Kind::WebSearch, self.per_1k_web_searches.map(each)),
         ];
         let given = rates
             .into_iter()

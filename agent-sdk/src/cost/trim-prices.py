@@ -10,6 +10,8 @@ things that a usage does not count) is left out. The order of the snapshot is ke
 What is changed on the way, and why:
 - The look-ahead `^(?!.*-tts(?:$|-))` becomes `{"not": ...}`: the regex engine has linear time and no look-ahead.
 - `\\d` becomes `[0-9]`: names are ASCII, and the smaller class compiles to a smaller program.
+- `per_1k_web_searches` is kept as the source lists it: what a search of the provider's own costs. Where a model has no such
+  rate, the cost of an answer with searches is unknown; nothing is assumed from other models.
 - A model whose id ends in `:free` and that has no rate at all gets explicit zero rates. Any other model without a rate
   stays without one, and so its price is unknown.
 """
@@ -29,6 +31,7 @@ RATES = [
     "output_audio",
     "reasoning",
     "per_1k_requests",
+    "per_1k_web_searches",
 ]
 NOT_TTS = "^(?!.*-[tT][tT][sS](?:$|-))"
 
@@ -85,7 +88,8 @@ def main():
     head = {
         "date": snapshot["generated"],
         "source": {key: source[key] for key in ("name", "version", "licence", "url")},
-        "unit": "USD per 1,000,000 tokens; per_1k_requests: USD per 1,000 requests",
+        "unit": "USD per 1,000,000 tokens; per_1k_requests: USD per 1,000 requests; "
+        "per_1k_web_searches: USD per 1,000 searches that the provider makes for an answer",
     }
     out = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     providers = []

@@ -233,6 +233,7 @@ pub(super) fn learn(operation: &Operation, response: &ChatResponse, spent: Usage
         facts.response_model = response.model.as_deref().map(Into::into);
         facts.finish_reasons = vec![response.finish_reason.clone()];
         facts.provider_cost = response.provider_cost;
+        facts.service_tier = response.service_tier.as_deref().map(Into::into);
     });
 }
 

@@ -39,6 +39,9 @@ pub struct ChatResponse {
     /// Why it stopped, in the provider's own words: one for each alternative, the first one's first; empty where it gave none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub native_finish_reasons: Vec<String>,
+    /// Why the provider gave no answer at all, in its own word, where it refused the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_reason: Option<String>,
     /// The alternatives after the first, where several were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Message>,
@@ -57,6 +60,7 @@ impl ChatResponse {
             provider_cost: None,
             service_tier: None,
             native_finish_reasons: Vec::new(),
+            block_reason: None,
             alternatives: Vec::new(),
         }
     }

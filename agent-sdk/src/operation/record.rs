@@ -212,6 +212,8 @@ pub struct Facts {
     pub finish_reasons: Vec<FinishReason>,
     /// What the provider says that it costs.
     pub provider_cost: Option<Usd>,
+    /// The tier of service that answered, in the provider's word; prices may depend on it.
+    pub service_tier: Option<Arc<str>>,
     /// From the start to the first piece of the answer.
     pub first_chunk: Option<Duration>,
     /// The gaps between the pieces after the first, in microseconds; at most 65,536 are kept.

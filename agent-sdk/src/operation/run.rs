@@ -345,7 +345,10 @@ impl Run {
         let at = shared.info.started;
         let answered = facts.response_model.as_deref();
         let price = |name, usage| {
-            let request = PriceRequest::new(&model.provider, name, at);
+            let mut request = PriceRequest::new(&model.provider, name, at);
+            if let Some(tier) = facts.service_tier.as_deref() {
+                request = request.with_context("service_tier", tier);
+            }
             self.prices.price(&request, usage)
         };
         // The model that answered, or else the one that was asked.

@@ -109,6 +109,27 @@ async fn a_child_of_an_ended_operation_hangs_under_the_nearest_open_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_tier_that_answered_decides_the_price() {
+    let cost = |tier: Option<&str>| {
+        let (_, context) = watched();
+        let agent = context.start(Kind::Agent, "a").begin();
+        let chat = trace_chat(agent.context(), "openai", "gpt-6.1-terra").begin();
+        chat.handle().record_usage(Usage::new(1_000, 0));
+        chat.handle()
+            .record(|facts| facts.service_tier = tier.map(Into::into));
+        chat.end(Outcome::Ok, Payload::None);
+        agent.report(Outcome::Ok, Payload::None).cost
+    };
+    let usual = Usd::from_nanos(1_000_000);
+    assert_eq!(
+        [cost(None), cost(Some("default")), cost(Some("odd"))],
+        [usual; 3]
+    );
+    assert_eq!(cost(Some("flex")), Usd::from_nanos(500_000));
+    assert_eq!(cost(Some("priority")), Usd::from_nanos(2_000_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn totals_roll_up_and_own_calls_stop_at_the_next_agent() {
     let (_, context) = watched();
     let outer = context.start(Kind::Agent, "outer").begin();

@@ -112,6 +112,57 @@ fn a_request_has_its_own_fee() {
 }
 
 #[test]
+fn searches_have_their_fee_and_without_a_rate_they_are_unknown_and_not_free() {
+    let usage = |searches| Usage {
+        web_search_requests: searches,
+        ..Usage::new(24, 16)
+    };
+    let both = book(
+        r#"[{"input": "1", "output": "1", "per_1k_requests": "12", "per_1k_web_searches": "10"}]"#,
+    );
+    let fees = |searches| price(&both, &usage(searches)).unwrap().fees.to_string();
+    assert_eq!(fees(Some(3)), "0.042");
+    assert_eq!([fees(Some(0)), fees(None)], ["0.012", "0.012"]);
+    assert_eq!(total(&both, &usage(Some(3))), "0.04204");
+    assert_eq!(price(&both, &usage(Some(u64::MAX))), None);
+
+    let none = book(r#"[{"input": "1", "output": "1"}]"#);
+    assert_eq!(total(&none, &usage(Some(1))), "unknown");
+    assert_eq!(total(&none, &usage(Some(0))), "0.00004");
+    assert_eq!(total(&none, &usage(None)), "0.00004");
+
+    // A rate for searches alone is no price of a model.
+    let only = book(r#"[{"per_1k_web_searches": "10"}]"#);
+    assert_eq!(price(&only, &Usage::unknown()), None);
+
+    let variant = r#"[{"input": "0", "output": "0", "per_1k_web_searches": "2.5"}],
+        "variants": [{"when": {"search_type": "fast"}, "per_1k_web_searches": "1"}]"#;
+    let request = PriceRequest::new("p", "m", UNIX_EPOCH).with_context("search_type", "fast");
+    let cost = book(variant).price(&request, &usage(Some(2))).unwrap();
+    assert_eq!(cost.total.to_string(), "0.002");
+}
+
+#[test]
+fn the_embedded_table_prices_searches() {
+    let usage = Usage {
+        web_search_requests: Some(2),
+        ..Usage::new(1_000, 500)
+    };
+    let cost = |provider, model| {
+        let request = PriceRequest::new(provider, model, at("2026-11-20T12:00:00Z"));
+        let cost = PriceBook::embedded().price(&request, &usage);
+        cost.map(|cost| cost.fees.to_string())
+    };
+    assert_eq!(
+        cost("anthropic", "claude-sonnet-4-5").as_deref(),
+        Some("0.02")
+    );
+    assert_eq!(cost("google", "gemini-2.5-flash").as_deref(), Some("0.07"));
+    assert_eq!(cost("openai", "o3").as_deref(), Some("0.02"));
+    assert_eq!(cost("mistral", "mistral-large-latest"), None);
+}
+
+#[test]
 fn the_first_price_holds_where_no_other_does() {
     let prices = r#"[{"input": "1", "output": "1"}, {"valid_from": "2030-01-01", "input": "2", "output": "2"}]"#;
     let book = book(prices);

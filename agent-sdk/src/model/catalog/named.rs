@@ -143,6 +143,7 @@ impl NamedModel {
                 .set(setup)
                 .legacy_max_tokens(has(Quirk::MaxTokens))
                 .stream_usage(!has(Quirk::NoStreamOptions))
+                .send_reasoning(has(Quirk::SendReasoning))
                 .build()?
                 .into(),
             "openai.responses" => OpenAiResponses::builder(model).set(setup).build()?.into(),
@@ -155,6 +156,18 @@ impl NamedModel {
                 vertex.set(setup).build()?.into()
             }
             "ollama.chat" => Ollama::builder(model).set(setup).build()?.into(),
+            // Without a key it signs its requests.
+            #[cfg(feature = "bedrock")]
+            "bedrock.converse" => crate::model::provider::Bedrock::builder(model)
+                .variables(|name| self.variable(name))?
+                .set(setup)
+                .build()?
+                .into(),
+            #[cfg(not(feature = "bedrock"))]
+            "bedrock.converse" => {
+                let message = "the crate was built without its feature `bedrock`";
+                return Err(self.preset.error(message));
+            }
             api => {
                 let message = format!(
                     "`{}` speaks `{api}`, which is not known here",

@@ -41,6 +41,8 @@ pub struct Preset {
 pub enum Quirk {
     /// It knows the longest answer by the name `max_tokens` only.
     MaxTokens,
+    /// It wants to see a model's reasoning again in the next request.
+    SendReasoning,
     /// It knows no JSON of a schema, only JSON of any shape: the schema goes into the instructions.
     JsonObject,
     /// It does not know `stream_options`, and reports what a stream used without being asked.

@@ -18,13 +18,14 @@ fn with(name: &str, variables: &'static [(&str, &str)]) -> Result<ModelHandle, S
 fn the_embedded_presets_are_read_and_each_can_be_built() {
     let presets: Vec<Preset> = serde_json::from_str(include_str!("presets.json")).unwrap();
     assert_eq!(presets.len(), Catalog::embedded().presets().len());
-    for preset in &presets {
+    let can_be_built = |preset: &&Preset| cfg!(feature = "bedrock") || preset.name != "bedrock";
+    for preset in presets.iter().filter(can_be_built) {
         let named = Catalog::embedded()
             .named(&format!("{}:some-model:7b", preset.name))
             .unwrap();
         let model = named.variables(|name| match name {
             // A key or a place for whatever asks for one, but no other address.
-            name if name.ends_with("_BASE_URL") || name == "OLLAMA_HOST" => None,
+            name if name.contains("_URL") || name == "OLLAMA_HOST" => None,
             name if name.ends_with("ENDPOINT") => Some("https://place.example/".to_owned()),
             _ => Some("word".to_owned()),
         });
@@ -46,7 +47,8 @@ fn a_missing_key_names_its_variable_and_a_key_goes_to_its_own_provider() {
         ];
         let built = with(&name, places);
         if preset.key_optional {
-            assert!(built.is_ok(), "{built:?}");
+            // Bedrock signs its requests, and needs what it signs with.
+            assert!(built.is_ok() || preset.name == "bedrock", "{built:?}");
             continue;
         }
         let message = built.unwrap_err();
@@ -88,6 +90,13 @@ fn an_address_comes_from_its_variable_and_may_need_others() {
 }
 
 #[test]
+fn a_preset_may_speak_the_responses_api() {
+    let model = with("openai-responses:gpt-5", &[("OPENAI_API_KEY", "k")]).unwrap();
+    let info = model.info();
+    assert_eq!((&*info.provider, &*info.model), ("openai", "gpt-5"));
+}
+
+#[test]
 fn a_name_without_a_known_provider_says_what_to_write() {
     for (name, said) in [
         ("gpt-5", "`provider:model`"),
@@ -123,6 +132,7 @@ fn the_price_table_knows_the_providers_by_the_names_that_are_recorded() {
     };
     for (provider, model) in [
         ("openai", "gpt-4o-mini"),
+        ("openai-responses", "gpt-5"),
         ("azure", "gpt-4o-mini"),
         ("groq", "llama-3.3-70b-versatile"),
         ("mistral", "mistral-large-latest"),
@@ -144,5 +154,24 @@ fn the_price_table_knows_the_providers_by_the_names_that_are_recorded() {
         let request = PriceRequest::new(&preset.provider, model, std::time::SystemTime::UNIX_EPOCH);
         let cost = PriceBook::embedded().price(&request, &Usage::new(10, 10));
         assert!(cost.is_some(), "{provider}: {model}");
+    }
+}
+
+#[test]
+fn bedrock_signs_where_it_has_no_key_and_says_where_it_is_not_built_in() {
+    let catalog = Catalog::embedded();
+    let named = || catalog.named("bedrock:amazon.nova-lite-v1:0").unwrap();
+    let model = named().variables(|name| (!name.contains("_URL")).then(|| "word".to_owned()));
+    let region = named().variables(|name| (name == "AWS_REGION").then(|| "r".to_owned()));
+    let failure = region.build().unwrap_err();
+    if cfg!(feature = "bedrock") {
+        let address = model.build().unwrap().info().server_address.clone();
+        assert_eq!(
+            address.as_deref(),
+            Some("bedrock-runtime.word.amazonaws.com")
+        );
+        assert!(failure.message().contains("AWS_ACCESS_KEY_ID"), "{failure}");
+    } else {
+        assert!(failure.message().contains("feature `bedrock`"), "{failure}");
     }
 }

@@ -47,6 +47,8 @@ pub use handle::EmbeddingHandle;
 #[cfg(feature = "http")]
 pub use ollama::{OllamaEmbeddings, OllamaEmbeddingsBuilder};
 #[cfg(feature = "http")]
+pub(in crate::model) use openai::{NAME as OPENAI_API, read as read_openai};
+#[cfg(feature = "http")]
 pub use openai::{OpenAiEmbeddings, OpenAiEmbeddingsBuilder};
 pub use request::{EmbeddingEncoding, EmbeddingRequest};
 pub use response::EmbeddingResponse;

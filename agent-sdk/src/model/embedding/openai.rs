@@ -18,6 +18,9 @@ use crate::model::{
     wire::{Failed, Report, Text, object},
 };
 
+/// The API's name, for people.
+pub(in crate::model) const NAME: &str = "the embeddings API";
+
 /// The fields that [`EmbeddingRequest::extra`] cannot replace.
 const RESERVED: [&str; 2] = ["model", "input"];
 
@@ -35,7 +38,7 @@ embedding_client! {
 pub(in crate::model) struct OpenAi;
 
 impl EmbeddingApi for OpenAi {
-    const NAME: &'static str = "the embeddings API";
+    const NAME: &'static str = NAME;
 
     const DEFAULTS: Defaults = Defaults {
         client: "OpenAiEmbeddings",
@@ -57,24 +60,34 @@ impl EmbeddingApi for OpenAi {
     }
 
     fn read(&self, body: &str, request: &EmbeddingRequest) -> Result<EmbeddingResponse, Failed> {
-        let answer: Answer<'_> = object(body)?;
-        if let Some(error) = answer.error {
-            return Err(Failed::Report(Report::of_value(error.get())));
-        }
-        let inputs = request.inputs.len();
-        let vectors = in_order(answer.data.unwrap_or_default().0, inputs)?;
-        let mut response = EmbeddingResponse::new(checked(vectors, inputs, request.dimensions)?);
-        if let Some(reported) = answer.usage {
-            // Some report that nothing was written, which is no count of anything.
-            response.usage = Usage {
-                output_tokens: None,
-                ..reported.usage()
-            };
-            response.provider_cost = reported.cost();
-        }
-        response.model = answer.model.filled().map(Into::into);
-        Ok(response)
+        read(body, Some(request.inputs.len()), request.dimensions)
     }
+}
+
+/// Reads an answer; where it is not known how many vectors were asked for, as many as there are.
+pub(in crate::model) fn read(
+    body: &str,
+    inputs: Option<usize>,
+    dimensions: Option<u32>,
+) -> Result<EmbeddingResponse, Failed> {
+    let answer: Answer<'_> = object(body)?;
+    if let Some(error) = answer.error {
+        return Err(Failed::Report(Report::of_value(error.get())));
+    }
+    let placed = answer.data.unwrap_or_default().0;
+    let inputs = inputs.unwrap_or(placed.len());
+    let vectors = in_order(placed, inputs)?;
+    let mut response = EmbeddingResponse::new(checked(vectors, inputs, dimensions)?);
+    if let Some(reported) = answer.usage {
+        // Some report that nothing was written, which is no count of anything.
+        response.usage = Usage {
+            output_tokens: None,
+            ..reported.usage()
+        };
+        response.provider_cost = reported.cost();
+    }
+    response.model = answer.model.filled().map(Into::into);
+    Ok(response)
 }
 
 struct Body<'a> {

@@ -29,10 +29,24 @@ pub(in crate::model) struct Billed<'a> {
     pub(in crate::model) ticks: Count,
 }
 
+/// A price by its parts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound = "'de: 'a")]
+struct Parts<'a> {
+    #[serde(borrow)]
+    total_cost: Option<&'a RawValue>,
+}
+
 impl Billed<'_> {
+    /// Perplexity tells the parts of its price, and their sum.
+    fn parts(&self) -> Option<Usd> {
+        let parts: Parts<'_> = serde_json::from_str(self.cost?.get()).ok()?;
+        amount(parts.total_cost)
+    }
+
     /// In US dollars, where it is known in full.
     pub(in crate::model) fn usd(&self) -> Option<Usd> {
-        let Some(cost) = amount(self.cost) else {
+        let Some(cost) = amount(self.cost).or_else(|| self.parts()) else {
             let ticks = self.ticks.0?;
             let nanos = ticks.saturating_add(TICKS_PER_NANO / 2) / TICKS_PER_NANO;
             return Some(Usd::from_nanos(nanos));

@@ -44,6 +44,8 @@ pub(in crate::model) struct CallPiece<'a> {
     pub(in crate::model) index: Option<u64>,
     /// Its id, unless that is absent or empty.
     pub(in crate::model) id: Option<Cow<'a, str>>,
+    /// Whether the id is not the server's.
+    pub(in crate::model) has_made_id: bool,
     /// The tool's name, unless that is absent or empty.
     pub(in crate::model) name: Option<Cow<'a, str>>,
     /// More of its arguments.
@@ -69,6 +71,7 @@ impl Calls {
     /// Adds a call that came whole.
     pub(in crate::model) fn whole(&mut self, call: CallPiece<'_>) -> Result<(), ModelError> {
         let at = self.begin(call.index, call.id)?;
+        self.mark(at, call.has_made_id);
         self.extend(at, call.name, &call.arguments)
     }
 
@@ -83,6 +86,7 @@ impl Calls {
             id,
             name,
             arguments,
+            has_made_id,
         } = piece;
         if index.is_none() && id.is_none() && name.is_none() && arguments.trim().is_empty() {
             return Ok(());
@@ -92,7 +96,11 @@ impl Calls {
                 self.name_late(at, id);
                 at
             }
-            Some(Place::New) => self.begin(index, id)?,
+            Some(Place::New) => {
+                let at = self.begin(index, id)?;
+                self.mark(at, has_made_id);
+                at
+            }
             None => return Ok(()),
         };
         self.extend(at, name, &arguments)?;
@@ -267,6 +275,13 @@ impl Calls {
             ..Call::default()
         });
         Ok(at)
+    }
+
+    /// Keeps that the id is not the server's.
+    fn mark(&mut self, at: usize, has_made_id: bool) {
+        if let Some(call) = self.list.get_mut(at) {
+            call.has_made_id |= has_made_id;
+        }
     }
 
     /// Takes the id of a call that began without one.

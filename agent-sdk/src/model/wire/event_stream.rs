@@ -4,7 +4,7 @@
 //! is how much of one is waited for, and what its headers mean.
 
 use aws_smithy_eventstream::frame::read_message_from;
-use aws_smithy_types::event_stream::Message;
+use aws_smithy_types::{event_stream::Message, str_bytes::StrBytes};
 use bytes::{Buf, BytesMut};
 
 use super::{Failed, Frame, Report};
@@ -106,7 +106,7 @@ fn text<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
         .headers()
         .iter()
         .find(|header| header.name().as_str() == name)?;
-    header.value().as_string().ok().map(|text| text.as_str())
+    header.value().as_string().ok().map(StrBytes::as_str)
 }
 
 fn broken(message: impl Into<String>) -> Failed {

@@ -6,12 +6,14 @@
 
 mod billed;
 mod calls;
+mod class;
 mod count;
 mod decode;
 #[cfg(feature = "bedrock")]
 mod event_stream;
 mod events;
 mod frames;
+mod google;
 mod limits;
 mod lines;
 mod list;

@@ -4,8 +4,6 @@
 //! byte, the one before it with another text in its place, it means the same with that text, and need not be parsed. This takes
 //! a tenth of the instructions of parsing it.
 
-use std::borrow::Cow;
-
 /// What stood around the text of a piece.
 #[derive(Debug)]
 pub(in crate::model) struct Template {
@@ -14,11 +12,9 @@ pub(in crate::model) struct Template {
 }
 
 impl Template {
-    /// Keeps what stands around `text`, which was lent from `data` where it needed no escapes.
-    pub(in crate::model) fn around(data: &str, text: &Cow<'_, str>) -> Option<Self> {
-        let Cow::Borrowed(text) = text else {
-            return None;
-        };
+    /// Keeps what stands around `text`, where that was lent from `data`.
+    pub(in crate::model) fn around(data: &str, text: &str) -> Option<Self> {
+        // A text that needed no escapes was lent from the data, and stands in them where it points.
         let start = (text.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
         let (before, rest) = data.split_at_checked(start)?;
         let after = rest.strip_prefix(text)?;
@@ -39,6 +35,8 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use proptest::prelude::*;
     use serde::Deserialize;
 

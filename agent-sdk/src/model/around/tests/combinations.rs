@@ -45,6 +45,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 /// Which layers there are, and how the callers behave.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each layer is there or not")]
 struct Setting {
     retry: bool,
     breaker: bool,

@@ -202,6 +202,7 @@ impl Blocks {
                     id: block.id.filled(),
                     name: block.name.filled(),
                     arguments: Cow::Borrowed(""),
+                    ..CallPiece::default()
                 };
                 self.calls.piece(piece, events)?;
                 Block::Call(Call {

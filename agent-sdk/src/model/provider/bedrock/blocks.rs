@@ -70,7 +70,7 @@ impl Blocks {
     ) -> Result<(), ModelError> {
         if let Some(call) = start.tool_use {
             if call.is_of_the_server() {
-                let head = head(call);
+                let head = head(&call);
                 let input = String::new();
                 return self.push(index, Block::Server { head, input });
             }
@@ -83,9 +83,10 @@ impl Blocks {
             return self.calls.piece(
                 CallPiece {
                     index: index.0,
-                    id: call.tool_use_id.filled(),
+                    id: call.id.filled(),
                     name: call.name.filled(),
                     arguments: Cow::Borrowed(""),
+                    ..CallPiece::default()
                 },
                 events,
             );
@@ -143,7 +144,7 @@ impl Blocks {
         if let Some(text) = block.text.0 {
             self.text(index, text, events)?;
         } else if let Some(thought) = block.reasoning_content {
-            let thought = thought.reasoning_text.map_or_else(
+            let thought = thought.whole.map_or_else(
                 || wire::Reasoning {
                     redacted_content: thought.redacted_content,
                     ..wire::Reasoning::default()
@@ -162,9 +163,10 @@ impl Blocks {
             self.push(index, Block::Call)?;
             self.calls.whole(CallPiece {
                 index: None,
-                id: call.tool_use_id.filled(),
+                id: call.id.filled(),
                 name: call.name.filled(),
                 arguments: arguments(call.input)?,
+                ..CallPiece::default()
             })?;
         } else {
             self.push(index, Block::Opaque(Opaque::new(API, kind(raw), raw.get())))?;
@@ -296,9 +298,9 @@ fn opaque(kind: &str, block: &Value) -> Part {
 }
 
 /// What is known of a call of Bedrock's own before its input.
-fn head(call: ToolUse<'_>) -> Value {
+fn head(call: &ToolUse<'_>) -> Value {
     json!({
-        "toolUseId": call.tool_use_id.0,
+        "toolUseId": call.id.0,
         "name": call.name.0,
         "type": call.kind.0,
     })

@@ -52,7 +52,8 @@ enum Source<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ToolUse<'a> {
-    tool_use_id: &'a str,
+    #[serde(rename = "toolUseId")]
+    id: &'a str,
     name: &'a str,
     input: Arguments<'a>,
 }
@@ -177,7 +178,7 @@ impl<'a> Turns<'a> {
             (Part::ToolCall(call), Role::Assistant) => {
                 self.has_calls = true;
                 Some(Block::ToolUse(ToolUse {
-                    tool_use_id: call.id.as_str(),
+                    id: call.id.as_str(),
                     name: &call.name,
                     input: Arguments(&call.arguments),
                 }))

@@ -87,9 +87,8 @@ pub(super) fn encoded(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::operation::{Clock, FixedClock};
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
@@ -109,7 +108,7 @@ mod tests {
             region: "us-east-1",
             service,
             // 2015-08-30T12:36:00Z.
-            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_440_938_160),
+            time: FixedClock::at(1_440_938_160).now(),
         };
         let url = Url::parse(url).unwrap();
         let headers = signing.headers(method, &url, body.as_bytes()).unwrap();

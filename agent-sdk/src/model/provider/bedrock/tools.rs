@@ -18,7 +18,8 @@ pub(super) struct ToolConfig<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Tool<'a> {
-    ToolSpec(Declared<'a>),
+    #[serde(rename = "toolSpec")]
+    Declared(Declared<'a>),
     CachePoint(CachePoint),
     #[serde(untagged)]
     Native(&'a Value),
@@ -82,7 +83,7 @@ impl<'a> ToolConfig<'a> {
 }
 
 fn declared(tool: &ToolSpec) -> Tool<'_> {
-    Tool::ToolSpec(Declared {
+    Tool::Declared(Declared {
         name: &tool.name,
         description: &tool.description,
         input_schema: Schema {

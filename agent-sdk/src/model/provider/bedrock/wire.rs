@@ -53,7 +53,8 @@ pub(super) struct Block<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
 pub(super) struct ToolUse<'a> {
-    pub(super) tool_use_id: Text<'a>,
+    #[serde(rename = "toolUseId")]
+    pub(super) id: Text<'a>,
     pub(super) name: Text<'a>,
     /// `server_tool_use` where Bedrock runs it itself.
     #[serde(rename = "type")]
@@ -73,7 +74,8 @@ impl ToolUse<'_> {
 #[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
 pub(super) struct Reasoning<'a> {
     /// Of a whole answer.
-    pub(super) reasoning_text: Option<Box<Reasoning<'a>>>,
+    #[serde(rename = "reasoningText")]
+    pub(super) whole: Option<Box<Reasoning<'a>>>,
     pub(super) text: Text<'a>,
     pub(super) signature: Text<'a>,
     pub(super) redacted_content: Text<'a>,

@@ -98,9 +98,9 @@ impl Decode for Assembler {
             response.alternatives = alternatives;
             response
         } else {
-            // The prompt was refused, and the reason for that is all there is.
+            // The prompt was refused: no candidate, and so no finish reason, was sent.
             let mut response = ChatResponse::new(Vec::new(), FinishReason::ContentFilter, usage);
-            response.native_finish_reasons.extend(self.blocked);
+            response.block_reason = self.blocked;
             response
         };
         response.id = self.id;

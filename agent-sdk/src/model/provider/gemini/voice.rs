@@ -255,9 +255,11 @@ impl Voice {
             values: PartialArgs::default(),
             whole: None,
         };
+        let has_made_id = id.is_none();
         let id = id.unwrap_or_else(|| made_id(answer, index).into());
         let piece = CallPiece {
             index: Some(index),
+            has_made_id,
             id: Some(id),
             name,
             arguments: Cow::Borrowed(""),

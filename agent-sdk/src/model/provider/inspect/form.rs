@@ -112,7 +112,7 @@ impl Serialize for Inspection {
         let mut form = self.response().map(Form::of).unwrap_or_default();
         form.error = self.result.as_ref().err().map(|error| Failure {
             kind: error.kind().as_str(),
-            status: error.status(),
+            status: (!(200..300).contains(&self.status)).then_some(self.status),
             provider_type: error.provider_type(),
             code: error.code(),
             message: error.message(),

@@ -12,8 +12,8 @@ use std::{fmt, str::FromStr};
 
 use super::{anthropic, gemini, ollama, openai, responses};
 use crate::model::{
-    ChatEvent, ChatResponse, Limits, ModelError, ModelErrorKind,
-    wire::{Decode, Reader, Secrets, not_a_stream, read_whole, refused},
+    ChatEvent, ChatResponse, FinishReason, Limits, ModelError, ModelErrorKind, embedding,
+    wire::{Decode, Reader, Secrets, not_a_stream, read_body, read_whole, refused},
 };
 
 /// Reads one whole answer of an API as its client does: `stream` says whether it was asked for piece by piece.
@@ -88,6 +88,10 @@ impl Api {
     }
 
     /// How its answers are read. An API is added by its line here.
+    #[cfg_attr(
+        feature = "bedrock",
+        expect(clippy::unnecessary_wraps, reason = "a build may leave one out")
+    )]
     fn reader(self) -> Option<Read> {
         Some(match self {
             Self::OpenAiChat => read::<openai::Assembler>,
@@ -95,9 +99,11 @@ impl Api {
             Self::AnthropicMessages => read::<anthropic::Assembler>,
             Self::GeminiGenerate => read::<gemini::Assembler>,
             Self::OllamaChat => read::<ollama::Assembler>,
+            Self::OpenAiEmbeddings => embeddings,
             #[cfg(feature = "bedrock")]
             Self::BedrockConverse => read::<super::bedrock::Assembler>,
-            _ => return None,
+            #[cfg(not(feature = "bedrock"))]
+            Self::BedrockConverse => return None,
         })
     }
 }
@@ -178,11 +184,16 @@ impl Answer {
         let Some(read) = self.api.reader() else {
             let message = format!("answers of {} cannot be read by this version", self.api);
             return Inspection {
+                status: self.status,
                 events: Vec::new(),
                 result: Err(ModelError::new(ModelErrorKind::Configuration, message)),
             };
         };
         read(&self, &mut pieces.into_iter())
+    }
+
+    fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
     }
 
     /// The media type, in words.
@@ -195,7 +206,8 @@ impl Answer {
 ///
 /// It serialises as an object of `model`, `text` (all alternatives, joined), `reasoning_text`, `refusal`, `tool_calls` (a list of
 /// `id`, `name` and `arguments`, which are JSON, or the raw text where that is not valid JSON), `finish_reasons` as they were sent,
-/// `usage` and `error` (`status`, `type` and `code` in the provider's words, `kind` in ours, `message`). What is not known is
+/// `usage` and `error` (`status` of the HTTP answer unless that was one of success, `type` and `code` in the provider's words, `kind`
+/// in ours, `message`). What is not known is
 /// `null`. Of an answer that broke off it holds what had come.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -204,6 +216,7 @@ pub struct Inspection {
     pub events: Vec<ChatEvent>,
     /// The answer, or why there is none.
     pub result: Result<ChatResponse, ModelError>,
+    status: u16,
 }
 
 impl Inspection {
@@ -219,27 +232,47 @@ impl Inspection {
 type Read = fn(&Answer, &mut dyn Iterator<Item = &[u8]>) -> Inspection;
 
 fn read<D: Decode>(answer: &Answer, pieces: &mut dyn Iterator<Item = &[u8]>) -> Inspection {
-    let secrets = Secrets::default();
-    let ok = (200..300).contains(&answer.status);
     let media_type = answer.media_type.as_deref();
-    if ok && answer.streamed && D::FRAMING.may_be(media_type) {
+    if answer.is_ok() && answer.streamed && D::FRAMING.may_be(media_type) {
         return stream::<D>(answer, pieces);
     }
+    whole(answer, pieces, |body| {
+        if answer.streamed {
+            return Err(not_a_stream(body, answer.media_type(), &Secrets::default()));
+        }
+        read_whole::<D>(body, answer.media_type(), &answer.limits, Secrets::default)
+    })
+}
+
+/// Vectors are no message: what is read of them is whose they are and what they used.
+fn embeddings(answer: &Answer, pieces: &mut dyn Iterator<Item = &[u8]>) -> Inspection {
+    whole(answer, pieces, |body| {
+        let read = |text: &str| embedding::read_openai(text, None, None);
+        let api = embedding::OPENAI_API;
+        let read = read_body(api, body, answer.media_type(), Secrets::default, read)?;
+        let mut response = ChatResponse::new(Vec::new(), FinishReason::Stop, read.usage);
+        response.model = read.model;
+        response.provider_cost = read.provider_cost;
+        Ok(response)
+    })
+}
+
+/// Reads an answer that came as one body, or refuses the request.
+fn whole(
+    answer: &Answer,
+    pieces: &mut dyn Iterator<Item = &[u8]>,
+    read: impl FnOnce(&[u8]) -> Result<ChatResponse, ModelError>,
+) -> Inspection {
     let body: Vec<u8> = pieces.flatten().copied().collect();
-    let result = if !ok {
-        Err(refused(
-            answer.status,
-            answer.media_type(),
-            None,
-            &body,
-            &secrets,
-        ))
-    } else if answer.streamed {
-        Err(not_a_stream(&body, answer.media_type(), &secrets))
+    let result = if answer.is_ok() {
+        read(&body)
     } else {
-        read_whole::<D>(&body, answer.media_type(), &answer.limits, || secrets)
+        let secrets = Secrets::default();
+        let media_type = answer.media_type();
+        Err(refused(answer.status, media_type, None, &body, &secrets))
     };
     Inspection {
+        status: answer.status,
         events: Vec::new(),
         result,
     }
@@ -252,6 +285,7 @@ fn stream<D: Decode>(answer: &Answer, mut pieces: &mut dyn Iterator<Item = &[u8]
     let result =
         end.map_err(|broken| broken.into_error::<D>(answer.media_type(), &Secrets::default()));
     Inspection {
+        status: answer.status,
         events: std::iter::from_fn(|| reader.pop()).collect(),
         result,
     }

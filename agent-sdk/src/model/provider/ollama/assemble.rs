@@ -151,6 +151,7 @@ impl Assembler {
                     id: call.id.filled(),
                     name: call.function.name.filled(),
                     arguments: arguments(call.function.arguments)?,
+                    ..CallPiece::default()
                 })?;
             }
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::wire::{self, Completion, Few, Said};
 use crate::{
     cost::Usd,
-    message::{Message, Part, Reasoning, Role},
+    message::{Message, Opaque, Part, Reasoning, Role},
     model::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
@@ -46,8 +46,11 @@ struct Voice {
     text: String,
     reasoning: String,
     refusal: String,
+    /// What was spoken, as it came.
+    audio: Option<String>,
     calls: Calls,
     finish: Option<String>,
+    has_begun: bool,
     /// Whether the server gave no finish reason, and this one was found elsewhere.
     is_inferred: bool,
 }
@@ -132,11 +135,12 @@ impl Decode for Assembler {
     }
 
     fn partial(mut self) -> ChatResponse {
-        let reasons = self.first.finish.take().into_iter().collect();
+        let begun = self.first.has_begun;
+        let reasons = begun.then(|| self.first.finish.take().unwrap_or_default());
         let parts = self.first.said();
         let mut response = ChatResponse::new(parts, FinishReason::Error, self.usage);
         response.id = self.id;
-        response.native_finish_reasons = reasons;
+        response.native_finish_reasons.extend(reasons);
         response.model = self.model;
         response.provider_cost = self.cost;
         response
@@ -223,14 +227,17 @@ impl Voice {
             text: String::new(),
             reasoning: String::new(),
             refusal: String::new(),
+            audio: None,
             calls: Calls::new(tool_argument_bytes),
             finish: None,
+            has_begun: false,
             is_inferred: false,
         }
     }
 
     /// Adds a piece of a stream.
     fn piece(&mut self, choice: wire::Choice<'_>, events: &mut Events) -> Result<(), ModelError> {
+        self.has_begun = true;
         if let Some(mut said) = choice.delta {
             let calls = std::mem::take(&mut said.tool_calls);
             let function = said.function_call.take();
@@ -255,6 +262,7 @@ impl Voice {
     fn whole(&mut self, mut said: Said<'_>, choice: wire::Choice<'_>) -> Result<(), ModelError> {
         let calls = std::mem::take(&mut said.tool_calls);
         let function = said.function_call.take();
+        self.audio = said.audio.map(|audio| audio.get().to_owned());
         self.say(said, &mut Events::none());
         for call in calls {
             self.calls.whole(call_piece(call)?)?;
@@ -338,6 +346,9 @@ impl Voice {
         if !self.refusal.is_empty() {
             parts.push(Part::Refusal(self.refusal.into()));
         }
+        if let Some(audio) = self.audio {
+            parts.push(Part::Opaque(Opaque::new(super::API, "audio", audio)));
+        }
         parts
     }
 }
@@ -353,6 +364,7 @@ fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
         id: call.id.filled(),
         name: call.function.name.filled(),
         arguments,
+        ..CallPiece::default()
     })
 }
 

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Refuses a part that the API has no place for, so that nothing is left out silently. Reasoning is: the API takes none back.
+/// Refuses a part that the API has no place for, so that nothing is left out silently. Reasoning is, where a server takes none back.
 pub(super) fn check(role: Role, part: &Part) -> Result<(), ModelError> {
     let fits = match part {
         Part::Text(_) => !matches!(role, Role::Tool),
@@ -19,7 +19,7 @@ pub(super) fn check(role: Role, part: &Part) -> Result<(), ModelError> {
         }
         Part::ToolResult(_) => matches!(role, Role::Tool | Role::User),
         Part::Media(_) => matches!(role, Role::User),
-        // Left out, as another API's reasoning is: this one knows none of its own.
+        // Another API's is left out. This one's is what the model spoke.
         Part::Opaque(_) => true,
     };
     if !fits {

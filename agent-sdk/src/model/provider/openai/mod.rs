@@ -4,6 +4,18 @@
 //!
 //! `request` and `content` write a request's body, `wire` and `usage` are what comes back, `assemble` puts it together.
 //!
+//! # What is sent
+//!
+//! | Of the request | In the body |
+//! |---|---|
+//! | web search | `web_search_options`; a search with `max_uses` or domains is refused: the API has no place for them |
+//! | server tools of the provider's own | among `tools`, as they are |
+//! | `top_k`, reasoning budget, cache breakpoints | left out: servers that know such fields get them by `extra` |
+//! | reasoning | left out, but for [`send_reasoning`](OpenAiBuilder::send_reasoning) |
+//!
+//! What a model speaks, in an answer that came whole, is a [`Part::Opaque`](crate::message::Part::Opaque) of the kind `audio` and
+//! is named in the next turn; it is not read from streams.
+//!
 //! Promises:
 //! - an answer without a finish reason is an error, unless it came as one whole body;
 //! - tool calls are never mixed up: a piece that may belong to two of them is an error;
@@ -59,6 +71,13 @@ impl OpenAiBuilder {
         self
     }
 
+    /// Whether the reasoning of earlier answers is sent back, as `reasoning_content`, to servers that want to see it again when
+    /// a tool's result follows (`DeepSeek`, Moonshot, `OpenRouter`). Default: no.
+    pub fn send_reasoning(mut self, send: bool) -> Self {
+        self.api.dialect.send_reasoning = send;
+        self
+    }
+
     /// Whether streams are asked to report what they used, with `stream_options`. Default: yes. Without it many servers
     /// report nothing, and the cost is then unknown.
     pub fn stream_usage(mut self, report: bool) -> Self {
@@ -66,6 +85,9 @@ impl OpenAiBuilder {
         self
     }
 }
+
+/// The API's name, in what it wrote for itself.
+const API: &str = "openai.chat";
 
 /// The Chat Completions API.
 #[derive(Clone, Debug, Default)]

@@ -3,15 +3,17 @@
 //! The body is written straight from the borrowed request: neither the history nor a schema is cloned, and only what is set
 //! is sent.
 
-use serde::{Serialize, Serializer, ser::SerializeSeq};
-use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt};
 
-use super::content::UserContent;
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{API, content::UserContent};
 use crate::{
     message::{Message, Part, Role, ToolCall, ToolResult},
     model::{
-        ChatRequest, ModelError, OutputFormat, ToolChoice, ToolSpec,
-        http::body::{Fields, Joined, write},
+        ChatRequest, ModelError, OutputFormat, ServerTool, ToolChoice, ToolSpec, WebSearch,
+        http::body::{Fields, Joined, refuse, write},
     },
 };
 
@@ -25,6 +27,8 @@ pub(super) struct Dialect {
     pub(super) max_tokens: bool,
     /// It does not know `stream_options`.
     pub(super) no_stream_options: bool,
+    /// It wants to see the reasoning of earlier answers again.
+    pub(super) send_reasoning: bool,
 }
 
 /// Writes the body.
@@ -43,18 +47,37 @@ pub(super) fn body(
             super::content::check(message.role, part)?;
         }
     }
+    let search = search(&request.settings.server_tools)?;
     let body = Body {
         model,
         request,
+        search,
         stream,
         dialect,
     };
     write(&body)
 }
 
+/// Whether the web may be searched; refuses what the API has no place for.
+fn search(tools: &[ServerTool]) -> Result<bool, ModelError> {
+    let mut search = false;
+    for tool in tools {
+        if let ServerTool::WebSearch(how) = tool {
+            search = true;
+            if *how != WebSearch::new() {
+                return refuse(
+                    "the Chat Completions API has no place for `max_uses` and domains of a web search",
+                );
+            }
+        }
+    }
+    Ok(search)
+}
+
 struct Body<'a> {
     model: &'a str,
     request: &'a ChatRequest,
+    search: bool,
     stream: bool,
     dialect: Dialect,
 }
@@ -64,9 +87,17 @@ impl Serialize for Body<'_> {
         let (request, settings) = (self.request, &*self.request.settings);
         let mut body = Fields::new(serializer.serialize_map(None)?, &settings.extra, &RESERVED);
         body.put("model", &self.model)?;
-        body.put("messages", &Messages(request))?;
-        if !request.tools.is_empty() {
-            body.put("tools", &Tools(&request.tools))?;
+        let messages = Messages {
+            request,
+            send_reasoning: self.dialect.send_reasoning,
+        };
+        body.put("messages", &messages)?;
+        let tools = Tools {
+            own: &request.tools,
+            server: &settings.server_tools,
+        };
+        if !tools.is_empty() {
+            body.put("tools", &tools)?;
             if request.tool_choice != ToolChoice::Auto {
                 body.put("tool_choice", &Choice(&request.tool_choice))?;
             }
@@ -113,6 +144,11 @@ impl Serialize for Body<'_> {
         body.put_some("stop", Some(&settings.stop).filter(|stop| !stop.is_empty()))?;
         body.put_some("seed", settings.seed.as_ref())?;
         body.put_some("reasoning_effort", settings.reasoning_effort.as_ref())?;
+        body.put_some("prompt_cache_key", settings.prompt_cache_key.as_ref())?;
+        body.put_some("service_tier", settings.service_tier.as_ref())?;
+        if self.search {
+            body.put("web_search_options", &Map::<String, Value>::new())?;
+        }
         if self.stream {
             body.put("stream", &true)?;
             if !self.dialect.no_stream_options {
@@ -134,18 +170,21 @@ struct StreamOptions {
 }
 
 /// The instructions and the history.
-struct Messages<'a>(&'a ChatRequest);
+struct Messages<'a> {
+    request: &'a ChatRequest,
+    send_reasoning: bool,
+}
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(None)?;
-        if let Some(instructions) = self.0.instructions.as_deref() {
+        if let Some(instructions) = self.request.instructions.as_deref() {
             list.serialize_element(&Said {
                 role: "system",
                 content: instructions,
             })?;
         }
-        for Message { role, parts, .. } in self.0.conversation.messages() {
+        for Message { role, parts, .. } in self.request.conversation.messages() {
             for part in parts {
                 if let Part::ToolResult(ToolResult {
                     call_id, content, ..
@@ -166,7 +205,9 @@ impl Serialize for Messages<'_> {
                         content: Joined(parts),
                     })?;
                 }
-                Role::Assistant => list.serialize_element(&Assistant::new(parts))?,
+                Role::Assistant => {
+                    list.serialize_element(&Assistant::new(parts, self.send_reasoning))?;
+                }
                 Role::User => {
                     let results_only = !parts.is_empty()
                         && parts.iter().all(|part| matches!(part, Part::ToolResult(_)));
@@ -204,11 +245,15 @@ struct Assistant<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<Thoughts<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<Spoken<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<Calls<'a>>,
 }
 
 impl<'a> Assistant<'a> {
-    fn new(parts: &'a [Part]) -> Self {
+    fn new(parts: &'a [Part], send_reasoning: bool) -> Self {
         let has = |wanted: fn(&Part) -> bool| parts.iter().any(wanted);
         let refusal = parts.iter().find_map(|part| match part {
             Part::Refusal(refusal) => Some(refusal.as_str()),
@@ -216,11 +261,56 @@ impl<'a> Assistant<'a> {
         });
         let calls = has(|part| matches!(part, Part::ToolCall(_)));
         let text = has(|part| part.as_text().is_some_and(|text| !text.is_empty()));
+        let thoughts = send_reasoning && has(|part| thought(part).is_some());
+        let audio = parts.iter().find_map(Spoken::of);
         Self {
             role: "assistant",
-            content: (text || !(calls || refusal.is_some())).then_some(Joined(parts)),
+            content: (text || !(calls || refusal.is_some() || audio.is_some()))
+                .then_some(Joined(parts)),
             refusal,
+            reasoning_content: thoughts.then_some(Thoughts(parts)),
+            audio,
             tool_calls: calls.then_some(Calls(parts)),
+        }
+    }
+}
+
+/// The reasoning that a part shows, if any.
+fn thought(part: &Part) -> Option<&str> {
+    match part {
+        Part::Reasoning(thought) => Some(thought.text.as_str()).filter(|text| !text.is_empty()),
+        _ => None,
+    }
+}
+
+/// All reasoning as one text.
+struct Thoughts<'a>(&'a [Part]);
+
+impl fmt::Display for Thoughts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut thoughts = self.0.iter().filter_map(thought);
+        thoughts.try_for_each(|text| f.write_str(text))
+    }
+}
+
+impl Serialize for Thoughts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What the model spoke, which the server knows by its id.
+#[derive(Deserialize, Serialize)]
+struct Spoken<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
+impl<'a> Spoken<'a> {
+    fn of(part: &'a Part) -> Option<Self> {
+        match part {
+            Part::Opaque(own) if *own.api == *API => serde_json::from_str(&own.json).ok(),
+            _ => None,
         }
     }
 }
@@ -262,18 +352,37 @@ struct Function<'a> {
     arguments: &'a str,
 }
 
-struct Tools<'a>(&'a [ToolSpec]);
+struct Tools<'a> {
+    own: &'a [ToolSpec],
+    server: &'a [ServerTool],
+}
+
+impl Tools<'_> {
+    fn is_empty(&self) -> bool {
+        let mut server = self.server.iter();
+        self.own.is_empty() && !server.any(|tool| matches!(tool, ServerTool::Native(_)))
+    }
+}
 
 impl Serialize for Tools<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|tool| Tool {
-            kind: "function",
-            function: Declared {
-                name: &tool.name,
-                description: Some(&*tool.description).filter(|text| !text.is_empty()),
-                parameters: &tool.parameters,
-            },
-        }))
+        let mut list = serializer.serialize_seq(None)?;
+        for tool in self.own {
+            list.serialize_element(&Tool {
+                kind: "function",
+                function: Declared {
+                    name: &tool.name,
+                    description: Some(&*tool.description).filter(|text| !text.is_empty()),
+                    parameters: &tool.parameters,
+                },
+            })?;
+        }
+        for tool in self.server {
+            if let ServerTool::Native(tool) = tool {
+                list.serialize_element(tool)?;
+            }
+        }
+        list.end()
     }
 }
 

@@ -147,4 +147,18 @@ mod tests {
         assert_eq!(of(own).1, Some(Usd::from_nanos(21_000_000)));
         assert_eq!(of(r#"{"cost":0.001,"is_byok":true}"#).1, None);
     }
+
+    #[test]
+    fn what_servers_name_in_their_own_way_is_read() {
+        let (usage, _) = of(r#"{"prompt_tokens":9,"completion_tokens":1,"cached_tokens":4}"#);
+        assert_eq!(usage.cache_read_tokens, Some(4));
+        let (usage, cost) = of(
+            r#"{"prompt_tokens":9,"completion_tokens":1,"num_search_queries":3,
+            "cost":{"input_tokens_cost":0.1,"request_cost":0.005,"total_cost":0.105}}"#,
+        );
+        assert_eq!(usage.web_search_requests, Some(3));
+        assert_eq!(cost, Some(Usd::from_nanos(105_000_000)));
+        let ticks = of(r#"{"cost_in_usd_ticks":9218500}"#).1;
+        assert_eq!(ticks, Some(Usd::from_nanos(921_850)));
+    }
 }

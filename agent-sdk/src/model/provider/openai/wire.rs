@@ -33,9 +33,9 @@ pub(super) struct Completion<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
-impl<'a> Completion<'a> {
+impl Completion<'_> {
     /// The text of a piece that says nothing else, of the first alternative.
-    pub(super) fn only_text(&self) -> Option<&Cow<'a, str>> {
+    pub(super) fn only_text(&self) -> Option<&str> {
         let choice = self.choices.only()?;
         let said = choice.delta.as_ref()?;
         let only = self.usage.is_none()
@@ -49,7 +49,8 @@ impl<'a> Completion<'a> {
             && said.reasoning_details.is_empty()
             && said.refusal.0.is_none()
             && said.tool_calls.is_empty()
-            && said.function_call.is_none();
+            && said.function_call.is_none()
+            && said.audio.is_none();
         only.then_some(&said.content.text)
     }
 }
@@ -99,6 +100,9 @@ pub(super) struct Said<'a> {
     #[serde(default)]
     pub(super) tool_calls: Many<Call<'a>>,
     pub(super) function_call: Option<Box<Function<'a>>>,
+    /// What the model spoke.
+    #[serde(borrow)]
+    pub(super) audio: Option<&'a RawValue>,
 }
 
 /// A piece of reasoning in the form that gateways to several providers use.

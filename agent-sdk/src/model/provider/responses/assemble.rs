@@ -84,7 +84,7 @@ impl Decode for Assembler {
             }
             ("error", ..) => return Err(self.fail(frame.data)),
             // A bare error, as gateways put one in the place of an event.
-            ("", ..) if event.error.is_some() => return Err(failure(event.error)),
+            ("" | "message", ..) if event.error.is_some() => return Err(failure(event.error)),
             (_, _, Some(response)) => {
                 self.envelope(read(Some(response)));
             }

@@ -165,7 +165,7 @@ impl Input<'_> {
             match part {
                 Part::ToolResult(result) => {
                     let call_id = result.call_id.as_str();
-                    list.serialize_element(&Output {
+                    list.serialize_element(&Given {
                         kind: if self.custom.contains(call_id) {
                             "custom_tool_call_output"
                         } else {
@@ -176,7 +176,7 @@ impl Input<'_> {
                     })?;
                 }
                 Part::Opaque(own) if *own.api == *API => {
-                    list.serialize_element(&object(&own.json))?
+                    list.serialize_element(&object(&own.json))?;
                 }
                 _ => {}
             }
@@ -211,7 +211,7 @@ impl Input<'_> {
                 [Part::ToolCall(call)] => {
                     let own = CallSignature::of(call);
                     let arguments = call.arguments.as_str();
-                    list.serialize_element(&Call {
+                    list.serialize_element(&Called {
                         kind: if own.custom {
                             "custom_tool_call"
                         } else {
@@ -267,7 +267,7 @@ struct Refused<'a> {
 }
 
 #[derive(Serialize)]
-struct Output<'a> {
+struct Given<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     call_id: &'a str,
@@ -275,7 +275,7 @@ struct Output<'a> {
 }
 
 #[derive(Serialize)]
-struct Call<'a> {
+struct Called<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     call_id: &'a str,
@@ -317,18 +317,19 @@ impl Serialize for Content<'_> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Piece<'a> {
-    InputText {
-        text: &'a str,
-    },
-    InputImage {
+    #[serde(rename = "input_text")]
+    Text { text: &'a str },
+    #[serde(rename = "input_image")]
+    Image {
         #[serde(skip_serializing_if = "Option::is_none")]
         image_url: Option<Address<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         file_id: Option<&'a str>,
     },
-    InputFile {
+    #[serde(rename = "input_file")]
+    File {
         #[serde(skip_serializing_if = "Option::is_none")]
         file_id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -343,7 +344,7 @@ enum Piece<'a> {
 impl<'a> Piece<'a> {
     fn of(part: &'a Part) -> Option<Self> {
         let media = match part {
-            Part::Text(text) => return Some(Self::InputText { text }),
+            Part::Text(text) => return Some(Self::Text { text }),
             Part::Media(media) => media,
             _ => return None,
         };
@@ -353,7 +354,7 @@ impl<'a> Piece<'a> {
             _ => None,
         };
         match media.kind {
-            MediaKind::Image => Some(Self::InputImage {
+            MediaKind::Image => Some(Self::Image {
                 image_url: Address::of(media_type, &media.source),
                 file_id,
             }),
@@ -368,7 +369,7 @@ impl<'a> Piece<'a> {
                 };
                 // A file that comes as bytes must have a name.
                 let unnamed = file_data.is_some().then_some("document");
-                Some(Self::InputFile {
+                Some(Self::File {
                     file_id,
                     file_url,
                     filename: media

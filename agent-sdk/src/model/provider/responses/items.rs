@@ -135,7 +135,8 @@ impl Items {
         let id = item.id.0.as_deref().filter(|id| !id.is_empty());
         let known = self.list.iter().rposition(|slot| {
             let same = id.is_some() && slot.id.as_deref() == id;
-            let unnamed = slot.id.is_none() && index.is_some() && slot.index == index;
+            let open = slot.id.is_none() && !slot.done;
+            let unnamed = open && index.is_some() && slot.index == index;
             kind.is_of(&slot.said) && (same || unnamed)
         });
         let at = match known {
@@ -150,6 +151,7 @@ impl Items {
                     id: item.call_id.filled(),
                     name: item.name.filled(),
                     arguments: Cow::Borrowed(""),
+                    ..CallPiece::default()
                 };
                 self.calls.piece(piece, events)
             }
@@ -273,6 +275,7 @@ impl Items {
                     id: item.call_id.filled(),
                     name: item.name.filled(),
                     arguments,
+                    ..CallPiece::default()
                 };
                 self.calls.settle(whole, events)?;
             }

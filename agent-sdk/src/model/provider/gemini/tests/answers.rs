@@ -127,7 +127,8 @@ async fn a_refused_prompt_is_an_answer_that_was_withheld() {
     for response in answers {
         let response = response.unwrap();
         assert_eq!(response.finish_reason, FinishReason::ContentFilter);
-        assert_eq!(response.native_finish_reasons, ["PROHIBITED_CONTENT"]);
+        assert_eq!(response.block_reason.as_deref(), Some("PROHIBITED_CONTENT"));
+        assert!(response.native_finish_reasons.is_empty());
         assert!(response.message.parts.is_empty());
         assert_eq!(response.usage.input_tokens, Some(8));
     }

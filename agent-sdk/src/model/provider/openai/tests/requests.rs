@@ -7,10 +7,10 @@ use serde_json::{Value, json, value::RawValue};
 use super::*;
 use crate::{
     message::{
-        Conversation, Media, MediaKind, MediaSource, Message, Part, Reasoning, Role, ToolCall,
-        ToolResult,
+        Conversation, Media, MediaKind, MediaSource, Message, Opaque, Part, Reasoning, Role,
+        ToolCall, ToolResult,
     },
-    model::{ChatSettings, OutputFormat, ToolChoice, ToolSpec},
+    model::{ChatSettings, OutputFormat, ServerTool, ToolChoice, ToolSpec, WebSearch},
 };
 
 fn body(request: &ChatRequest, stream: bool) -> Value {
@@ -76,6 +76,7 @@ fn every_setting_has_its_field() {
     let dialect = Dialect {
         max_tokens: true,
         no_stream_options: true,
+        ..Dialect::default()
     };
     let old = request::body("m", &request, true, dialect).unwrap();
     let old = String::from_utf8(old).unwrap();
@@ -243,4 +244,75 @@ fn the_path_is_added_once_and_nothing_secret_is_printed() {
             assert!(!printed.contains("secret"), "{printed}");
         }
     }
+}
+
+#[test]
+fn a_cache_key_a_tier_searches_and_native_tools_have_their_fields() {
+    let native = json!({"type": "mcp", "server_label": "x"});
+    let settings = ChatSettings::new()
+        .with_prompt_cache_key("k")
+        .with_service_tier("flex")
+        .with_top_k(3)
+        .with_extra("repetition_penalty", 1.1)
+        .with_server_tool(ServerTool::WebSearch(WebSearch::new()))
+        .with_server_tool(ServerTool::Native(native.clone()));
+    let request = ChatRequest::new("hi").with_settings(settings);
+    let expected = json!({
+        "model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [native], "prompt_cache_key": "k",
+        "service_tier": "flex", "web_search_options": {}, "repetition_penalty": 1.1,
+    });
+    assert_eq!(body(&request, false), expected);
+
+    let search = ServerTool::WebSearch(WebSearch::new());
+    let alone = ChatRequest::new("hi").with_settings(ChatSettings::new().with_server_tool(search));
+    assert!(body(&alone, false).get("tools").is_none());
+    let limited = ServerTool::WebSearch(WebSearch::new().with_max_uses(1));
+    let request =
+        ChatRequest::new("hi").with_settings(ChatSettings::new().with_server_tool(limited));
+    let error = request::body("m", &request, false, Dialect::default()).unwrap_err();
+    assert_eq!(error.kind(), ModelErrorKind::BadRequest);
+}
+
+#[test]
+fn reasoning_goes_back_to_servers_that_want_it_and_what_was_spoken_by_its_id() {
+    let call = ToolCall::new("c1", "f", "");
+    let spoken = Opaque::new(
+        "openai.chat",
+        "audio",
+        r#"{"id":"audio_1","data":"AA==","transcript":"hi"}"#,
+    );
+    let conversation = Conversation::from_iter([
+        Message::new(
+            Role::Assistant,
+            vec![
+                Part::Reasoning(Reasoning::new("one ")),
+                Part::Reasoning(Reasoning::new("two")),
+                Part::ToolCall(call),
+            ],
+        ),
+        Message::new(Role::Assistant, vec![Part::Opaque(spoken)]),
+        Message::new(
+            Role::Assistant,
+            vec![Part::Reasoning(Reasoning::new("")), Part::Text("a".into())],
+        ),
+    ]);
+    let request = ChatRequest::new(conversation);
+    let wants = Dialect {
+        send_reasoning: true,
+        ..Dialect::default()
+    };
+    let sent = request::body("m", &request, false, wants).unwrap();
+    let sent: Value = serde_json::from_slice(&sent).unwrap();
+    let expected = json!([
+        {"role": "assistant", "content": null, "reasoning_content": "one two", "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "assistant", "content": null, "audio": {"id": "audio_1"}},
+        {"role": "assistant", "content": "a"},
+    ]);
+    assert_eq!(sent["messages"], expected);
+    assert!(
+        body(&request, false)["messages"][0]
+            .get("reasoning_content")
+            .is_none()
+    );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::message::Part;
+use crate::message::{Opaque, Part};
 use crate::model::http::testing::{STREAM, Server, Step};
 
 const ANSWER: &str = r#"{"id":"r","model":"m-1","choices":[{"index":0,"finish_reason":"stop",
@@ -97,6 +97,16 @@ async fn l12_each_status_has_its_class() {
         (400, coded("context_length_exceeded"), ContextLength),
         (400, coded("content_policy_violation"), ContentFilter),
         (400, coded("content_filter"), ContentFilter),
+        (
+            400,
+            r#"{"error":{"message":"litellm.BadRequestError: litellm.ContextWindowExceededError: too long","code":"400"}}"#.into(),
+            ContextLength,
+        ),
+        (
+            400,
+            r#"{"error":{"message":"no such field: ContextWindowExceededError","code":"400"}}"#.into(),
+            BadRequest,
+        ),
         (401, coded("invalid_api_key"), Authentication),
         (402, coded("x"), Quota),
         (403, coded("x"), Authentication),
@@ -382,4 +392,16 @@ async fn a_key_that_the_server_sends_back_is_not_repeated() {
         assert!(error.message().contains("[redacted]"), "{error}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_spoken_is_kept_as_it_came() {
+    let audio = r#"{"id":"audio_1","data":"AA==","transcript":"hi"}"#;
+    let body = format!(
+        r#"{{"choices":[{{"message":{{"content":null,"audio":{audio}}},"finish_reason":"stop"}}]}}"#
+    );
+    let server = Server::answering(200, "content-type: application/json\r\n", &body).await;
+    let answer = chat(&server).await.unwrap();
+    let spoken = Opaque::new("openai.chat", "audio", audio);
+    assert_eq!(answer.message.parts, [Part::Opaque(spoken)]);
 }
