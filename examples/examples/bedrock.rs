@@ -20,7 +20,6 @@ async fn main() -> anyhow::Result<()> {
     let variables = ["AWS_ACCESS_KEY_ID", "AWS_BEARER_TOKEN_BEDROCK"];
     let model = match agent_sdk_examples::recording("bedrock", &variables)? {
         Some(recording) => Bedrock::builder(MODEL)
-            .region("eu-west-1")
             .replay(recording.in_real_time())
             .build()?,
         None => Bedrock::from_env(MODEL)?,

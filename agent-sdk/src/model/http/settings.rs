@@ -94,7 +94,7 @@ impl Settings {
         } = &self.defaults;
         match key_variables.iter().find_map(|name| variable(name)) {
             Some(key) => self.key = Key::Fixed(key.into()),
-            None if *needs_key && !matches!(self.way, Way::Replayed(_)) => {
+            None if *needs_key && !self.is_replayed() => {
                 let names = key_variables.join(" or ");
                 let message = format!(
                     "{names} is not set; for a server that wants no key, any value will do"
@@ -180,6 +180,11 @@ impl Settings {
             Key::None => Some(false),
             Key::Fixed(_) | Key::Each(_) => Some(true),
         }
+    }
+
+    /// Whether answers come out of a recording: nothing is sent, and no key is needed.
+    pub(in crate::model) fn is_replayed(&self) -> bool {
+        matches!(self.way, Way::Replayed(_))
     }
 
     #[cfg(feature = "bedrock")]

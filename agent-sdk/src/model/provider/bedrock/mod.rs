@@ -189,6 +189,7 @@ impl Api for Converse {
 
     fn prepare(&mut self, settings: &mut Settings) -> Result<(), ModelError> {
         match (settings.sends_key(), &self.credentials) {
+            _ if settings.is_replayed() => {}
             (Some(true), _) => self.credentials = None,
             (_, Some(credentials)) => {
                 settings.without_key();
@@ -207,6 +208,7 @@ impl Api for Converse {
             Some(region) if !settings.has_base_url() => {
                 settings.set_base_url(format!("https://bedrock-runtime.{region}.amazonaws.com"));
             }
+            _ if settings.is_replayed() => {}
             None if self.credentials.is_some() || !settings.has_base_url() => {
                 return Err(configuration(
                     "no region: set one with `region`, or in AWS_REGION",

@@ -145,3 +145,15 @@ async fn credentials_that_expire_are_asked_for_with_each_request() {
     );
     assert_eq!(server.requests().len(), 2);
 }
+
+#[test]
+fn a_recording_needs_neither_credentials_nor_a_region() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let replay = || crate::model::Replay::open(file.path()).unwrap();
+    let builder = || Bedrock::builder("m").replay(replay());
+    let client = builder().build().unwrap();
+    assert!(format!("{client:?}").contains("Bedrock"));
+    let credentials = AwsCredentials::new("ID", "s");
+    builder().credentials(credentials).build().unwrap();
+    builder().region("eu-west-1").build().unwrap();
+}
