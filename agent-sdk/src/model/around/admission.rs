@@ -51,6 +51,11 @@ impl Gates {
         self.requests.is_some() || self.tokens.is_some() || self.slots.is_some()
     }
 
+    /// For how long the breaker will let nothing through, where that is known.
+    pub(super) fn refused_for(&self) -> Option<Duration> {
+        self.breaker.as_ref()?.check().err()?.retry_after()
+    }
+
     /// Waits until a try may be sent.
     pub(super) async fn admit(
         &self,

@@ -118,13 +118,14 @@ impl Retry {
 
     /// How long to wait before the request is sent again after its n-th failure, from 1; `None` where it is not.
     ///
-    /// `left` is the time until the deadline, `random` a number from 0 to 1. Takes a retry from the budget only where the
-    /// request will be sent.
+    /// `left` is the time until the deadline, `refused` that for which a breaker will let nothing through, `random` a number from
+    /// 0 to 1. Takes a retry from the budget only where the request will be sent.
     pub(super) fn wait(
         &self,
         error: &ModelError,
         failures: u32,
         left: Option<Duration>,
+        refused: Option<Duration>,
         random: f64,
     ) -> Option<Duration> {
         if failures >= self.max_attempts || !error.is_retryable() {
@@ -134,7 +135,7 @@ impl Retry {
             Some(asked) => asked.min(MAX_SERVER_WAIT),
             None => self.backoff(failures, random),
         };
-        if left.is_some_and(|left| wait >= left) {
+        if left.is_some_and(|left| wait >= left) || refused.is_some_and(|refused| wait < refused) {
             return None;
         }
         self.budget.withdraw().then_some(wait)
@@ -169,14 +170,17 @@ mod tests {
         let attempts = std::num::NonZeroU32::MAX;
         let retry = Retry::default().max_attempts(attempts);
         let wait = |failures, random| {
-            let wait = retry.wait(&overloaded(), failures, None, random);
+            let wait = retry.wait(&overloaded(), failures, None, None, random);
             wait.unwrap().as_millis()
         };
         let longest: Vec<_> = [1, 2, 3, 4, 5].map(|n| wait(n, 1.0)).to_vec();
         assert_eq!(longest, [500, 1_000, 2_000, 4_000, 8_000]);
         assert_eq!([wait(1, 0.0), wait(40, 0.0)], [250, 4_000]);
         let full = Retry::default().jitter(Jitter::Full);
-        assert_eq!(full.wait(&overloaded(), 1, None, 0.0), Some(Duration::ZERO));
+        assert_eq!(
+            full.wait(&overloaded(), 1, None, None, 0.0),
+            Some(Duration::ZERO)
+        );
     }
 
     #[test]
@@ -186,7 +190,7 @@ mod tests {
             .first_wait(Duration::MAX)
             .longest_wait(Duration::MAX);
         for random in [1.0, f64::NAN, f64::INFINITY] {
-            let wait = retry.wait(&overloaded(), u32::MAX - 1, None, random);
+            let wait = retry.wait(&overloaded(), u32::MAX - 1, None, None, random);
             assert_eq!(wait, Some(Duration::MAX));
         }
     }

@@ -76,7 +76,9 @@ impl Tries<'_> {
             let wait = retry.filter(|_| !context.cancellation().is_cancelled());
             let wait = wait.and_then(|retry| {
                 let left = context.time_left();
-                retry.wait(&error, attempt.number, left, fastrand::f64())
+                // Nothing is waited for where the breaker would refuse what comes then.
+                let refused = self.layers.and_then(|layers| layers.gates.refused_for());
+                retry.wait(&error, attempt.number, left, refused, fastrand::f64())
             });
             let Some(wait) = wait else {
                 return Err(error);

@@ -229,6 +229,21 @@ async fn a_breaker_that_opens_between_two_tries_keeps_the_model_s_own_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_that_opens_it_is_not_followed_by_a_wait_for_a_try_that_would_be_refused() {
+    let model = Fake::failing(|| fails(ModelErrorKind::Overloaded));
+    let handle = ModelHandle::builder(model.clone())
+        .retry(steady())
+        .breaker(quick(1))
+        .fallback(Fake::acting([]).named("other"))
+        .build();
+    let (trace, start) = (TraceCapture::new(), Instant::now());
+    handle.chat(&trace.context(), ask()).await.unwrap();
+    assert_eq!(model.times(start), [0, 500]);
+    assert_eq!(start.elapsed(), 500 * MS, "the second failure opened it");
+    assert_eq!(chats(&trace)[0].attempts, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_queues_for_a_model_that_is_not_to_be_asked() {
     let model = Fake::failing(|| fails(ModelErrorKind::Overloaded));
     let handle = ModelHandle::builder(model)

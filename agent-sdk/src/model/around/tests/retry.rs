@@ -329,7 +329,7 @@ proptest! {
     #[test]
     fn computed_waits_stay_within_their_half(failures in 1_u32..60, random in 0.0..1.0_f64) {
         let retry = Retry::default().max_attempts(n(u32::MAX));
-        let wait = retry.wait(&overloaded(), failures, None, random).unwrap();
+        let wait = retry.wait(&overloaded(), failures, None, None, random).unwrap();
         let ceiling = (500 * MS).saturating_mul(2_u32.saturating_pow(failures - 1)).min(8 * SECOND);
         prop_assert!(wait >= ceiling / 2 && wait <= ceiling);
     }
