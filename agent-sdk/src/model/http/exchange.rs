@@ -13,6 +13,7 @@ use super::{
     Http,
     attempt::{Attempt, Deadlines},
     client::essence,
+    gather::Gather,
     key::Key,
     transport::{Answer, Unanswered},
     waits::{retry_after, should_retry},
@@ -149,10 +150,10 @@ impl Exchange {
     /// Reads the whole body, and says when its last byte came.
     pub(super) async fn read(&mut self) -> Result<(Vec<u8>, Instant), ModelError> {
         let limit = self.http.limits.reply_bytes;
-        let mut whole = Vec::new();
+        let mut body = Gather::default();
         let mut last_byte = Instant::now();
         loop {
-            let deadline = if whole.is_empty() {
+            let deadline = if body.len() == 0 {
                 self.deadlines.first()
             } else {
                 self.deadlines.next(Instant::now())
@@ -161,19 +162,19 @@ impl Exchange {
                 return Err(self.dress(deadline.error()));
             };
             match next {
-                None => return Ok((whole, last_byte)),
+                None => return Ok((body.whole(), last_byte)),
                 Some(Ok(bytes)) => {
                     last_byte = Instant::now();
-                    if bytes.len() > limit.saturating_sub(whole.len()) {
+                    if bytes.len() > limit.saturating_sub(body.len()) {
                         return Err(self.dress(too_long(limit)));
                     }
-                    whole.extend_from_slice(&bytes);
+                    body.push(&bytes);
                 }
                 Some(Err(error)) if error.is::<Stalled>() => {
                     return Err(self.dress(deadline.error()));
                 }
                 Some(Err(error)) => {
-                    let message = format!("the answer broke off after {} bytes", whole.len());
+                    let message = format!("the answer broke off after {} bytes", body.len());
                     return Err(self.dress(ModelError::truncated(message).with_source(error)));
                 }
             }

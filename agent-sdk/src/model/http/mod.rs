@@ -9,6 +9,7 @@ mod attempt;
 pub(in crate::model) mod body;
 mod client;
 mod exchange;
+mod gather;
 mod key;
 mod public;
 mod reply;

@@ -304,6 +304,12 @@ impl SseDecoder {
     fn carry(&mut self, part: &[u8]) -> Result<(), SseError> {
         self.check_line(part)?;
         self.count(part.len());
+        let (held, wanted) = (self.line.len(), self.line.len() + part.len());
+        if wanted > self.line.capacity() {
+            // Twice as much each time, so that the work stays linear, but never more than a line may have.
+            let room = wanted.max(2 * held).min(self.limits.max_line_bytes);
+            self.line.reserve_exact(room - held);
+        }
         self.line.extend_from_slice(part);
         Ok(())
     }
