@@ -12,7 +12,7 @@ mod trace;
 use std::convert::Infallible;
 
 use agent_sdk::agent::{Agent, AgentBuilder};
-use agent_sdk::model::provider::OpenAi;
+use agent_sdk::model::{ModelHandle, Retry, provider::OpenAi};
 use agent_sdk::tool::{FnTool, ToolContext};
 use agent_sdk_otel::{Telemetry, TelemetryBuilder};
 use schemars::JsonSchema;
@@ -71,6 +71,8 @@ fn agent(server: &ModelServer, telemetry: &Telemetry) -> AgentBuilder {
         .api_key("canary-key-ab12")
         .build()
         .unwrap();
+    // The server has an answer for each request that a test expects, and none for another try.
+    let model = ModelHandle::builder(model).retry(Retry::none()).build();
     Agent::builder("triage", model)
         .description("Sorts questions.")
         .instructions("canary-instructions-52c1")
