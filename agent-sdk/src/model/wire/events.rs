@@ -1,6 +1,6 @@
 //! The events that wait to be handed out.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use crate::model::ChatEvent;
 
@@ -33,5 +33,18 @@ impl Events {
     /// The oldest event.
     pub(in crate::model) fn pop(&mut self) -> Option<ChatEvent> {
         self.queue.as_mut()?.pop_front()
+    }
+}
+
+/// Adds more of a text, and tells of it.
+pub(in crate::model) fn add(
+    whole: &mut String,
+    more: Cow<'_, str>,
+    events: &mut Events,
+    event: impl FnOnce(String) -> ChatEvent,
+) {
+    if !more.is_empty() {
+        whole.push_str(&more);
+        events.push(|| event(more.into_owned()));
     }
 }

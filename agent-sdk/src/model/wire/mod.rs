@@ -21,12 +21,13 @@ mod reader;
 mod report;
 mod template;
 mod text;
+mod tokens;
 
 pub(in crate::model) use billed::{Billed, CostDetails, balance};
 pub(in crate::model) use calls::{CallPiece, Calls};
 pub(in crate::model) use count::{Count, amount};
 pub(in crate::model) use decode::{Decode, Failed, Flow, object};
-pub(in crate::model) use events::Events;
+pub(in crate::model) use events::{Events, add};
 pub(in crate::model) use frames::{Frame, Framing};
 pub use limits::Limits;
 pub(in crate::model) use list::{Few, Many};
@@ -35,4 +36,5 @@ pub(in crate::model) use reader::{
 };
 pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
 pub(in crate::model) use template::Template;
-pub(in crate::model) use text::{Text, arguments};
+pub(in crate::model) use text::{Text, arguments, keep};
+pub(in crate::model) use tokens::{InputDetails, OutputDetails};

@@ -89,3 +89,10 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(None)
     }
 }
+
+/// Takes a text where none is known yet, unless it is absent or empty.
+pub(in crate::model) fn keep(known: &mut Option<String>, told: Text<'_>) {
+    if known.is_none() {
+        *known = told.filled().map(Cow::into_owned);
+    }
+}

@@ -1,7 +1,5 @@
 //! An answer, put together from a whole body or from the events of a stream.
 
-use std::borrow::Cow;
-
 use super::{
     blocks::Blocks,
     usage::{Counts, WireUsage},
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::model::{
     ChatResponse, FinishReason, ModelError, ModelErrorKind,
-    wire::{Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, Text, object},
+    wire::{Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, keep, object},
 };
 
 /// The stop reason of a whole answer that names none.
@@ -160,10 +158,4 @@ impl Assembler {
 
 fn no_reason() -> ModelError {
     ModelError::truncated("the answer ended without a stop reason")
-}
-
-fn keep(known: &mut Option<String>, told: Text<'_>) {
-    if known.is_none() {
-        *known = told.filled().map(Cow::into_owned);
-    }
 }

@@ -1,7 +1,5 @@
 //! An answer, put together from a whole body or from the pieces of a stream.
 
-use std::borrow::Cow;
-
 use super::{
     finish,
     usage::{self, Counts},
@@ -12,7 +10,9 @@ use crate::{
     message::{Message, Role},
     model::{
         ChatResponse, FinishReason, ModelError, ModelErrorKind,
-        wire::{Decode, Events, Failed, Few, Flow, Frame, Framing, Limits, Report, Text, object},
+        wire::{
+            Decode, Events, Failed, Few, Flow, Frame, Framing, Limits, Report, Text, keep, object,
+        },
     },
 };
 
@@ -216,10 +216,4 @@ fn other(others: &mut Vec<Voice>, index: u64, bytes: usize) -> Result<&mut Voice
     others
         .get_mut(at)
         .ok_or_else(|| ModelError::new(ModelErrorKind::Decode, "an alternative was lost"))
-}
-
-fn keep(known: &mut Option<String>, told: Text<'_>) {
-    if known.is_none() {
-        *known = told.filled().map(Cow::into_owned);
-    }
 }

@@ -11,7 +11,7 @@ use crate::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
             CallPiece, Calls, Count, Decode, Events, Failed, Flow, Frame, Framing, Limits, Many,
-            Report, Text, arguments, object,
+            Report, Text, add, arguments, object,
         },
     },
 };
@@ -176,17 +176,5 @@ impl Assembler {
         let mut response = ChatResponse::new(parts, finish, self.usage);
         response.model = self.model;
         response
-    }
-}
-
-fn add(
-    whole: &mut String,
-    more: Cow<'_, str>,
-    events: &mut Events,
-    event: impl FnOnce(String) -> ChatEvent,
-) {
-    if !more.is_empty() {
-        whole.push_str(&more);
-        events.push(|| event(more.into_owned()));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         ChatEvent, ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
         wire::{
             CallPiece, Calls, Decode, Events, Failed, Flow, Frame, Framing, Limits, Report,
-            Template, Text, arguments, object,
+            Template, add, arguments, keep, object,
         },
     },
 };
@@ -366,22 +366,4 @@ fn call_piece(call: wire::Call<'_>) -> Result<CallPiece<'_>, ModelError> {
         arguments,
         ..CallPiece::default()
     })
-}
-
-fn add(
-    whole: &mut String,
-    more: Cow<'_, str>,
-    events: &mut Events,
-    event: impl FnOnce(String) -> ChatEvent,
-) {
-    if !more.is_empty() {
-        whole.push_str(&more);
-        events.push(|| event(more.into_owned()));
-    }
-}
-
-fn keep(known: &mut Option<String>, told: Text<'_>) {
-    if known.is_none() {
-        *known = told.filled().map(Cow::into_owned);
-    }
 }

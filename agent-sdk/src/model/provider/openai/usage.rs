@@ -7,7 +7,7 @@ use crate::{
     cost::Usd,
     model::{
         Usage,
-        wire::{Billed, CostDetails, Count, balance},
+        wire::{Billed, CostDetails, Count, InputDetails, OutputDetails, balance},
     },
 };
 
@@ -32,26 +32,6 @@ pub(in crate::model) struct WireUsage<'a> {
     cached_tokens: Count,
     /// Perplexity's searches.
     num_search_queries: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    #[serde(rename = "cached_tokens")]
-    cached: Count,
-    #[serde(rename = "cache_write_tokens")]
-    cache_write: Count,
-    #[serde(rename = "audio_tokens")]
-    audio: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    #[serde(rename = "reasoning_tokens")]
-    reasoning: Count,
-    #[serde(rename = "audio_tokens")]
-    audio: Count,
 }
 
 impl WireUsage<'_> {

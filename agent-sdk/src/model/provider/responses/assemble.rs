@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 use super::{
     items::{Items, Kind},
     usage::WireUsage,
-    wire::{Answer, Event, Incomplete, Many, Text, ToolUsage, read},
+    wire::{Answer, Event, Incomplete, Many, ToolUsage, read},
 };
 use crate::{
     cost::Usd,
     model::{
         ChatResponse, FinishReason, ModelError, ModelErrorKind, Usage,
-        wire::{Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, object},
+        wire::{Decode, Events, Failed, Flow, Frame, Framing, Limits, Report, keep, object},
     },
 };
 
@@ -152,8 +152,8 @@ impl Decode for Assembler {
 impl Assembler {
     /// Takes what stands around the output.
     fn envelope<'a>(&mut self, mut answer: Answer<'a>) -> Answer<'a> {
-        keep(&mut self.id, &mut answer.id);
-        keep(&mut self.model, &mut answer.model);
+        keep(&mut self.id, std::mem::take(&mut answer.id));
+        keep(&mut self.model, std::mem::take(&mut answer.model));
         // At the beginning it is the tier that was asked for, at the end the one that answered.
         if let Some(tier) = std::mem::take(&mut answer.service_tier).filled() {
             self.tier = Some(tier.into_owned());
@@ -215,10 +215,4 @@ fn usage(mut usage: Usage, reported: Option<u64>, items: &Items) -> Usage {
 
 fn failure(error: Option<&RawValue>) -> Failed {
     Failed::Report(Report::of_value(error.map_or("{}", RawValue::get)))
-}
-
-fn keep(known: &mut Option<String>, told: &mut Text<'_>) {
-    if known.is_none() {
-        *known = std::mem::take(told).filled().map(Cow::into_owned);
-    }
 }

@@ -15,7 +15,7 @@ use crate::{
     message::{Opaque, Part, Reasoning, Signature},
     model::{
         ChatEvent, ModelError, ModelErrorKind,
-        wire::{CallPiece, Calls, Events, arguments},
+        wire::{CallPiece, Calls, Events, add, arguments},
     },
 };
 
@@ -439,16 +439,6 @@ fn is_search(item: &Item<'_>) -> bool {
 /// The index by which a call's pieces are told apart.
 fn place(at: usize) -> u64 {
     at as u64
-}
-
-fn add(
-    whole: &mut String,
-    more: Cow<'_, str>,
-    events: &mut Events,
-    event: impl FnOnce(String) -> ChatEvent,
-) {
-    whole.push_str(&more);
-    events.push(|| event(more.into_owned()));
 }
 
 /// Adds what the pieces lacked. Where they said something else, they stand: they were handed out.

@@ -7,7 +7,7 @@ use crate::{
     cost::Usd,
     model::{
         Usage,
-        wire::{Billed, CostDetails, Count, balance},
+        wire::{Billed, CostDetails, Count, InputDetails, OutputDetails, balance},
     },
 };
 
@@ -26,26 +26,6 @@ pub(super) struct WireUsage<'a> {
     cost_details: Option<CostDetails<'a>>,
     /// xAI's form of the cost.
     cost_in_usd_ticks: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    #[serde(rename = "cached_tokens")]
-    cached: Count,
-    #[serde(rename = "cache_write_tokens")]
-    cache_write: Count,
-    #[serde(rename = "audio_tokens")]
-    audio: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    #[serde(rename = "reasoning_tokens")]
-    reasoning: Count,
-    #[serde(rename = "audio_tokens")]
-    audio: Count,
 }
 
 impl WireUsage<'_> {
