@@ -1,6 +1,6 @@
 //! What the user sees of a run: its answer as it is written, then its trace.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use agent_sdk::{
     operation::{Event, EventKind, Observer, Outcome},
@@ -14,6 +14,7 @@ use crate::{
     live::Live,
     output::Output,
     terminal::{Paint, safe, safe_json},
+    text::length,
     tree::Trace,
 };
 
@@ -112,6 +113,25 @@ impl Screen {
             }
             EventKind::ToolUse { .. } | EventKind::ChatStarted { .. } => {
                 self.end_line()?;
+                self.live.show();
+                Ok(())
+            }
+            EventKind::ChatRetry {
+                model,
+                attempt,
+                reason,
+                delay_ms,
+                ..
+            } => {
+                self.end_line()?;
+                self.live.hide();
+                let wait = length(
+                    Duration::from_secs_f64(delay_ms.max(0.0) / 1_000.0),
+                    self.output.err_style.unicode,
+                );
+                self.output.note(format_args!(
+                    "`{model}` failed ({reason}): try {attempt} in {wait}"
+                ));
                 self.live.show();
                 Ok(())
             }

@@ -142,7 +142,9 @@ fn failures_say_what_happened_and_still_show_the_trace() {
         let output = server.run(&[]).output().unwrap();
         let (code, out, err) = ended(&output);
         assert_eq!(code, Some(1), "{err}");
-        assert!(err.starts_with("error: ") && err.contains(said), "{err}");
+        // Before it stand the tries that were made.
+        let is_said = err.lines().any(|line| line.starts_with("error: "));
+        assert!(is_said && err.contains(said), "{err}");
         assert!(err.contains("no, [redacted] will not do"), "{err}");
         assert!(out.contains("chat m") && out.contains("error"), "{out}");
         let json = server.run(&["--json"]).output().unwrap();
@@ -280,4 +282,20 @@ fn a_run_is_recorded_and_replayed_without_the_server_and_without_the_key() {
     let (code, _, err) = ended(&output);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("/messages/0/content"), "{err}");
+}
+
+#[test]
+fn another_try_is_told_while_it_is_waited_for() {
+    let busy = r#"{"error":{"message":"busy"}}"#;
+    let server = Server::answering("503 X", "application/json", busy, false);
+    let (code, _, err) = {
+        let output = server.run(&[]).output().unwrap();
+        let (code, out, err) = ended(&output);
+        (code, out.to_owned(), err.to_owned())
+    };
+    assert_eq!(code, Some(1));
+    for attempt in [2, 3] {
+        let said = format!("`m` failed (overloaded): try {attempt} in ");
+        assert!(err.contains(&said), "{err}");
+    }
 }

@@ -5,7 +5,10 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    model::{ModelHandle, RetryBudget, around::budget::Tokens},
+    model::{
+        ModelHandle, RetryBudget,
+        around::{budget::Tokens, guarded::Guarded},
+    },
     operation::EventKind,
     testing::{self, EventLog, TraceCapture},
 };
@@ -333,4 +336,32 @@ proptest! {
         let ceiling = (500 * MS).saturating_mul(2_u32.saturating_pow(failures - 1)).min(8 * SECOND);
         prop_assert!(wait >= ceiling / 2 && wait <= ceiling);
     }
+}
+
+#[test]
+fn in_every_order_of_three_threads_a_budget_gives_no_more_than_it_holds() {
+    type Looming = loom::sync::Mutex<Tokens>;
+    loom::model(|| {
+        let mut tokens = Tokens::full_reserve();
+        while tokens.retries() > 2 {
+            assert!(tokens.withdraw());
+        }
+        let budget = Arc::new(<Looming as Guarded<Tokens>>::guard(tokens));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let budget = budget.clone();
+                loom::thread::spawn(move || {
+                    budget.with(Tokens::deposit);
+                    budget.with(Tokens::withdraw)
+                })
+            })
+            .collect();
+        let given = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .filter(|given| *given)
+            .count();
+        assert_eq!(given, 2);
+        assert_eq!(budget.with(|tokens| *tokens).retries(), 0);
+    });
 }
