@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_is_kept_apart_from_zero() {
+    fn l16_unknown_is_kept_apart_from_zero() {
         assert!(of("{}").is_unknown());
         let odd = of(
             r#"{"inputTokens":"3","outputTokens":0,"cacheReadInputTokens":7,"cacheWriteInputTokens":-1}"#,

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_is_kept_apart_from_zero() {
+    fn l16_unknown_is_kept_apart_from_zero() {
         let (usage, cost) = of(r#"{"prompt_tokens":0,"completion_tokens":null,"total_tokens":-1}"#);
         assert_eq!(usage.input_tokens, Some(0));
         assert_eq!((usage.output_tokens, cost), (None, None));
