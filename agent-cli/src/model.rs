@@ -74,7 +74,7 @@ impl Tape {
                 let unserved = replay.unserved() as u64;
                 if unserved > 0 {
                     let unserved = text::counted(unserved, "recorded exchange");
-                    remarks.push(format!("note: {unserved} were not asked for"));
+                    remarks.push(format!("note: {unserved} not asked for"));
                 }
             }
         }

@@ -49,7 +49,12 @@ fn prepare(arguments: &RunArguments, output: &mut Output) -> Result<Prepared, Fa
         &tape,
         |name| std::env::var(name).ok(),
     )?;
-    if let Some(warning) = &chosen.warning {
+    if let Some(path) = &arguments.replay {
+        let path = path.display();
+        output.note(format_args!(
+            "replay: the answers come from `{path}`, no provider is asked"
+        ));
+    } else if let Some(warning) = &chosen.warning {
         output.note(warning);
     }
     let mut agent = Agent::builder(NAME, chosen.model.clone());
