@@ -160,10 +160,6 @@ impl RunContext {
         self
     }
 
-    pub(crate) fn attempt(&self) -> &Attempt {
-        &self.attempt
-    }
-
     /// Which try of its request a [`Model`](crate::model::Model) is asked for, from 1.
     pub fn attempt_number(&self) -> u32 {
         self.attempt.number

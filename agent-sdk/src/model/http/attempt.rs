@@ -32,7 +32,7 @@ impl Attempt {
     pub(super) fn start(context: &RunContext, model: Arc<ModelInfo>) -> Self {
         let details = AttemptDetails {
             model,
-            number: context.attempt().number,
+            number: context.attempt_number(),
         };
         Self {
             operation: context

@@ -99,8 +99,8 @@ impl Exchange {
     ) -> Result<Self, ModelError> {
         let mut attempt = Attempt::start(context, http.info.clone());
         let deadlines = Deadlines::start(&http.timeouts, context, outgoing.stream);
-        if let Some(key) = &context.attempt().idempotency_key
-            && let Ok(key) = HeaderValue::try_from(&**key)
+        if let Some(key) = context.idempotency_key()
+            && let Ok(key) = HeaderValue::try_from(key)
         {
             outgoing.headers.push((IDEMPOTENCY_KEY, key));
         }
