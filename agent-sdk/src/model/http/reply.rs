@@ -6,7 +6,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use futures_util::{Stream, StreamExt, stream};
@@ -34,6 +34,8 @@ pub(super) struct Reply<D> {
     deadlines: Deadlines,
     /// Ends the wait for the next byte. It is set again only when it fires too early, not with every byte.
     alarm: Pin<Box<Sleep>>,
+    /// Whom the alarm wakes, as long as that is known without asking it.
+    armed: Option<Waker>,
     /// Since when the next byte is waited for.
     waiting: Option<Instant>,
     last_byte: Instant,
@@ -54,6 +56,7 @@ impl<D: Decode> Reply<D> {
             attempt: Some(attempt),
             alarm: Box::pin(sleep_until(deadlines.first().at)),
             deadlines,
+            armed: None,
             waiting: None,
             last_byte: Instant::now(),
             http,
@@ -81,6 +84,11 @@ impl<D: Decode> Reply<D> {
                 let deadline = self.deadline(since);
                 if deadline.at < self.alarm.deadline() {
                     self.alarm.as_mut().reset(deadline.at);
+                    self.armed = None;
+                }
+                let is_armed = |waker: &Waker| waker.will_wake(cx.waker());
+                if self.armed.as_ref().is_some_and(is_armed) && !self.alarm.is_elapsed() {
+                    return Poll::Pending;
                 }
                 while self.alarm.as_mut().poll(cx).is_ready() {
                     if Instant::now() >= deadline.at {
@@ -89,6 +97,7 @@ impl<D: Decode> Reply<D> {
                     }
                     self.alarm.as_mut().reset(deadline.at);
                 }
+                self.armed = Some(cx.waker().clone());
                 return Poll::Pending;
             }
         }
