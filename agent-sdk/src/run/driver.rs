@@ -5,7 +5,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::StreamExt;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -151,19 +151,11 @@ impl Driver<'_> {
                 None => std::future::pending().await,
             }
         };
-        let end = async {
-            tokio::select! {
-                biased;
-                () = context.cancellation().cancelled() => Cause::Cancelled,
-                () = stopped => Cause::Cancelled,
-                () = time_is_up => Cause::Timeout,
-            }
-        };
-        // In a set of its own it is polled only when it was woken, and not with every piece of an answer.
-        let mut end: FuturesUnordered<_> = std::iter::once(end).collect();
         tokio::select! {
             biased;
-            Some(cause) = end.next() => Err(cause),
+            () = context.cancellation().cancelled() => Err(Cause::Cancelled),
+            () = stopped => Err(Cause::Cancelled),
+            () = time_is_up => Err(Cause::Timeout),
             ended = work => ended,
         }
     }
