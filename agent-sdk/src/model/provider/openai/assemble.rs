@@ -21,6 +21,10 @@ const DONE: &str = "[DONE]";
 /// The finish reason of a whole answer that names none.
 const UNKNOWN_REASON: &str = "unknown";
 
+/// After this many pieces that were not like the one before, no more are kept to compare with: some servers pad each of theirs
+/// with noise.
+const MAX_STRANGERS: u8 = 8;
+
 /// How many alternatives one answer may have.
 const MAX_ALTERNATIVES: usize = 128;
 
@@ -37,6 +41,8 @@ pub(in crate::model) struct Assembler {
     tool_argument_bytes: usize,
     /// The last piece that had nothing but text.
     template: Option<Template>,
+    /// How many pieces in a row were not like the one before.
+    strangers: u8,
 }
 
 /// One of the alternatives.
@@ -70,6 +76,7 @@ impl Decode for Assembler {
             cost: None,
             tool_argument_bytes: limits.tool_argument_bytes,
             template: None,
+            strangers: 0,
         }
     }
 
@@ -82,6 +89,7 @@ impl Decode for Assembler {
             .as_ref()
             .and_then(|last| last.text(frame.data))
         {
+            self.strangers = 0;
             add(&mut self.first.text, text.into(), events, ChatEvent::Text);
             return Ok(Flow::More);
         }
@@ -95,9 +103,11 @@ impl Decode for Assembler {
         let piece: Completion<'_> = object(frame.data)?;
         // What was used, and why it stopped, may stand beside the failure.
         let report = piece.error.map(|error| Report::of_value(error.get()));
-        self.template = piece
-            .only_text()
+        self.template = (self.strangers < MAX_STRANGERS)
+            .then(|| piece.only_text())
+            .flatten()
             .and_then(|text| Template::around(frame.data, text));
+        self.strangers = self.strangers.saturating_add(1);
         let taken = self.piece(piece, events);
         if let Some(report) = report {
             return Err(Failed::Report(report));
@@ -174,6 +184,11 @@ impl Decode for Assembler {
 }
 
 impl Assembler {
+    #[cfg(test)]
+    pub(super) fn keeps_a_template(&self) -> bool {
+        self.template.is_some()
+    }
+
     /// Adds a piece of a stream.
     fn piece(&mut self, piece: Completion<'_>, events: &mut Events) -> Result<(), ModelError> {
         for choice in self.envelope(piece) {

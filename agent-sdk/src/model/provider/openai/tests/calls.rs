@@ -372,3 +372,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn pieces_that_never_repeat_are_not_kept_to_compare_with() {
+    let mut assembler = Assembler::new(&Limits::default());
+    let mut events = Events::none();
+    let piece = |noise: usize| {
+        let choice = json!({"delta": {"content": "x"}});
+        json!({"choices": [choice], "obfuscation": noise}).to_string()
+    };
+    for noise in 0..8 {
+        feed(&mut assembler, &piece(noise), &mut events).unwrap();
+        assert!(assembler.keeps_a_template());
+    }
+    feed(&mut assembler, &piece(8), &mut events).unwrap();
+    assert!(!assembler.keeps_a_template());
+
+    let mut assembler = Assembler::new(&Limits::default());
+    for _ in 0..100 {
+        feed(&mut assembler, &piece(0), &mut events).unwrap();
+    }
+    assert!(assembler.keeps_a_template());
+}
