@@ -64,6 +64,7 @@ pub mod model;
 pub mod operation;
 pub mod profile;
 pub mod run;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tool;
