@@ -54,6 +54,8 @@ pub(crate) struct Journal {
     inbox: Mutex<Inbox>,
     news: Notify,
     meter: OnceLock<Meter>,
+    /// That this life began, until it is kept.
+    opening: Mutex<Option<Record>>,
     summary: Summary,
 }
 
@@ -147,6 +149,7 @@ impl Journal {
             inbox: Mutex::default(),
             news: Notify::new(),
             meter: OnceLock::new(),
+            opening: Mutex::default(),
             summary,
         }
     }
@@ -174,26 +177,18 @@ impl Journal {
         lock(&self.earlier).remove(path).unwrap_or_default()
     }
 
-    /// Begins a life: from here on records carry what `meter` shows beside what was before.
-    pub(crate) async fn begin_life(
-        &self,
-        meter: Meter,
-        trace: TraceContext,
-    ) -> Result<(), StoreError> {
+    /// Begins a life: from here on records carry what `meter` shows beside what was before. That it began is kept together with
+    /// its first record, so a life in which nothing happened leaves no trace.
+    pub(crate) fn begin_life(&self, meter: Meter, trace: TraceContext) {
         let _ = self.meter.set(meter);
-        let record = Record::LifeBegan {
+        *lock(&self.opening) = Some(Record::LifeBegan {
             traceparent: trace.traceparent(),
-        };
-        let append = self.append("", &[record])?;
-        self.store.append(append.status(RUNNING)).await.map(drop)
+        });
     }
 
     /// Keeps records of an agent, all of them or none.
     pub(crate) async fn commit(&self, path: &str, records: &[Record]) -> Result<(), StoreError> {
-        self.store
-            .append(self.append(path, records)?)
-            .await
-            .map(drop)
+        self.append(path, records, |append| append).await
     }
 
     /// Ends a life and gives the run back.
@@ -205,11 +200,8 @@ impl Journal {
     ) -> Result<(), StoreError> {
         let summary = self.summary.ended(self.totals(), error.clone(), words);
         let record = Record::Stopped { outcome, error };
-        let append = self
-            .append("", &[record])?
-            .status(outcome.as_str())
-            .about(summary.to_value());
-        self.store.append(append).await?;
+        let ended = |append: Append| append.status(outcome.as_str()).about(summary.to_value());
+        self.append("", &[record], ended).await?;
         let lease = lock(&self.lease).clone();
         self.store.release(&lease).await
     }
@@ -223,11 +215,40 @@ impl Journal {
         totals
     }
 
-    fn append(&self, path: &str, records: &[Record]) -> Result<Append, StoreError> {
+    async fn append(
+        &self,
+        path: &str,
+        records: &[Record],
+        change: impl FnOnce(Append) -> Append,
+    ) -> Result<(), StoreError> {
+        let opening = lock(&self.opening).take();
+        let kept = match self.entries(opening.as_ref(), path, records) {
+            Ok(entries) => {
+                let mut append = Append::new(self.log.clone(), entries).under(&lock(&self.lease));
+                if opening.is_some() {
+                    append = append.status(RUNNING);
+                }
+                self.store.append(change(append)).await.map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        if kept.is_err() && opening.is_some() {
+            *lock(&self.opening) = opening;
+        }
+        kept
+    }
+
+    fn entries(
+        &self,
+        opening: Option<&Record>,
+        path: &str,
+        records: &[Record],
+    ) -> Result<Vec<NewEntry>, StoreError> {
         let totals = self.totals();
-        let path: Arc<str> = path.into();
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
+        let (root, path): (Arc<str>, Arc<str>) = ("".into(), path.into());
+        let opening = opening.into_iter().map(|record| (&root, record));
+        let records = records.iter().map(|record| (&path, record));
+        let entries = opening.chain(records).map(|(path, record)| {
             let body = serde_json::to_vec(&Line { record, totals }).map_err(|error| {
                 StoreError::new(
                     StoreErrorKind::Io,
@@ -235,9 +256,9 @@ impl Journal {
                 )
                 .because(error)
             })?;
-            entries.push(NewEntry::new(path.clone(), body));
-        }
-        Ok(Append::new(self.log.clone(), entries).under(&lock(&self.lease)))
+            Ok(NewEntry::new(path.clone(), body))
+        });
+        entries.collect()
     }
 }
 

@@ -71,24 +71,14 @@ pub(crate) async fn drive(
         partial: String::new(),
     };
 
-    let mut over = match refused {
-        Some(cause) => Err(cause),
-        None => match &journal {
-            Some(journal) => {
-                let begun = journal
-                    .begin_life(Meter::of(&operation), operation.info().trace)
-                    .await;
-                match begun {
-                    Ok(()) => {
-                        driver
-                            .guarded(&mut live.machine, stop.as_ref(), Some(journal))
-                            .await
-                    }
-                    Err(error) => Err(Cause::Journal(error)),
-                }
-            }
-            None => driver.guarded(&mut live.machine, stop.as_ref(), None).await,
-        },
+    if let Some(journal) = &journal {
+        journal.begin_life(Meter::of(&operation), operation.info().trace);
+    }
+    let mut over = if let Some(cause) = refused {
+        Err(cause)
+    } else {
+        let work = driver.guarded(&mut live.machine, stop.as_ref(), journal.as_ref());
+        work.await
     };
     live.machine
         .settle("interrupted: the run stopped before the call had a result");
@@ -128,7 +118,7 @@ pub(crate) async fn drive(
         )),
         Err(cause) => {
             let class = cause.class();
-            if cause.outcome() != Outcome::Paused {
+            if !matches!(cause, Cause::Paused) {
                 operation.record(|facts| {
                     facts.error = Some(Failure::new(class, format!("the run failed: {class}")));
                 });
