@@ -1,6 +1,6 @@
 //! Making the context of a session short again.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     Session, SessionError, View,
@@ -203,25 +203,22 @@ fn first_kept(view: &View, turns: usize) -> usize {
     }
 }
 
-/// From where to where a call waits for its result; one that never gets it waits no longer than it stands.
+/// From where to where a call waits for its result. Ids may come again in later turns: the nearest call is meant.
 fn open_spans(messages: &[Message]) -> Vec<(usize, usize)> {
-    let mut open: Vec<(&CallId, usize)> = Vec::new();
+    let mut open: HashMap<&CallId, Vec<usize>> = HashMap::new();
     let mut spans = Vec::new();
-    for (place, part) in messages
-        .iter()
-        .enumerate()
-        .flat_map(|(place, message)| message.parts.iter().map(move |part| (place, part)))
-    {
-        match part {
-            Part::ToolCall(call) => open.push((&call.id, place)),
-            Part::ToolResult(result) => {
-                // Ids may come again in later turns: the nearest call is meant.
-                if let Some(at) = open.iter().rposition(|(id, _)| **id == result.call_id) {
-                    let (_, call) = open.swap_remove(at);
-                    spans.push((call, place));
+    for (place, message) in messages.iter().enumerate() {
+        for part in &message.parts {
+            match part {
+                Part::ToolCall(call) => open.entry(&call.id).or_default().push(place),
+                Part::ToolResult(result) => {
+                    let calls = open.get_mut(&result.call_id);
+                    if let Some(call) = calls.and_then(Vec::pop) {
+                        spans.push((call, place));
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
     }
     spans

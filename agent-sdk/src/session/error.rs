@@ -9,6 +9,9 @@ use crate::{
     store::{LogId, StoreError, StoreErrorKind},
 };
 
+/// How much of a path inside a document an error shows, in characters.
+const MAX_PATH_CHARS: usize = 120;
+
 /// Why something could not be done with a session.
 ///
 /// Match on [`kind`](Self::kind); the text is for people and may change. It never quotes what was said in a session.
@@ -185,7 +188,8 @@ impl Fault {
     pub(super) fn of_json(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let path = match error.path().to_string() {
             root if root == "." => String::new(),
-            path => path,
+            // Its keys are somebody else's, and as many and as long as they like.
+            path => shorten(&path),
         };
         Self::new(path, say(error.inner()))
     }
@@ -222,6 +226,15 @@ impl From<Fault> for SessionError {
             ..Self::new(fault.kind, fault.what)
         }
     }
+}
+
+fn shorten(path: &str) -> String {
+    let clean = path.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = clean.take(MAX_PATH_CHARS).collect();
+    if path.chars().nth(MAX_PATH_CHARS).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 /// `serde` quotes values that do not fit, and values are content: what is kept says only what should have stood there.

@@ -149,7 +149,7 @@ impl Session {
         let entry = NewEntry::new("", record.write()?);
         let append = Append::new(self.log.id.clone(), vec![entry])
             .at_version(self.view.version)
-            .about(outline.about())
+            .about(outline.about()?)
             .status(outline.status());
         let version = self.log.store.append(append).await;
         let version = version.map_err(|error| self.log.refused(error))?;

@@ -5,8 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::record::{Record, RunChange};
+use super::{
+    SessionError,
+    record::{Record, RunChange},
+};
 use crate::operation::RunId;
+
+/// The most that an outline takes, as JSON.
+const MAX_BYTES: usize = 16 << 10;
 
 /// What a list shows of a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -62,9 +68,15 @@ impl Outline {
         after
     }
 
-    /// What stands in the head.
-    pub(super) fn about(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+    /// What stands in the head: little, because a list reads it for each session.
+    pub(super) fn about(&self) -> Result<Value, SessionError> {
+        let about = serde_json::to_value(self).unwrap_or_default();
+        if about.to_string().len() > MAX_BYTES {
+            return Err(SessionError::too_large(format!(
+                "title and tags together take more than {MAX_BYTES} bytes; keep what is long in the shared state"
+            )));
+        }
+        Ok(about)
     }
 
     /// How the log stands.

@@ -183,7 +183,7 @@ impl Sessions {
         let outline = view.outline.after(&record);
         let mut new = NewLog::new(log.id.clone())
             .owner(Some(self.user.clone()))
-            .about(outline.about())
+            .about(outline.about()?)
             .status(outline.status());
         match earlier {
             Earlier::Nothing => {}
