@@ -177,6 +177,9 @@ impl Session {
     /// Takes the conversation as the run that is under way left it: what is new in it is kept, and the run is no longer open. State that
     /// the run changed is added to the update, which [commits](Update::commit) all of it at once.
     ///
+    /// A run that is to be resumed, because it paused, was cancelled or lost its process, is not finished: leave it open, resume it, and
+    /// finish with what came of that. What a run gives back before has results in it that say a call was interrupted.
+    ///
     /// Where no run is under way, what is new is kept all the same. A conversation that does not go on from the session's is refused, as
     /// [`Conflict`](super::SessionErrorKind::Conflict).
     pub fn finish_run(&mut self, conversation: Conversation) -> Update<'_> {

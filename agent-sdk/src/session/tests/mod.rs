@@ -54,11 +54,11 @@ fn texts(session: &Session) -> Vec<String> {
 
 /// Kind and all words of an error, also of those behind it.
 fn words(error: &SessionError) -> String {
-    let mut words = format!("{:?} {:?} {error}", error.kind(), error.path());
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words.push_str(&format!(" <- {error}"));
-        cause = error.source();
-    }
-    words
+    let first = format!("{:?} {:?} {error}", error.kind(), error.path());
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let causes = causes.map(ToString::to_string);
+    std::iter::once(first)
+        .chain(causes)
+        .collect::<Vec<_>>()
+        .join(" <- ")
 }
