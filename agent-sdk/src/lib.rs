@@ -45,6 +45,7 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
 //! | `testing` | a scripted model, trace capture and other test helpers |
 //!
@@ -64,6 +65,7 @@ pub mod model;
 pub mod operation;
 pub mod profile;
 pub mod run;
+pub mod session;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
