@@ -3,14 +3,12 @@
 //! It asks the [`Machine`] what to do, does it, commits what came of it to the journal, and only then tells the machine. A run
 //! whose future is dropped leaves its conversation with one result for each call.
 
-use std::{path::Path, sync::Arc};
-
 use futures_util::StreamExt;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::{Command, End, Limit, Machine, RunError, RunReport, error::Cause};
+use super::{Command, End, Limit, Machine, RunError, RunReport, error::Cause, outputs};
 use crate::{
     agent::Settings,
     journal::{self, Record},
@@ -52,17 +50,18 @@ pub(crate) async fn drive(
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
     };
-    if over.is_ok()
-        && let Some(path) = &settings.output_file
-    {
-        over = save(path.clone(), text.clone())
-            .await
-            .map_err(Cause::Output);
+    if over.is_ok() {
+        let saved = outputs::save_answer(settings, context, &text).await;
+        over = saved.map_err(Cause::Output);
     }
     drop(live);
+    outputs::list(settings, &operation);
 
     match over {
-        Ok(()) => Ok(operation.report(Outcome::Ok, Payload::Answer(&text))),
+        Ok(()) => {
+            let report = operation.report(Outcome::Ok, Payload::Answer(&text));
+            outputs::save_report(settings, context, report).await
+        }
         Err(cause) => {
             let class = cause.class();
             operation.record(|facts| {
@@ -266,9 +265,4 @@ impl Driver<'_> {
         }
         Ok(())
     }
-}
-
-async fn save(path: Arc<Path>, text: String) -> std::io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || std::fs::write(path, text)).await;
-    written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

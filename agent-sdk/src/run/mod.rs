@@ -7,6 +7,7 @@ mod driver;
 mod error;
 mod limits;
 mod machine;
+mod outputs;
 mod pace;
 mod report;
 mod request;
@@ -19,7 +20,7 @@ pub use error::{RunError, RunErrorKind};
 pub use limits::{Limit, Limits};
 pub use machine::{Command, End, Machine};
 pub(crate) use pace::Pace;
-pub use report::RunReport;
+pub use report::{Artifact, RunReport};
 pub use request::{RunRequest, TypedReport};
 pub use stream::RunStream;
 /// Cancels the runs that it was given to: [`RunRequest::cancellation`], `tokio-util`'s own type.

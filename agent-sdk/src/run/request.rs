@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, Pace, RunError, RunReport, RunStream, drive, error::Cause};
+use super::{Limits, Pace, RunError, RunReport, RunStream, drive, error::Cause, outputs};
 use crate::{
     agent::{Agent, Output, Settings},
     journal::Journal,
@@ -101,6 +101,16 @@ impl<'a> RunRequest<'a> {
         self
     }
 
+    /// Lets this run work in a directory, as [`AgentBuilder::workspace`](crate::agent::AgentBuilder::workspace) says: in place of the
+    /// agent's own workspace, and with the file tools in place of tools of the same names.
+    #[cfg(feature = "workspace")]
+    pub fn workspace(mut self, workspace: crate::workspace::Workspace) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.tools = settings.tools.with(workspace.tools());
+        settings.workspace = Some(workspace);
+        self
+    }
+
     /// Keeps the run's outcomes in a journal.
     pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = Some(journal);
@@ -154,7 +164,7 @@ impl<'a> RunRequest<'a> {
 
     fn prepare(self) -> Prepared<'a> {
         let Self {
-            settings,
+            mut settings,
             input,
             context,
             cancellation,
@@ -168,6 +178,7 @@ impl<'a> RunRequest<'a> {
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
             context.subscribe(Arc::new(callbacks));
         }
+        outputs::begin(&mut settings, &context);
         Prepared {
             settings,
             context,
