@@ -77,7 +77,10 @@ impl WorkspaceError {
             io::ErrorKind::PermissionDenied => {
                 (WorkspaceErrorKind::Io, format!("may not be {doing}"))
             }
-            kind => (WorkspaceErrorKind::Io, format!("cannot be {doing}: {kind}")),
+            _ => (
+                WorkspaceErrorKind::Io,
+                format!("cannot be {doing}: {error}"),
+            ),
         };
         Self {
             kind,

@@ -127,7 +127,8 @@ fn replace(
     temporary.becomes(name)?;
     #[cfg(unix)]
     if sync {
-        folder.try_clone()?.into_std_file().sync_all()?;
+        // The handle itself may be one that only names the folder.
+        folder.open(".")?.sync_all()?;
     }
     Ok(())
 }
