@@ -91,7 +91,7 @@ fn t6_what_is_swapped_for_a_link_meanwhile_is_not_written_through() {
     std::thread::scope(|scope| {
         scope.spawn(|| swap(&sandbox.inside(""), &done, &swaps));
         let _ends = Ends(&done);
-        for round in 0..20_000 {
+        for round in 0..10_000 {
             for path in ["folder/secret.txt", "folder/new/deep.txt", "file"] {
                 match workspace.write(path, "evil") {
                     Ok(_) => written += 1,
