@@ -8,7 +8,8 @@ use crate::{
     model::ToolSpec,
     run::RunErrorKind,
     tool::{
-        Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput, parse, schema_of,
+        Effect, Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput, parse,
+        schema_of,
     },
 };
 
@@ -29,7 +30,10 @@ struct Task {
 
 impl AgentTool {
     pub(super) fn new(agent: Agent) -> Self {
-        let options = ToolOptions::default().with_timeout(agent.settings().limits.timeout);
+        // What is done inside is journaled inside: an agent that is called again goes on where it was.
+        let options = ToolOptions::default()
+            .with_effect(Effect::Idempotent)
+            .with_timeout(agent.settings().limits.timeout);
         Self { agent, options }
     }
 
@@ -56,7 +60,7 @@ impl Tool for AgentTool {
 
     async fn call(&self, context: ToolContext, arguments: &str) -> Result<ToolOutput, ToolError> {
         let Task { task } = parse(arguments)?;
-        let inside = context.run().clone().inside_call(context.call_id());
+        let inside = context.run().clone().inside_call(context.path());
         match self.agent.run(task.as_str()).context(&inside).await {
             Ok(report) => Ok(report.text.into_string().into()),
             Err(error) => {
@@ -64,6 +68,7 @@ impl Tool for AgentTool {
                     RunErrorKind::LimitExceeded => ToolErrorKind::Limit,
                     RunErrorKind::Timeout => ToolErrorKind::Timeout,
                     RunErrorKind::Cancelled => ToolErrorKind::Cancelled,
+                    RunErrorKind::Paused | RunErrorKind::Journal => ToolErrorKind::Paused,
                     _ => ToolErrorKind::Failed,
                 };
                 Err(ToolError::new(kind, error.to_string()))

@@ -23,7 +23,9 @@ pub(crate) use settings::Settings;
 use crate::{
     message::Conversation,
     model::IntoModel,
+    operation::RunId,
     run::{RunError, RunRequest, RunStream, TypedReport},
+    store::Store,
 };
 
 /// An agent. Cheap to clone; clones share everything.
@@ -66,6 +68,22 @@ impl Agent {
     /// it, also where the run fails or is dropped; each tool call in it then has exactly one result.
     pub fn run_with<'a>(&self, conversation: &'a mut Conversation) -> RunRequest<'a> {
         RunRequest::continuing(self, conversation)
+    }
+
+    /// Goes on with a run that was kept in a [store](RunRequest::store), where it is: nothing that was kept is done again. A model
+    /// request or a call of a tool that is idempotent or only reads, of which no outcome was kept, is made again with the same
+    /// idempotency key; a call of a tool that writes is asked about first ([`QuestionKind::InDoubt`](crate::journal::QuestionKind)).
+    ///
+    /// The run keeps its id and has a new trace, linked to the one before; its report sums up all its lives. A run that has
+    /// ended gives its answer again. Limits are those of the agent now, and the time limit counts from now.
+    ///
+    /// # Errors
+    ///
+    /// Beside those of a run, [`RunErrorKind::Journal`](crate::run::RunErrorKind::Journal): there is no such run, or another process
+    /// has it; and [`RunErrorKind::Changed`](crate::run::RunErrorKind::Changed): instructions, tools or the form of the answer are
+    /// not what they were.
+    pub fn resume(&self, run: impl Into<RunId>, store: Arc<dyn Store>) -> RunRequest<'static> {
+        RunRequest::resuming(self, run.into(), store)
     }
 
     /// A run on a prompt, as a stream of its events.

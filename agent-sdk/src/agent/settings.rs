@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 use crate::{
     cost::PriceBook,
     model::{ChatSettings, ModelHandle, ToolChoice},
-    operation::{Observers, RunContext},
+    operation::{Observers, RunContext, RunId},
     run::Limits,
     tool::{State, ToolSet},
 };
@@ -37,9 +37,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// A new run with the agent's observers and prices.
-    pub(crate) fn new_context(&self) -> RunContext {
-        let builder = RunContext::builder().observers(self.observers.clone());
+    /// A run with the agent's observers and prices: a new one, or the one of this id.
+    pub(crate) fn new_context(&self, id: Option<RunId>) -> RunContext {
+        let mut builder = RunContext::builder().observers(self.observers.clone());
+        if let Some(id) = id {
+            builder = builder.run_id(id.as_str());
+        }
         match &self.prices {
             Some(prices) => builder.prices(prices.clone()).build(),
             None => builder.build(),

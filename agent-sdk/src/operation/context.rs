@@ -10,7 +10,10 @@ use super::{
     OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext,
     clock::RunClock, shared::open_span,
 };
-use crate::{cost::PriceBook, journal::Journal, message::CallId, run::Pace};
+use crate::{
+    cost::PriceBook,
+    run::{Pace, Within},
+};
 
 /// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
 ///
@@ -26,7 +29,9 @@ pub struct RunContext {
     deadline: Option<Instant>,
     depth: u8,
     pace: Option<Arc<Pace>>,
-    journal: Option<(Arc<dyn Journal>, Arc<str>)>,
+    within: Option<Arc<Within>>,
+    /// The idempotency key of the next model request, where it must be the same in another process.
+    request_key: Option<Arc<str>>,
     attempt: Attempt,
 }
 
@@ -39,11 +44,12 @@ pub(crate) struct Attempt {
     pub(crate) idempotency_key: Option<Arc<str>>,
 }
 
-impl Default for Attempt {
-    fn default() -> Self {
+impl Attempt {
+    /// The first try.
+    pub(crate) fn first(idempotency_key: Option<Arc<str>>) -> Self {
         Self {
             number: 1,
-            idempotency_key: None,
+            idempotency_key,
         }
     }
 }
@@ -131,26 +137,30 @@ impl RunContext {
         self.pace.as_deref()
     }
 
-    /// Keeps the outcomes of the run in a journal, under the run's id.
+    /// Says where the agent of this context stands in its run.
     #[must_use]
-    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.journal = Some((journal, self.run.id.as_str().into()));
+    pub(crate) fn with_within(mut self, within: Within) -> Self {
+        self.within = Some(Arc::new(within));
         self
     }
 
-    /// The context of an agent inside a call: its outcomes are kept under the call's id.
+    /// Where the agent of this context stands in its run, where anybody steers or keeps it.
+    pub(crate) fn within(&self) -> Option<&Arc<Within>> {
+        self.within.as_ref()
+    }
+
+    /// The context of an agent inside a call.
     #[must_use]
-    pub(crate) fn inside_call(mut self, call: &CallId) -> Self {
-        self.journal = self
-            .journal
-            .map(|(journal, path)| (journal, format!("{path}/{call}").into()));
+    pub(crate) fn inside_call(mut self, path: &str) -> Self {
+        self.within = self.within.map(|within| Arc::new(within.inside(path)));
         self
     }
 
-    pub(crate) fn journal(&self) -> Option<(&dyn Journal, &str)> {
-        self.journal
-            .as_ref()
-            .map(|(journal, path)| (&**journal, &**path))
+    /// Gives the next model request a key that is the same in every process that makes it.
+    #[must_use]
+    pub(crate) fn with_request_key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.request_key = Some(key.into());
+        self
     }
 
     /// A context for one try of a model request.
@@ -354,8 +364,9 @@ impl RunContextBuilder {
                 .and_then(|timeout| Instant::now().checked_add(timeout)),
             depth: 0,
             pace: None,
-            journal: None,
-            attempt: Attempt::default(),
+            within: None,
+            request_key: None,
+            attempt: Attempt::first(None),
         }
     }
 }
@@ -452,13 +463,18 @@ impl<'a> Start<'a> {
             Shared::new(info, parent, span)
         });
         // Another request is no try of the one around it, and must not have its key.
-        let attempt = match kind {
-            Kind::Chat => Attempt::default(),
-            _ => context.attempt.clone(),
+        let (attempt, request_key) = match kind {
+            Kind::Chat => {
+                let key = context.request_key.as_deref();
+                let key = key.map(|key| format!("{key}:{}", shared.info.name).into());
+                (Attempt::first(key), None)
+            }
+            _ => (context.attempt.clone(), context.request_key.clone()),
         };
         let context = RunContext {
             operation: Some(shared.clone()),
             attempt,
+            request_key,
             agent,
             depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
             ..context.clone()

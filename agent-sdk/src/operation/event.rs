@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     cost::Usd,
+    journal::QuestionKind,
     message::{CallId, Content, Role},
     model::Usage,
     run::RunReport,
@@ -174,6 +175,35 @@ pub enum EventKind {
         error: Option<String>,
         /// Its whole time, in milliseconds.
         duration_ms: f64,
+    },
+    /// A tool call waits for a person's word.
+    ApprovalRequested {
+        /// The tool.
+        tool: Arc<str>,
+        /// The model's id for the call.
+        call_id: CallId,
+        /// The call's place in the run, to answer by.
+        path: Arc<str>,
+        /// Why it is asked.
+        reason: QuestionKind,
+        /// What is asked.
+        question: Content,
+        /// The call's arguments: JSON text.
+        input: Content,
+    },
+    /// A person decided about a tool call.
+    ApprovalGiven {
+        /// The tool.
+        tool: Arc<str>,
+        /// The model's id for the call.
+        call_id: CallId,
+        /// The call's place in the run.
+        path: Arc<str>,
+        /// Whether it may be made.
+        answer: bool,
+        /// Who decided.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
     },
 }
 

@@ -171,6 +171,25 @@ impl OperationHandle {
     }
 }
 
+/// Shows what an operation came to so far. It holds the run but no context of it.
+pub(crate) struct Meter {
+    run: Arc<Run>,
+    id: OperationId,
+}
+
+impl Meter {
+    pub(crate) fn of(operation: &Operation) -> Self {
+        Self {
+            run: operation.handle.run.clone(),
+            id: operation.info().id,
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.run.totals(self.id)
+    }
+}
+
 impl std::fmt::Debug for OperationHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OperationHandle")

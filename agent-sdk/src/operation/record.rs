@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Kind, OperationId, Outcome, RunId, TraceContext};
@@ -292,7 +292,8 @@ impl Failure {
 }
 
 /// Sums over an operation and everything inside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Totals {
     /// What all model requests used.
@@ -310,6 +311,19 @@ pub struct Totals {
     pub own_model_calls: u32,
     /// Tool calls of the operation's own agent, not of agents inside it.
     pub own_tool_calls: u32,
+}
+
+impl Totals {
+    /// Adds those of something else.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.usage.add(&more.usage);
+        self.cost = self.cost.saturating_add(more.cost);
+        self.unpriced_calls += more.unpriced_calls;
+        self.model_calls += more.model_calls;
+        self.tool_calls += more.tool_calls;
+        self.own_model_calls += more.own_model_calls;
+        self.own_tool_calls += more.own_tool_calls;
+    }
 }
 
 /// A finished operation, as observers are shown it.

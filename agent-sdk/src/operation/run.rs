@@ -226,7 +226,7 @@ impl Run {
             .map_or(now, |byte| byte.clamp(info.started_at, now));
         let cost = self.price(shared, &facts);
         let own = own_totals(info.kind, &facts, cost.as_ref());
-        add(&mut totals, &own);
+        totals.add(&own);
         roll_up(state, shared, &own);
 
         let profiled = ProfiledOperation {
@@ -281,6 +281,16 @@ impl Run {
             );
         }
         report
+    }
+
+    /// What an open operation and everything in it came to so far; nothing once it has ended.
+    pub(crate) fn totals(&self, id: OperationId) -> Totals {
+        let state = self.lock();
+        state
+            .open
+            .get(&id)
+            .map(|open| open.totals)
+            .unwrap_or_default()
     }
 
     /// Hands text to those who listen; costs one atomic load where nobody does.
@@ -374,7 +384,7 @@ fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
             if Some(parent.info.id) == shared.info.parent {
                 open.children = open.children.saturating_sub(1);
             }
-            add(&mut open.totals, &own);
+            open.totals.add(&own);
         }
         if parent.info.kind == Kind::Agent {
             own.own_model_calls = 0;
@@ -405,14 +415,4 @@ fn own_totals(kind: Kind, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
         own.own_tool_calls = 1;
     }
     own
-}
-
-fn add(totals: &mut Totals, more: &Totals) {
-    totals.usage.add(&more.usage);
-    totals.cost = totals.cost.saturating_add(more.cost);
-    totals.unpriced_calls += more.unpriced_calls;
-    totals.model_calls += more.model_calls;
-    totals.tool_calls += more.tool_calls;
-    totals.own_model_calls += more.own_model_calls;
-    totals.own_tool_calls += more.own_tool_calls;
 }

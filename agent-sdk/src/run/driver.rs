@@ -3,31 +3,58 @@
 //! It asks the [`Machine`] what to do, does it, commits what came of it to the journal, and only then tells the machine. A run
 //! whose future is dropped leaves its conversation with one result for each call.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::{Command, End, Limit, Machine, RunError, RunReport, error::Cause, outputs};
+use super::{
+    Command, Durable, End, Limit, Machine, RunError, RunReport, Within, durable::Opened,
+    error::Cause, outputs,
+};
 use crate::{
     agent::Settings,
-    journal::{self, Record},
-    message::{Conversation, Message, Role, ToolCall},
+    journal::{self, Answered, Definition, Journal, Record},
+    message::{Conversation, Message, Role},
     model::{ChatEvent, ChatRequest, ChatResponse, ModelError, ToolChoice},
-    operation::{AgentDetails, Details, Failure, Kind, Operation, Outcome, Payload, RunContext},
-    tool::Batch,
+    operation::{
+        AgentDetails, Details, Failure, Kind, Meter, Operation, Outcome, Payload, RunContext,
+    },
+    store::{StoreError, StoreErrorKind},
 };
 
+/// What a run begins with.
+pub(crate) struct Launch<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) context: RunContext,
+    /// The caller's way to cancel this run alone; what cancels `context` cancels it too.
+    pub(crate) stop: Option<CancellationToken>,
+    /// Where its outcomes are to be kept: of the outermost agent of a run only.
+    pub(crate) durable: Option<Durable>,
+}
+
 /// Runs an agent on a conversation to its end, and gives the conversation back through `target`.
-///
-/// `stop` is the caller's way to cancel this run alone; what cancels `context` cancels it too.
 pub(crate) async fn drive(
-    settings: &Settings,
-    context: &RunContext,
-    stop: Option<&CancellationToken>,
+    launch: Launch<'_>,
     target: &mut Conversation,
 ) -> Result<RunReport, RunError> {
-    let operation = begin(settings, context, target);
+    let Launch {
+        settings,
+        context,
+        stop,
+        durable,
+    } = launch;
+    let Opened {
+        journal,
+        context,
+        refused,
+    } = Opened::of(durable, context, settings, target).await;
+    if let Some(asked) = journal.as_ref().and_then(|journal| journal.asked()) {
+        *target = asked;
+    }
+    let operation = begin(settings, &context, target, journal.as_deref());
     let machine = Machine::new(std::mem::take(target), settings.limits);
     let mut live = Live { machine, target };
     let inner = operation
@@ -44,42 +71,79 @@ pub(crate) async fn drive(
         partial: String::new(),
     };
 
-    let mut over = driver.guarded(&mut live.machine, stop).await;
-    live.machine.settle("not finished: the run was stopped");
+    if let Some(journal) = &journal {
+        journal.begin_life(Meter::of(&operation), operation.info().trace);
+    }
+    let mut over = if let Some(cause) = refused {
+        Err(cause)
+    } else {
+        let work = driver.guarded(&mut live.machine, stop.as_ref(), journal.as_ref());
+        work.await
+    };
+    live.machine
+        .settle("interrupted: the run stopped before the call had a result");
     let text = match over {
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
     };
     if over.is_ok() {
-        let saved = outputs::save_answer(settings, context, &text).await;
+        let saved = outputs::save_answer(settings, &context, &text).await;
         over = saved.map_err(Cause::Output);
     }
     drop(live);
     outputs::list(settings, &operation);
 
+    if let Some(journal) = &journal {
+        let outcome = over.as_ref().map_or_else(Cause::outcome, |()| Outcome::Ok);
+        let class = over.as_ref().err().map(|cause| cause.class().to_owned());
+        if let Err(error) = journal.end_life(outcome, class, &text).await {
+            // Each outcome is kept already: whoever resumes the run finds it where it is.
+            tracing::warn!(target: "agent_sdk::journal", error = &error as &dyn std::error::Error, "the end of a run was not kept");
+        }
+    }
+    let summed = |mut report: RunReport| {
+        if let Some(journal) = &journal {
+            report.add_earlier(journal.before());
+        }
+        if let Some(within) = context.within().filter(|within| within.path.is_empty()) {
+            report.questions = within.control.questions();
+        }
+        report
+    };
     match over {
         Ok(()) => {
-            let report = operation.report(Outcome::Ok, Payload::Answer(&text));
-            outputs::save_report(settings, context, report).await
+            let report = summed(operation.report(Outcome::Ok, Payload::Answer(&text)));
+            outputs::save_report(settings, &context, report).await
         }
         Err(cause) => {
             let class = cause.class();
-            operation.record(|facts| {
-                facts.error = Some(Failure::new(class, format!("the run failed: {class}")));
-            });
+            if !matches!(cause, Cause::Paused) {
+                operation.record(|facts| {
+                    facts.error = Some(Failure::new(class, format!("the run failed: {class}")));
+                });
+            }
             let report = operation.report(cause.outcome(), Payload::Answer(&text));
-            Err(RunError::new(&settings.name, cause, report))
+            Err(RunError::new(&settings.name, cause, summed(report)))
         }
     }
 }
 
-fn begin(settings: &Settings, context: &RunContext, conversation: &Conversation) -> Operation {
+fn begin(
+    settings: &Settings,
+    context: &RunContext,
+    conversation: &Conversation,
+    journal: Option<&Journal>,
+) -> Operation {
     let context = context.clone().with_labels(|labels| {
         for (key, value) in &settings.tags {
             labels.tag(key.clone(), value.clone());
         }
         if let Some(id) = conversation.id() {
             labels.conversation = Some(id.clone());
+        }
+        if let Some(kept) = journal.map(Journal::summary) {
+            labels.user = labels.user.take().or_else(|| kept.user.clone());
+            labels.session = labels.session.take().or_else(|| kept.session.clone());
         }
     });
     let details = AgentDetails {
@@ -88,11 +152,14 @@ fn begin(settings: &Settings, context: &RunContext, conversation: &Conversation)
         json_output: settings.output.is_json(),
         output_file: settings.output_file.clone(),
     };
-    context
+    let mut start = context
         .start(Kind::Agent, settings.name.clone())
         .details(Details::Agent(details))
-        .payload(Payload::Prompt(conversation))
-        .begin()
+        .payload(Payload::Prompt(conversation));
+    if let Some(earlier) = journal.and_then(|journal| journal.before().trace) {
+        start = start.link(earlier);
+    }
+    start.begin()
 }
 
 /// A machine whose conversation goes back to its owner, however the run ends.
@@ -112,15 +179,16 @@ impl Live<'_> {
 
 impl Drop for Live<'_> {
     fn drop(&mut self) {
-        self.machine.settle("not finished: the run was dropped");
+        self.machine
+            .settle("interrupted: the run was dropped before the call had a result");
         *self.target = self.machine.take_conversation();
     }
 }
 
-struct Driver<'a> {
+pub(super) struct Driver<'a> {
     span: &'a Span,
-    settings: &'a Settings,
-    context: &'a RunContext,
+    pub(super) settings: &'a Settings,
+    pub(super) context: &'a RunContext,
     /// What the model has written of an answer that is not whole yet.
     partial: String,
 }
@@ -131,6 +199,7 @@ impl Driver<'_> {
         &mut self,
         machine: &mut Machine,
         stop: Option<&CancellationToken>,
+        journal: Option<&Arc<Journal>>,
     ) -> Result<(), Cause> {
         let context = self.context;
         let depth = self.settings.limits.max_depth;
@@ -150,9 +219,16 @@ impl Driver<'_> {
                 None => std::future::pending().await,
             }
         };
+        let lost = async {
+            match (journal, context.within()) {
+                (Some(journal), Some(within)) => journal.keep(&within.control.pausing).await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = context.cancellation().cancelled() => Err(Cause::Cancelled),
+            error = lost => Err(Cause::Journal(error)),
             () = stopped => Err(Cause::Cancelled),
             () = time_is_up => Err(Cause::Timeout),
             ended = work => ended,
@@ -160,19 +236,19 @@ impl Driver<'_> {
     }
 
     async fn run(&mut self, machine: &mut Machine) -> Result<(), Cause> {
-        if self.context.journal().is_some() {
-            let conversation = machine.conversation().clone();
-            self.commit(&Record::Started {
-                version: journal::VERSION,
-                conversation,
-            })
-            .await?;
-        }
+        self.begin_or_go_on(machine).await?;
         loop {
-            match machine.command() {
+            let command = machine.command();
+            if self.is_pausing() && !matches!(command, Command::Finish(_)) {
+                return Err(Cause::Paused);
+            }
+            match command {
                 Command::CallModel => {
+                    let asked = Instant::now();
                     let response = self.ask(machine).await.map_err(Cause::Model)?;
-                    self.apply(machine, Record::Answered(Box::new(response)))
+                    let took_ms = asked.elapsed().as_secs_f64() * 1e3;
+                    let answered = Answered { response, took_ms };
+                    self.apply(machine, Record::Answered(Box::new(answered)))
                         .await?;
                 }
                 Command::CallTools(calls) => self.call(machine, &calls).await?,
@@ -191,19 +267,72 @@ impl Driver<'_> {
         }
     }
 
-    async fn commit(&self, record: &Record) -> Result<(), Cause> {
-        let Some((journal, path)) = self.context.journal() else {
+    /// Brings a machine to where the journal says that the agent was, or journals that it begins.
+    async fn begin_or_go_on(&self, machine: &mut Machine) -> Result<(), Cause> {
+        let Some((within, journal)) = self.journal() else {
+            return Ok(());
+        };
+        let now = Definition::of(self.settings);
+        let earlier = journal.take_earlier(&within.path);
+        let Some(Record::Started {
+            version,
+            definition,
+            ..
+        }) = earlier.first()
+        else {
+            let conversation = machine.conversation().clone();
+            return self
+                .commit(&[Record::Started {
+                    version: journal::VERSION,
+                    definition: now,
+                    conversation,
+                }])
+                .await;
+        };
+        if *version > journal::VERSION {
+            return Err(Cause::Journal(StoreError::new(
+                StoreErrorKind::Newer,
+                format!(
+                    "run {} was written in version {version} of the journal's form, and this library knows up to {}: use a newer one",
+                    self.context.run_id(),
+                    journal::VERSION
+                ),
+            )));
+        }
+        let changes = definition.changes(&now);
+        if !changes.is_empty() && !within.control.accept_changes {
+            return Err(Cause::Changed(changes));
+        }
+        machine.fold(earlier).map_err(|number| {
+            Cause::Changed(vec![format!(
+                "the agent's limits are lower than they were: its record {number} does not fit them"
+            )])
+        })
+    }
+
+    pub(super) fn journal(&self) -> Option<(&Within, &Arc<Journal>)> {
+        let within = self.context.within()?;
+        Some((within, within.journal.as_ref()?))
+    }
+
+    pub(super) fn is_pausing(&self) -> bool {
+        let within = self.context.within();
+        within.is_some_and(|within| within.control.pausing.is_cancelled())
+    }
+
+    pub(super) async fn commit(&self, records: &[Record]) -> Result<(), Cause> {
+        let Some((within, journal)) = self.journal() else {
             return Ok(());
         };
         let kept = journal
-            .commit(path, record)
+            .commit(&within.path, records)
             .instrument(self.span.clone())
             .await;
         kept.map_err(Cause::Journal)
     }
 
-    async fn apply(&self, machine: &mut Machine, record: Record) -> Result<(), Cause> {
-        self.commit(&record).await?;
+    pub(super) async fn apply(&self, machine: &mut Machine, record: Record) -> Result<(), Cause> {
+        self.commit(std::slice::from_ref(&record)).await?;
         machine.apply(record);
         Ok(())
     }
@@ -225,10 +354,20 @@ impl Driver<'_> {
             output: settings.output.format().clone(),
             settings: settings.chat.clone(),
         };
-        let Some(pace) = self.context.pace() else {
-            return settings.model.chat(self.context, request).await;
+        let keyed;
+        let context = match self.journal() {
+            // Asked again by another process, it is the same request.
+            Some((within, _)) => {
+                let key = within.request_key(self.context.run_id(), machine.turns() + 1);
+                keyed = self.context.clone().with_request_key(key);
+                &keyed
+            }
+            None => self.context,
         };
-        let mut stream = settings.model.stream(self.context, request).await?;
+        let Some(pace) = context.pace() else {
+            return settings.model.chat(context, request).await;
+        };
+        let mut stream = settings.model.stream(context, request).await?;
         while let Some(event) = stream.next().await {
             match event? {
                 ChatEvent::Text(text) => self.partial.push_str(&text),
@@ -243,26 +382,5 @@ impl Driver<'_> {
         Err(ModelError::truncated(
             "the stream ended without its last event",
         ))
-    }
-
-    async fn call(&self, machine: &mut Machine, calls: &[ToolCall]) -> Result<(), Cause> {
-        let Self {
-            settings, context, ..
-        } = self;
-        let width = settings.limits.parallel_tools.get();
-        let places = machine.pending();
-        let mut batch = Batch::new(
-            context,
-            &settings.tools,
-            &settings.state,
-            width,
-            calls,
-            &places,
-        );
-        while let Some((place, result)) = batch.next().await {
-            self.apply(machine, Record::ToolReturned { place, result })
-                .await?;
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,12 @@
 use std::{error::Error as StdError, fmt};
 
 use super::{Limit, RunReport};
-use crate::{model::ModelError, operation::Outcome};
+use crate::{
+    journal::Question,
+    model::ModelError,
+    operation::Outcome,
+    store::{StoreError, StoreErrorKind},
+};
 
 /// Why a run ended without an answer.
 ///
@@ -31,7 +36,9 @@ pub(crate) enum Cause {
     InvalidOutput,
     Timeout,
     Cancelled,
-    Journal(crate::journal::JournalError),
+    Journal(StoreError),
+    Changed(Vec<String>),
+    Paused,
     Output(std::io::Error),
 }
 
@@ -53,8 +60,13 @@ pub enum RunErrorKind {
     Timeout,
     /// The run was given up by its caller.
     Cancelled,
-    /// The journal did not keep an outcome.
+    /// The store refused the run or did not keep an outcome; [`RunError::store_error`] says why. What was kept before is kept,
+    /// and nothing was done that is not: the run can be resumed.
     Journal,
+    /// The run that was to be resumed is of another agent: [`RunError::changes`] says what changed.
+    Changed,
+    /// The run waits to be resumed; [`RunError::questions`] are to be answered first, if there are any.
+    Paused,
     /// The output file could not be written.
     OutputFile,
 }
@@ -71,6 +83,8 @@ impl RunErrorKind {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Journal => "journal",
+            Self::Changed => "changed",
+            Self::Paused => "paused",
             Self::OutputFile => "output_file",
         }
     }
@@ -87,6 +101,8 @@ impl Cause {
             Self::Timeout => RunErrorKind::Timeout,
             Self::Cancelled => RunErrorKind::Cancelled,
             Self::Journal(_) => RunErrorKind::Journal,
+            Self::Changed(_) => RunErrorKind::Changed,
+            Self::Paused => RunErrorKind::Paused,
             Self::Output(_) => RunErrorKind::OutputFile,
         }
     }
@@ -96,6 +112,13 @@ impl Cause {
             Self::Limit(_) => Outcome::Limit,
             Self::Timeout => Outcome::Timeout,
             Self::Cancelled => Outcome::Cancelled,
+            Self::Paused => Outcome::Paused,
+            // What was kept is kept: the run goes on when the store can be written again.
+            Self::Journal(error)
+                if error.kind() != StoreErrorKind::Held && error.kind().is_retryable() =>
+            {
+                Outcome::Paused
+            }
             _ => Outcome::Error,
         }
     }
@@ -138,6 +161,27 @@ impl RunError {
         }
     }
 
+    /// What a paused run waits to be told, in the order in which it was asked.
+    pub fn questions(&self) -> &[Question] {
+        &self.inner.report.questions
+    }
+
+    /// What is not as it was when the run began, in words for people.
+    pub fn changes(&self) -> &[String] {
+        match &self.inner.cause {
+            Cause::Changed(changes) => changes,
+            _ => &[],
+        }
+    }
+
+    /// The store's error, if that was the cause.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match &self.inner.cause {
+            Cause::Journal(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The model's error, if that was the cause.
     pub fn model_error(&self) -> Option<&ModelError> {
         match &self.inner.cause {
@@ -160,7 +204,16 @@ impl fmt::Display for RunError {
             Cause::InvalidOutput => f.write_str("failed: the answer does not fit the output's schema"),
             Cause::Timeout => f.write_str("took longer than its time limit"),
             Cause::Cancelled => f.write_str("was cancelled"),
-            Cause::Journal(_) => f.write_str("failed: an outcome could not be journaled"),
+            Cause::Journal(error) if error.kind() == StoreErrorKind::Held => {
+                f.write_str("cannot go on here: another process has it")
+            }
+            Cause::Journal(_) => f.write_str("stopped: what it did could not be kept"),
+            Cause::Changed(changes) => write!(
+                f,
+                "cannot go on: {}; resume it with the agent as it was, or accept the changes",
+                changes.join(", ")
+            ),
+            Cause::Paused => f.write_str("is paused; it can be resumed"),
             Cause::Output(_) => f.write_str("gave an answer, but the output file could not be written"),
         }
     }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use super::{Limit, Limits};
 use crate::{
-    journal::Record,
+    journal::{Question, QuestionKind, Record, Verdict},
     message::{Conversation, Message, Part, ToolCall, ToolResult},
     model::{ChatResponse, FinishReason},
+    tool::ToolErrorKind,
 };
 
 /// How often an answer that does not fit its schema is sent back.
@@ -33,13 +34,29 @@ pub struct Machine {
 enum Phase {
     /// The model is to be asked.
     Asking,
-    /// Calls are to be made; results are kept by place until all are there.
+    /// Calls are to be made; what came of each is kept by place until all have a result.
     Calling {
         calls: Arc<[ToolCall]>,
-        results: Vec<Option<ToolResult>>,
+        stages: Vec<Stage>,
     },
     /// Nothing more is to be done.
     Over(End),
+}
+
+/// How far a tool call is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Nothing happened yet.
+    Waiting,
+    /// It was begun, and its tool writes: if nobody is making it now, it is in doubt whether it took effect.
+    Started,
+    /// A person is to decide about it.
+    Asked(Question),
+    /// A person allowed it.
+    Allowed,
+    /// It gave its result.
+    Returned(ToolResult),
 }
 
 /// What to do next.
@@ -102,39 +119,67 @@ impl Machine {
         }
     }
 
-    /// The places of the calls that have not given a result yet.
-    pub fn pending(&self) -> Vec<usize> {
-        let Phase::Calling { results, .. } = &self.phase else {
+    /// The calls that have not given a result yet, by place, and how far they are.
+    pub fn pending(&self) -> Vec<(usize, Stage)> {
+        let Phase::Calling { stages, .. } = &self.phase else {
             return Vec::new();
         };
-        let open =
-            |(place, result): (usize, &Option<ToolResult>)| result.is_none().then_some(place);
-        results.iter().enumerate().filter_map(open).collect()
+        let is_open = |(_, stage): &(usize, &Stage)| !matches!(stage, Stage::Returned(_));
+        let open = stages.iter().enumerate().filter(is_open);
+        open.map(|(place, stage)| (place, stage.clone())).collect()
     }
 
     /// Takes in what happened and answers what to do next. A record that does not fit the moment changes nothing.
     pub fn apply(&mut self, record: Record) -> Command {
-        match record {
-            Record::Started { conversation, .. } => self.conversation = conversation,
-            Record::Answered(response) if matches!(self.phase, Phase::Asking) => {
-                self.answered(*response);
-            }
-            Record::ToolReturned { place, result } => self.returned(place, result),
-            Record::OutputRejected { reason } if self.phase_is_answered() => self.rejected(&reason),
-            Record::Answered(_) | Record::OutputRejected { .. } => {}
-        }
+        self.take_in(record);
         self.command()
+    }
+
+    /// Takes in what happened in earlier lives of the run.
+    ///
+    /// # Errors
+    ///
+    /// The number of the first record that does not fit what was before it: the limits are not those of then.
+    pub fn fold(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), usize> {
+        for (number, record) in (1..).zip(records) {
+            if !self.take_in(record) {
+                return Err(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the record fitted.
+    fn take_in(&mut self, record: Record) -> bool {
+        match record {
+            Record::LifeBegan { .. } | Record::Stopped { .. } => {}
+            Record::Started { conversation, .. } => self.conversation = conversation,
+            Record::Answered(answered) if matches!(self.phase, Phase::Asking) => {
+                self.answered(answered.response);
+            }
+            Record::OutputRejected { reason } if self.phase_is_answered() => self.rejected(&reason),
+            Record::Answered(_) | Record::OutputRejected { .. } => return false,
+            Record::ToolStarted { place } => return self.put(place, Stage::Started),
+            Record::ApprovalRequested { place, question } => {
+                return self.put(place, Stage::Asked(question));
+            }
+            Record::ApprovalGiven { place, verdict } => return self.decided(place, &verdict),
+            Record::ToolReturned { place, result, .. } => {
+                return self.put(place, Stage::Returned(result));
+            }
+        }
+        true
     }
 
     /// Gives each call that has no result an error in its place, so that the conversation can go on.
     pub fn settle(&mut self, why: &str) {
-        if let Phase::Calling { calls, results } = &mut self.phase {
+        if let Phase::Calling { calls, stages } = &mut self.phase {
             let calls = calls.clone();
-            let results = std::mem::take(results);
-            let settled = calls
-                .iter()
-                .zip(results)
-                .map(|(call, result)| result.unwrap_or_else(|| ToolResult::error(call, why)));
+            let stages = std::mem::take(stages);
+            let settled = calls.iter().zip(stages).map(|(call, stage)| match stage {
+                Stage::Returned(result) => result,
+                _ => ToolResult::error(call, why),
+            });
             self.conversation.push(Message::tool_results(settled));
             self.phase = Phase::Asking;
         }
@@ -177,9 +222,9 @@ impl Machine {
             return;
         }
         let wanted = u32::try_from(calls.len()).unwrap_or(u32::MAX);
-        let results = vec![None; calls.len()];
+        let stages = vec![Stage::Waiting; calls.len()];
         let total = self.tool_calls.saturating_add(wanted);
-        self.phase = Phase::Calling { calls, results };
+        self.phase = Phase::Calling { calls, stages };
         if total > self.limits.max_tool_calls {
             let limit = Limit::MaxToolCalls(self.limits.max_tool_calls);
             self.settle(&format!("not run: the run reached its limit {limit}"));
@@ -200,19 +245,59 @@ impl Machine {
         self.phase = Phase::Over(end);
     }
 
-    fn returned(&mut self, place: usize, result: ToolResult) {
-        let Phase::Calling { results, .. } = &mut self.phase else {
-            return;
+    /// Moves a call on; one that has given its result stays as it is.
+    fn put(&mut self, place: usize, stage: Stage) -> bool {
+        let Phase::Calling { stages, .. } = &mut self.phase else {
+            return false;
         };
-        if let Some(slot @ None) = results.get_mut(place) {
-            *slot = Some(result);
+        match stages.get_mut(place) {
+            None | Some(Stage::Returned(_)) => return false,
+            Some(slot) => *slot = stage,
         }
-        if results.iter().any(Option::is_none) {
-            return;
+        if stages.iter().any(|it| !matches!(it, Stage::Returned(_))) {
+            return true;
         }
-        let results = std::mem::take(results).into_iter().flatten();
+        let results = std::mem::take(stages)
+            .into_iter()
+            .filter_map(|stage| match stage {
+                Stage::Returned(result) => Some(result),
+                _ => None,
+            });
         self.conversation.push(Message::tool_results(results));
         self.ask_again();
+        true
+    }
+
+    /// A call that was not allowed has a result that says so.
+    fn decided(&mut self, place: usize, verdict: &Verdict) -> bool {
+        let Phase::Calling { calls, stages } = &self.phase else {
+            return false;
+        };
+        let (Some(call), Some(Stage::Asked(question))) = (calls.get(place), stages.get(place))
+        else {
+            return false;
+        };
+        let stage = if verdict.allowed {
+            Stage::Allowed
+        } else {
+            let (class, what) = match question.kind {
+                QuestionKind::Approval => {
+                    (ToolErrorKind::Rejected, "a person did not allow this call")
+                }
+                QuestionKind::InDoubt => (
+                    ToolErrorKind::Interrupted,
+                    "this call was under way when the run stopped, and it is not known whether it took effect; it is not made again",
+                ),
+            };
+            let reason = verdict
+                .reason
+                .as_deref()
+                .filter(|reason| !reason.is_empty());
+            let reason = reason.map(|reason| format!(": {reason}"));
+            let why = format!("{}: {what}{}", class.as_str(), reason.unwrap_or_default());
+            Stage::Returned(ToolResult::error(call, why))
+        };
+        self.put(place, stage)
     }
 
     fn rejected(&mut self, reason: &str) {

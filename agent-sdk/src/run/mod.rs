@@ -3,7 +3,10 @@
 //! [`RunRequest`], made by [`Agent::run`](crate::agent::Agent::run), is a run that is about to start: await it for its
 //! [`RunReport`], or [`stream`](RunRequest::stream) it. Both are the same loop.
 
+mod calls;
+mod control;
 mod driver;
+mod durable;
 mod error;
 mod limits;
 mod machine;
@@ -15,10 +18,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use driver::drive;
+pub(crate) use control::{Control, Within};
+pub(crate) use driver::{Launch, drive};
+pub(crate) use durable::Durable;
 pub use error::{RunError, RunErrorKind};
 pub use limits::{Limit, Limits};
-pub use machine::{Command, End, Machine};
+pub use machine::{Command, End, Machine, Stage};
 pub(crate) use pace::Pace;
 pub use report::{Artifact, RunReport};
 pub use request::{RunRequest, TypedReport};

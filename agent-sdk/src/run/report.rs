@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     cost::Usd,
+    journal::{Before, Question},
     message::Content,
     model::Usage,
     operation::{OperationInfo, OperationRecord, Outcome, Payload, RunId, TraceId},
@@ -49,6 +50,13 @@ pub struct RunReport {
     /// The failure's class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many processes ran it, one after the other; sums and duration are over all of them, the trace and the profile are
+    /// of the last.
+    #[serde(skip_serializing_if = "is_one")]
+    pub lives: u32,
+    /// What it waits to be told, where it is paused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     /// Where the time went.
     pub profile: Arc<Profile>,
 }
@@ -99,12 +107,26 @@ impl RunReport {
                 .error
                 .as_ref()
                 .map(|failure| failure.class.clone().into_owned()),
+            lives: 1,
+            questions: Vec::new(),
             profile: record.profile.cloned().unwrap_or_default(),
         }
     }
 }
 
 impl RunReport {
+    /// Adds what earlier lives of the run came to.
+    pub(crate) fn add_earlier(&mut self, before: &Before) {
+        let totals = &before.totals;
+        self.usage.add(&totals.usage);
+        self.cost = self.cost.saturating_add(totals.cost);
+        self.unpriced_calls += totals.unpriced_calls;
+        self.model_calls += totals.model_calls;
+        self.tool_calls += totals.tool_calls;
+        self.duration += before.duration;
+        self.lives += before.lives;
+    }
+
     /// The report of an operation that something else ended before.
     pub(crate) fn given_up(info: &OperationInfo) -> Self {
         Self {
@@ -121,9 +143,19 @@ impl RunReport {
             duration: Duration::ZERO,
             artifacts: Vec::new(),
             error: Some("cancelled".to_owned()),
+            lives: 1,
+            questions: Vec::new(),
             profile: Arc::default(),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_one(lives: &u32) -> bool {
+    *lives == 1
 }
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,15 +5,20 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, Pace, RunError, RunReport, RunStream, drive, error::Cause, outputs};
+use super::{
+    Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, Within, drive,
+    error::Cause, outputs,
+};
 use crate::{
     agent::{Agent, Output, Settings},
-    journal::Journal,
+    journal::Approver,
     message::Conversation,
     model::ToolChoice,
-    operation::{Event, EventKind, Interests, Observer, RunContext},
+    operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
+    store::Store,
 };
 
 /// A run that is about to start; made by [`Agent::run`] and [`Agent::run_with`].
@@ -26,7 +31,10 @@ pub struct RunRequest<'a> {
     input: Input<'a>,
     context: Option<RunContext>,
     cancellation: Option<CancellationToken>,
-    journal: Option<Arc<dyn Journal>>,
+    store: Option<Arc<dyn Store>>,
+    resumed: Option<RunId>,
+    application: Value,
+    control: Option<Control>,
     callbacks: Callbacks,
 }
 
@@ -40,6 +48,14 @@ impl<'a> RunRequest<'a> {
         Self::of(agent, Input::Own(conversation))
     }
 
+    pub(crate) fn resuming(agent: &Agent, run: RunId, store: Arc<dyn Store>) -> Self {
+        Self {
+            store: Some(store),
+            resumed: Some(run),
+            ..Self::of(agent, Input::Own(Conversation::new()))
+        }
+    }
+
     pub(crate) fn continuing(agent: &Agent, conversation: &'a mut Conversation) -> Self {
         Self::of(agent, Input::Theirs(conversation))
     }
@@ -50,7 +66,10 @@ impl<'a> RunRequest<'a> {
             input,
             context: None,
             cancellation: None,
-            journal: None,
+            store: None,
+            resumed: None,
+            application: Value::Null,
+            control: None,
             callbacks: Callbacks::default(),
         }
     }
@@ -111,10 +130,50 @@ impl<'a> RunRequest<'a> {
         self
     }
 
-    /// Keeps the run's outcomes in a journal.
-    pub fn journal(mut self, journal: Arc<dyn Journal>) -> Self {
-        self.journal = Some(journal);
+    /// Keeps the run's outcomes in a store, under the run's id: each before the run acts on it, so that after a crash, a pause or
+    /// a cancellation [`Agent::resume`] goes on where it was.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
+    }
+
+    /// Keeps a value of the application's beside the run, such as what the agent was made of: a small JSON object, found in the
+    /// run's [summary](crate::journal::Summary). Needs a [store](Self::store).
+    pub fn application(mut self, value: Value) -> Self {
+        self.application = value;
+        self
+    }
+
+    /// Lets the caller pause the run with a token: what is under way is finished and kept, nothing more is begun, and the run
+    /// ends with [`RunErrorKind::Paused`](super::RunErrorKind::Paused). With a [store](Self::store) it can be resumed.
+    pub fn pause(mut self, token: CancellationToken) -> Self {
+        self.control().pausing = token;
+        self
+    }
+
+    /// Asks somebody who is there about tool calls that need a person's approval, while the others go on. Without one a run
+    /// with a [store](Self::store) pauses once nothing else is left to do, and a run without makes no such call.
+    pub fn approver(mut self, approver: impl Approver) -> Self {
+        self.control().approver = Some(Arc::new(approver));
+        self
+    }
+
+    /// Has a person approve each call of these tools, also of agents inside calls, beside those of tools that always ask.
+    pub fn ask_before<N: Into<Arc<str>>>(mut self, tools: impl IntoIterator<Item = N>) -> Self {
+        let names = tools.into_iter().map(Into::into);
+        self.control().ask_before.extend(names);
+        self
+    }
+
+    /// Resumes the run although the agent is not what it was when it began; without this, that is
+    /// [`RunErrorKind::Changed`](super::RunErrorKind::Changed).
+    pub fn accept_changes(mut self) -> Self {
+        self.control().accept_changes = true;
+        self
+    }
+
+    fn control(&mut self) -> &mut Control {
+        self.control.get_or_insert_default()
     }
 
     /// Calls a function for each event of the run, from within the run: it must not block.
@@ -135,15 +194,9 @@ impl<'a> RunRequest<'a> {
     /// Dropping it cancels the run.
     pub fn stream(self) -> RunStream<'a> {
         let pace = Arc::new(Pace::default());
-        let Prepared {
-            settings,
-            context,
-            mut input,
-            stop,
-        } = self.prepare();
-        let context = context.with_pace(pace.clone());
-        let work =
-            async move { drive(&settings, &context, stop.as_ref(), input.conversation()).await };
+        let mut prepared = self.prepare();
+        prepared.context = prepared.context.with_pace(pace.clone());
+        let work = prepared.drive();
         RunStream::new(Box::pin(work), pace)
     }
 
@@ -168,13 +221,26 @@ impl<'a> RunRequest<'a> {
             input,
             context,
             cancellation,
-            journal,
+            store,
+            resumed,
+            application,
+            control,
             callbacks,
         } = self;
-        let mut context = context.unwrap_or_else(|| settings.new_context());
-        if let Some(journal) = journal {
-            context = context.with_journal(journal);
+        let goes_on = resumed.is_some();
+        let mut context = context.unwrap_or_else(|| settings.new_context(resumed));
+        if let Some(control) = control {
+            context = context.with_within(Within {
+                journal: None,
+                control: Arc::new(control),
+                path: "".into(),
+            });
         }
+        let durable = store.map(|store| Durable {
+            store,
+            goes_on,
+            application,
+        });
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
             context.subscribe(Arc::new(callbacks));
         }
@@ -184,6 +250,7 @@ impl<'a> RunRequest<'a> {
             context,
             input,
             stop: cancellation,
+            durable,
         }
     }
 }
@@ -194,6 +261,19 @@ struct Prepared<'a> {
     context: RunContext,
     input: Input<'a>,
     stop: Option<CancellationToken>,
+    durable: Option<Durable>,
+}
+
+impl Prepared<'_> {
+    async fn drive(mut self) -> Result<RunReport, RunError> {
+        let launch = Launch {
+            settings: &self.settings,
+            context: self.context,
+            stop: self.stop,
+            durable: self.durable,
+        };
+        drive(launch, self.input.conversation()).await
+    }
 }
 
 impl Input<'_> {
@@ -210,15 +290,7 @@ impl<'a> IntoFuture for RunRequest<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Prepared {
-            settings,
-            context,
-            mut input,
-            stop,
-        } = self.prepare();
-        Box::pin(
-            async move { drive(&settings, &context, stop.as_ref(), input.conversation()).await },
-        )
+        Box::pin(self.prepare().drive())
     }
 }
 

@@ -21,14 +21,24 @@ pub struct ToolContext {
     operation: OperationHandle,
     call_id: CallId,
     state: State,
+    path: Arc<str>,
+    is_approved: bool,
 }
 
 impl ToolContext {
-    pub(crate) fn new(operation: OperationHandle, call_id: CallId, state: State) -> Self {
+    pub(crate) fn new(
+        operation: OperationHandle,
+        call_id: CallId,
+        state: State,
+        path: Arc<str>,
+        is_approved: bool,
+    ) -> Self {
         Self {
             operation,
             call_id,
             state,
+            path,
+            is_approved,
         }
     }
 
@@ -74,9 +84,20 @@ impl ToolContext {
             .record(|facts| facts.charges.push((label.into(), amount)));
     }
 
-    /// The same text whenever this call is made again, after a crash too: `RUN/CALL`.
+    /// Whether a person allowed this call: it was asked about, by the tool's options or by
+    /// [`ToolError::needs_approval`](super::ToolError::needs_approval).
+    pub fn is_approved(&self) -> bool {
+        self.is_approved
+    }
+
+    /// The same text whenever this call is made again, after a crash too, and another for each other call: `RUN/TURN/CALL`.
     pub fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run().run_id(), self.call_id)
+        format!("{}/{}", self.run().run_id(), self.path)
+    }
+
+    /// The call's place in the run: `TURN/CALL`, after those of the calls around it.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 }
 

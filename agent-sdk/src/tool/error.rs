@@ -27,6 +27,14 @@ pub enum ToolErrorKind {
     Cancelled,
     /// A limit of the run does not allow the call.
     Limit,
+    /// A person has to allow the call first.
+    NeedsApproval,
+    /// A person did not allow the call.
+    Rejected,
+    /// The call was under way when the run stopped; nobody knows whether it took effect.
+    Interrupted,
+    /// The run pauses, and an agent inside the call with it: the call gives its result when the run goes on.
+    Paused,
 }
 
 impl ToolErrorKind {
@@ -40,6 +48,10 @@ impl ToolErrorKind {
             Self::Panic => "panic",
             Self::Cancelled => "cancelled",
             Self::Limit => "limit",
+            Self::NeedsApproval => "needs_approval",
+            Self::Rejected => "rejected",
+            Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
         }
     }
 }
@@ -56,6 +68,12 @@ impl ToolError {
     /// The tool failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::Failed, message)
+    }
+
+    /// A person has to allow this call first: they are asked `question`, and if they do, the tool is called again with
+    /// [`is_approved`](super::ToolContext::is_approved). Nothing may have been done yet.
+    pub fn needs_approval(question: impl Into<String>) -> Self {
+        Self::new(ToolErrorKind::NeedsApproval, question)
     }
 
     /// The arguments do not fit.

@@ -15,6 +15,17 @@ pub enum Effect {
     ReadOnly,
 }
 
+impl Effect {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Idempotent => "idempotent",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
 /// Which calls of one turn may run beside each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -36,6 +47,8 @@ pub struct ToolOptions {
     pub concurrency: Concurrency,
     /// The longest that one call may take. Default: 2 minutes; always cut to the run's own deadline.
     pub timeout: Duration,
+    /// Whether a person is asked before each call. Default: no. A call that nobody can be asked about is not made.
+    pub needs_approval: bool,
 }
 
 impl Default for ToolOptions {
@@ -44,6 +57,7 @@ impl Default for ToolOptions {
             effect: Effect::default(),
             concurrency: Concurrency::default(),
             timeout: Duration::from_mins(2),
+            needs_approval: false,
         }
     }
 }
@@ -60,6 +74,13 @@ impl ToolOptions {
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// Asks a person before each call.
+    #[must_use]
+    pub fn with_approval(mut self) -> Self {
+        self.needs_approval = true;
         self
     }
 

@@ -14,11 +14,15 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::{Concurrency, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput};
+use super::{
+    Concurrency, Effect, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput,
+};
 use crate::{
+    journal::Record,
     message::{ToolCall, ToolResult},
     model::ToolSpec,
     operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails},
+    store::StoreError,
 };
 
 /// The longest result that a model is shown, in bytes; a longer one loses its middle.
@@ -92,56 +96,93 @@ impl ToolSet {
     }
 }
 
-/// The calls of one turn while they run; yields each result as it comes, with the place of its call.
+/// The calls of one turn while they run; yields what comes of each, with the place of its call.
 pub(crate) struct Batch<'a> {
-    context: &'a RunContext,
-    tools: &'a ToolSet,
-    state: &'a State,
-    width: usize,
-    waiting: VecDeque<(usize, &'a ToolCall)>,
-    running: FuturesUnordered<BoxFuture<'a, (usize, ToolResult)>>,
+    turn: Turn<'a>,
+    waiting: VecDeque<Admitted>,
+    running: FuturesUnordered<BoxFuture<'a, (usize, Returned)>>,
     alone: bool,
     queued: Instant,
 }
 
+/// What the calls of a turn have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn<'a> {
+    pub(crate) context: &'a RunContext,
+    pub(crate) tools: &'a ToolSet,
+    pub(crate) state: &'a State,
+    /// How many run at once.
+    pub(crate) width: usize,
+    /// The number of the turn, from 1.
+    pub(crate) number: u32,
+    pub(crate) calls: &'a [ToolCall],
+}
+
+/// A call that is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted {
+    pub(crate) place: usize,
+    /// Whether a person allowed it.
+    pub(crate) is_approved: bool,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Returned {
+    /// Its result, and how long it took.
+    Result(ToolResult, Duration),
+    /// The tool asks a person first.
+    Asks(String),
+    /// An agent inside it paused: it gives its result when the run goes on.
+    Paused,
+    /// That it begins could not be journaled, so it did not.
+    NotJournaled(StoreError),
+}
+
 impl<'a> Batch<'a> {
-    pub(crate) fn new(
-        context: &'a RunContext,
-        tools: &'a ToolSet,
-        state: &'a State,
-        width: usize,
-        calls: &'a [ToolCall],
-        places: &[usize],
-    ) -> Self {
-        let waiting = places
-            .iter()
-            .filter_map(|&place| Some((place, calls.get(place)?)));
+    pub(crate) fn new(turn: Turn<'a>, calls: impl IntoIterator<Item = Admitted>) -> Self {
         Self {
-            context,
-            tools,
-            state,
-            width: width.max(1),
-            waiting: waiting.collect(),
+            turn,
+            waiting: calls.into_iter().collect(),
             running: FuturesUnordered::new(),
             alone: false,
             queued: Instant::now(),
         }
     }
 
-    /// The next result; `None` when every call has given one.
-    pub(crate) async fn next(&mut self) -> Option<(usize, ToolResult)> {
+    /// What comes of the next call; `None` when none is left.
+    pub(crate) async fn next(&mut self) -> Option<(usize, Returned)> {
         self.admit();
-        let result = self.running.next().await;
+        let returned = self.running.next().await;
         self.alone = false;
-        result
+        returned
+    }
+
+    /// Whether nothing is left to wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Adds a call behind the others.
+    pub(crate) fn add(&mut self, call: Admitted) {
+        self.waiting.push_back(call);
+    }
+
+    /// Begins no more calls; those that wait are dropped.
+    pub(crate) fn hold(&mut self) {
+        self.waiting.clear();
     }
 
     fn admit(&mut self) {
-        while !self.alone && self.running.len() < self.width {
-            let Some(&(place, call)) = self.waiting.front() else {
+        while !self.alone && self.running.len() < self.turn.width.max(1) {
+            let Some(&admitted) = self.waiting.front() else {
                 return;
             };
-            let tool = self.tools.get(&call.name);
+            let Some(call) = self.turn.calls.get(admitted.place) else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let tool = self.turn.tools.get(&call.name);
             let exclusive =
                 tool.is_some_and(|tool| tool.options().concurrency == Concurrency::Exclusive);
             if exclusive && !self.running.is_empty() {
@@ -149,26 +190,39 @@ impl<'a> Batch<'a> {
             }
             self.waiting.pop_front();
             self.alone = exclusive;
-            let work = run(self.context, tool, self.state, call, self.queued);
+            let work = run(self.turn, tool, call, admitted, self.queued);
             self.running
-                .push(work.map(move |result| (place, result)).boxed());
+                .push(work.map(move |returned| (admitted.place, returned)).boxed());
         }
     }
 }
 
-/// Runs one call to its one result.
+/// Runs one call to what comes of it.
 async fn run(
-    context: &RunContext,
+    turn: Turn<'_>,
     tool: Option<&ToolHandle>,
-    state: &State,
     call: &ToolCall,
+    admitted: Admitted,
     queued: Instant,
-) -> ToolResult {
+) -> Returned {
+    let within = turn.context.within();
+    let journal = within.and_then(|within| Some((within, within.journal.as_ref()?)));
+    if let Some((within, journal)) = journal
+        && tool.is_some_and(|tool| tool.options().effect == Effect::Write)
+    {
+        let place = admitted.place;
+        let kept = journal
+            .commit(&within.path, &[Record::ToolStarted { place }])
+            .await;
+        if let Err(error) = kept {
+            return Returned::NotJournaled(error);
+        }
+    }
     let details = ToolDetails {
         call_id: Some(call.id.clone()),
         description: tool.map(|tool| tool.spec().description.clone()),
     };
-    let context = context.clone().with_child_cancellation();
+    let context = turn.context.clone().with_child_cancellation();
     // A call that is over, or dropped, tells whatever it has set going.
     let over = context.cancellation().clone().drop_guard();
     let timeout = tool.map_or(Duration::ZERO, |tool| tool.options().timeout);
@@ -182,52 +236,73 @@ async fn run(
         .details(Details::Tool(details))
         .payload(Payload::Arguments(&call.arguments))
         .begin();
-    let waited = operation
-        .info()
-        .started_at
-        .saturating_duration_since(queued);
+    let started = operation.info().started_at;
+    let waited = started.saturating_duration_since(queued);
     operation.record(|facts| facts.queued = Some(waited));
     let result = match tool {
-        Some(tool) => guarded(tool, &operation, state, call, timeout).await,
+        Some(tool) => {
+            let path = match within {
+                Some(within) => within.call_path(turn.number, call.id.as_str()),
+                None => format!("{}/{}", turn.number, call.id),
+            };
+            let context = ToolContext::new(
+                operation.handle(),
+                call.id.clone(),
+                turn.state.clone(),
+                path.into(),
+                admitted.is_approved,
+            );
+            guarded(tool, &operation, context, call, timeout).await
+        }
         None => Err(ToolError::new(
             ToolErrorKind::UnknownTool,
             "there is no such tool here; use one of those that were offered",
         )),
     };
     drop(over);
-    match result {
+    let error = match result {
         Ok(output) => {
             let result = ToolResult::ok(call, shorten(output.content.into_string()));
             operation.end(Outcome::Ok, Payload::Result(&result.content));
-            result
+            return Returned::Result(result, started.elapsed());
         }
-        Err(error) => {
-            let class = error.kind().as_str();
-            operation
-                .handle()
-                .fail(class, format!("the tool call failed: {class}"));
-            let result = ToolResult::error(call, shorten(error.to_string()));
-            let outcome = match error.kind() {
-                ToolErrorKind::Timeout => Outcome::Timeout,
-                ToolErrorKind::Cancelled => Outcome::Cancelled,
-                ToolErrorKind::Limit => Outcome::Limit,
-                _ => Outcome::Error,
-            };
-            operation.end(outcome, Payload::Result(&result.content));
-            result
+        Err(error) => error,
+    };
+    match error.kind() {
+        ToolErrorKind::Paused if journal.is_some() => {
+            operation.end(Outcome::Paused, Payload::None);
+            return Returned::Paused;
         }
+        // A tool that asks again although it was allowed has failed.
+        ToolErrorKind::NeedsApproval if !admitted.is_approved => {
+            operation.end(Outcome::Paused, Payload::None);
+            return Returned::Asks(error.message().to_owned());
+        }
+        _ => {}
     }
+    let class = error.kind().as_str();
+    operation
+        .handle()
+        .fail(class, format!("the tool call failed: {class}"));
+    let result = ToolResult::error(call, shorten(error.to_string()));
+    let outcome = match error.kind() {
+        ToolErrorKind::Timeout => Outcome::Timeout,
+        ToolErrorKind::Cancelled => Outcome::Cancelled,
+        ToolErrorKind::Limit => Outcome::Limit,
+        _ => Outcome::Error,
+    };
+    operation.end(outcome, Payload::Result(&result.content));
+    Returned::Result(result, started.elapsed())
 }
 
 /// Calls a tool so that it can neither panic nor take for ever.
 async fn guarded(
     tool: &ToolHandle,
     operation: &Operation,
-    state: &State,
+    context: ToolContext,
     call: &ToolCall,
     timeout: Duration,
 ) -> Result<ToolOutput, ToolError> {
-    let context = ToolContext::new(operation.handle(), call.id.clone(), state.clone());
     // A tool's own code may panic when it is called, not only when it is polled.
     let work = AssertUnwindSafe(async { tool.call(context, &call.arguments).await }).catch_unwind();
     let limit = operation

@@ -91,9 +91,9 @@ impl Workspaces {
     /// [`WorkspaceErrorKind::Invalid`] where the template asks for something that was not given; [`WorkspaceErrorKind::Refused`] where a
     /// folder on the way is a link; what the system says.
     pub fn create(&self, named: &Named) -> Result<Workspace, WorkspaceError> {
-        let names = self.template.render(named)?;
-        let path = names.join("/");
-        let Some((last, above)) = names.split_last() else {
+        let parts = self.template.render(named)?;
+        let path = parts.join("/");
+        let Some((last, above)) = parts.split_last() else {
             return Err(WorkspaceError::invalid("the template is empty"));
         };
         let mut folder = self.make_root()?;

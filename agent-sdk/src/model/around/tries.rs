@@ -47,10 +47,8 @@ impl Tries<'_> {
     /// Sends the request until it is answered or not to be sent again.
     pub(super) async fn run(&mut self) -> Result<Reply, ModelError> {
         let retry = self.layers.and_then(|layers| layers.retry.as_ref());
-        let mut attempt = Attempt {
-            number: 1,
-            idempotency_key: retry.map(|_| new_key()),
-        };
+        let given = self.operation.context().idempotency_key().map(Arc::from);
+        let mut attempt = Attempt::first(given.or_else(|| retry.map(|_| new_key())));
         if let Some(retry) = retry {
             retry.begin();
         }

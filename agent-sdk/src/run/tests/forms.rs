@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     agent::Agent,
-    journal::{MemoryJournal, Record},
+    journal::Runs,
     message::{Conversation, Message, Role},
     model::{
         ChatEvent, ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelHandle,
@@ -17,6 +17,7 @@ use crate::{
     },
     operation::{EventKind, Observer, Observers, OperationRecord, Payload, RunContext},
     run::{Limits, Machine, RunErrorKind},
+    store::MemoryStore,
     testing::{CountingTool, EventLog, ScriptedModel, Turn},
     tool::{FnTool, ToolContext},
 };
@@ -165,7 +166,7 @@ async fn a_conversation_goes_on_and_runs_choose_their_tools() {
 
 #[tokio::test(start_paused = true)]
 async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
-    let journal = Arc::new(MemoryJournal::new());
+    let store = Arc::new(MemoryStore::new());
     let inner = Agent::builder("inner", ScriptedModel::new([Turn::from("in")]))
         .build()
         .unwrap();
@@ -183,19 +184,16 @@ async fn the_journal_holds_each_outcome_and_folds_into_the_same_conversation() {
     let mut conversation = Conversation::from("hi");
     let report = agent
         .run_with(&mut conversation)
-        .journal(journal.clone())
+        .store(store.clone())
         .await
         .unwrap();
-    let path = report.run_id.as_str().to_owned();
-    assert_eq!(journal.paths(), [path.clone(), format!("{path}/c2")]);
-    let records = journal.records(&path);
-    let text = serde_json::to_string(&records).unwrap();
-    let records: Vec<Record> = serde_json::from_str(&text).unwrap();
-    assert_eq!(records.len(), 5);
+    let records = Runs::new(store).records(report.run_id.as_str()).await;
+    let records = records.unwrap();
+    let paths: Vec<&str> = records.iter().map(|record| &*record.path).collect();
+    assert_eq!(paths, ["", "", "", "", "", "1/c2", "1/c2", "", "", ""]);
+    let own = records.into_iter().filter(|record| record.path.is_empty());
     let mut machine = Machine::new(Conversation::new(), Limits::default());
-    for record in records {
-        machine.apply(record);
-    }
+    machine.fold(own.map(|record| record.record)).unwrap();
     assert_eq!(machine.conversation(), &conversation);
 }
 

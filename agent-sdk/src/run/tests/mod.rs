@@ -2,6 +2,7 @@ mod driver;
 mod endings;
 mod forms;
 mod machine;
+mod resume;
 
 use crate::{model::Usage, testing::Turn};
 

@@ -7,7 +7,7 @@ use crate::{
     testing::{
         BarrierTool, CountingTool, TraceCapture, failing_tool, hanging_tool, panicking_tool,
     },
-    tool::{Batch, State, ToolHandle, ToolSet},
+    tool::{Admitted, Batch, Returned, State, ToolHandle, ToolSet, Turn},
 };
 
 /// Calls tools as an agent does, and returns the tree and the results in call order.
@@ -19,10 +19,26 @@ async fn call(width: usize, tools: Vec<ToolHandle>, names: &[&str]) -> (String, 
         .enumerate()
         .map(|(n, name)| ToolCall::new(format!("c{n}"), *name, "{}"))
         .collect();
-    let places: Vec<_> = (0..calls.len()).collect();
-    let mut batch = Batch::new(&context, &tools, &state, width, &calls, &places);
+    let places = (0..calls.len()).map(|place| Admitted {
+        place,
+        is_approved: false,
+    });
+    let mut batch = Batch::new(
+        Turn {
+            context: &context,
+            tools: &tools,
+            state: &state,
+            width,
+            number: 1,
+            calls: &calls,
+        },
+        places,
+    );
     let mut results = vec![String::new(); calls.len()];
-    while let Some((place, result)) = batch.next().await {
+    while let Some((place, returned)) = batch.next().await {
+        let Returned::Result(result, _) = returned else {
+            panic!("no result: {returned:?}");
+        };
         results[place] = result.content.into_string();
     }
     trace.well_formed().unwrap();

@@ -273,7 +273,7 @@ fn a_file_that_is_replaced_keeps_who_may_use_it() {
 
     let sandbox = Sandbox::new(&[("script", "x"), ("private", "x")]);
     let set = |path, mode| {
-        fs::set_permissions(sandbox.inside(path), PermissionsExt::from_mode(mode)).unwrap()
+        fs::set_permissions(sandbox.inside(path), PermissionsExt::from_mode(mode)).unwrap();
     };
     let mode = |path| {
         fs::metadata(sandbox.inside(path))

@@ -1,0 +1,300 @@
+//! What must survive: the outcomes of a run, in order.
+//!
+//! The driver commits each [`Record`] here before the machine applies it. Folding a run's records into a new machine gives the
+//! machine as it was, without asking a model or running a tool again; that is how a run goes on after a crash.
+//!
+//! A [`Journal`] is a run's log in a [`Store`], leased by the one process that runs it. [`Runs`] is how everybody else
+//! sees the runs of a store: it lists them, reads them, answers their questions and asks them to stop.
+
+mod definition;
+mod inbox;
+mod keep;
+mod question;
+mod record;
+mod runs;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+pub use definition::Definition;
+pub(crate) use inbox::Notice;
+pub use question::{Approver, Question, QuestionKind};
+pub(crate) use record::Line;
+pub use record::{Answered, Record, VERSION, Verdict};
+pub(crate) use runs::excerpt;
+pub use runs::{Runs, StoredRecord, StoredRun, Summary};
+
+use crate::{
+    message::Conversation,
+    operation::{Meter, Outcome, RunId, Totals, TraceContext},
+    store::{Append, Lease, LogId, LogKind, NewEntry, NewLog, Store, StoreError, StoreErrorKind},
+};
+
+/// For how long a run is leased; it is renewed three times in that.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// The journal of one run, open for writing by this process.
+///
+/// Dropping it gives the run back, so that another process may take it up at once.
+pub(crate) struct Journal {
+    store: Arc<dyn Store>,
+    log: LogId,
+    lease: Mutex<Lease>,
+    /// The records of earlier lives, by path, until the agent they are of takes them.
+    earlier: Mutex<HashMap<Arc<str>, Vec<Record>>>,
+    before: Before,
+    inbox: Mutex<Inbox>,
+    news: Notify,
+    meter: OnceLock<Meter>,
+    /// That this life began, until it is kept.
+    opening: Mutex<Option<Record>>,
+    summary: Summary,
+}
+
+/// What earlier lives of a run came to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// How many there were.
+    pub(crate) lives: u32,
+    /// What they used, cost and counted.
+    pub(crate) totals: Totals,
+    /// How long they took, all together.
+    pub(crate) duration: Duration,
+    /// The agent's operation in the last of them.
+    pub(crate) trace: Option<TraceContext>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    version: u64,
+    answers: HashMap<String, Verdict>,
+}
+
+impl Journal {
+    /// Begins the journal of a new run.
+    pub(crate) async fn begin(
+        store: Arc<dyn Store>,
+        run: &RunId,
+        summary: Summary,
+    ) -> Result<Self, StoreError> {
+        let log = LogId::new(LogKind::Run, run.as_str())?;
+        let new = NewLog::new(log.clone())
+            .owner(summary.user.clone())
+            .status(RUNNING)
+            .about(summary.to_value());
+        store.create(new).await?;
+        let lease = store.lease(&log, &me(), LEASE).await?;
+        Ok(Self::of(store, log, lease, summary))
+    }
+
+    /// Takes up the journal of a run that began before.
+    pub(crate) async fn reopen(store: Arc<dyn Store>, run: &RunId) -> Result<Self, StoreError> {
+        let log = LogId::new(LogKind::Run, run.as_str())?;
+        let lease = store.lease(&log, &me(), LEASE).await?;
+        let head = store
+            .head(&log)
+            .await?
+            .ok_or_else(|| StoreError::not_found(&log))?;
+        let mut journal = Self::of(store, log, lease, Summary::from_value(&head.about));
+        let entries = journal.store.read(&journal.log, 0, usize::MAX).await?;
+        let mut earlier: HashMap<Arc<str>, Vec<Record>> = HashMap::new();
+        let mut life: Option<(Timestamp, Timestamp)> = None;
+        for entry in entries {
+            let kept: Line<Record> = serde_json::from_slice(&entry.body)
+                .map_err(|error| StoreError::corrupt(&journal.log, entry.version, error))?;
+            let before = &mut journal.before;
+            before.totals = kept.totals;
+            if let Record::LifeBegan { traceparent } = &kept.record {
+                before.lives += 1;
+                before.trace = traceparent.parse().ok();
+                before.duration += life.take().map(between).unwrap_or_default();
+                life = Some((entry.at, entry.at));
+            } else {
+                life = life.map(|(from, _)| (from, entry.at));
+                earlier.entry(entry.path).or_default().push(kept.record);
+            }
+        }
+        journal.before.duration += life.map(between).unwrap_or_default();
+        journal.earlier = Mutex::new(earlier);
+        let (version, notices) = inbox::read(&*journal.store, &journal.log, 0).await?;
+        let mut inbox = Inbox {
+            version,
+            ..Inbox::default()
+        };
+        for notice in notices {
+            // A wish to stop was for the life that it was said to.
+            if let Notice::Answer { path, verdict } = notice {
+                inbox.answers.insert(path, verdict);
+            }
+        }
+        journal.inbox = Mutex::new(inbox);
+        Ok(journal)
+    }
+
+    fn of(store: Arc<dyn Store>, log: LogId, lease: Lease, summary: Summary) -> Self {
+        Self {
+            store,
+            log,
+            lease: Mutex::new(lease),
+            earlier: Mutex::default(),
+            before: Before::default(),
+            inbox: Mutex::default(),
+            news: Notify::new(),
+            meter: OnceLock::new(),
+            opening: Mutex::default(),
+            summary,
+        }
+    }
+
+    /// What earlier lives came to.
+    pub(crate) fn before(&self) -> &Before {
+        &self.before
+    }
+
+    /// What the outermost agent was asked, where the run began in an earlier life.
+    pub(crate) fn asked(&self) -> Option<Conversation> {
+        match lock(&self.earlier).get("")?.first()? {
+            Record::Started { conversation, .. } => Some(conversation.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whose run it is, and of which session.
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The records of an agent's earlier lives; they are given once.
+    pub(crate) fn take_earlier(&self, path: &str) -> Vec<Record> {
+        lock(&self.earlier).remove(path).unwrap_or_default()
+    }
+
+    /// Begins a life: from here on records carry what `meter` shows beside what was before. That it began is kept together with
+    /// its first record, so a life in which nothing happened leaves no trace.
+    pub(crate) fn begin_life(&self, meter: Meter, trace: TraceContext) {
+        let _ = self.meter.set(meter);
+        *lock(&self.opening) = Some(Record::LifeBegan {
+            traceparent: trace.traceparent(),
+        });
+    }
+
+    /// Keeps records of an agent, all of them or none.
+    pub(crate) async fn commit(&self, path: &str, records: &[Record]) -> Result<(), StoreError> {
+        self.append(path, records, |append| append).await
+    }
+
+    /// Ends a life and gives the run back.
+    pub(crate) async fn end_life(
+        &self,
+        outcome: Outcome,
+        error: Option<String>,
+        words: &str,
+    ) -> Result<(), StoreError> {
+        let summary = self.summary.ended(self.totals(), error.clone(), words);
+        let record = Record::Stopped { outcome, error };
+        let ended = |append: Append| append.status(outcome.as_str()).about(summary.to_value());
+        self.append("", &[record], ended).await?;
+        let lease = lock(&self.lease).clone();
+        self.store.release(&lease).await
+    }
+
+    /// What all lives came to so far.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = self.before.totals;
+        if let Some(meter) = self.meter.get() {
+            totals.add(&meter.totals());
+        }
+        totals
+    }
+
+    async fn append(
+        &self,
+        path: &str,
+        records: &[Record],
+        change: impl FnOnce(Append) -> Append,
+    ) -> Result<(), StoreError> {
+        let opening = lock(&self.opening).take();
+        let kept = match self.entries(opening.as_ref(), path, records) {
+            Ok(entries) => {
+                let mut append = Append::new(self.log.clone(), entries).under(&lock(&self.lease));
+                if opening.is_some() {
+                    append = append.status(RUNNING);
+                }
+                self.store.append(change(append)).await.map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        if kept.is_err() && opening.is_some() {
+            *lock(&self.opening) = opening;
+        }
+        kept
+    }
+
+    fn entries(
+        &self,
+        opening: Option<&Record>,
+        path: &str,
+        records: &[Record],
+    ) -> Result<Vec<NewEntry>, StoreError> {
+        let totals = self.totals();
+        let (root, path): (Arc<str>, Arc<str>) = ("".into(), path.into());
+        let opening = opening.into_iter().map(|record| (&root, record));
+        let records = records.iter().map(|record| (&path, record));
+        let entries = opening.chain(records).map(|(path, record)| {
+            let body = serde_json::to_vec(&Line { record, totals }).map_err(|error| {
+                StoreError::new(
+                    StoreErrorKind::Io,
+                    format!("a record of {} cannot be written as JSON", self.log),
+                )
+                .because(error)
+            })?;
+            Ok(NewEntry::new(path.clone(), body))
+        });
+        entries.collect()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let lease = lock(&self.lease).clone();
+        // The store takes the wish with the first poll; nobody is here to wait for what comes of it, and where it is lost the
+        // lease runs out by itself.
+        let _ = self.store.release(&lease).now_or_never();
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The status of a run that a process has, or had when it died.
+pub(crate) const RUNNING: &str = "running";
+
+fn me() -> String {
+    let program = std::env::current_exe().ok();
+    let name = program
+        .as_deref()
+        .and_then(|path| path.file_name())
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "a process".to_owned())
+}
+
+fn between((from, to): (Timestamp, Timestamp)) -> Duration {
+    to.duration_since(from).try_into().unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

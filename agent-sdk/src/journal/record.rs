@@ -1,0 +1,157 @@
+//! What happened in a run and will not be done again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Definition, Question};
+use crate::{
+    message::{Conversation, ToolResult},
+    model::ChatResponse,
+    operation::{Outcome, Totals},
+};
+
+/// The version of [`Record`]'s form.
+pub const VERSION: u32 = 2;
+
+/// Something that happened in a run and will not be done again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Record {
+    /// A process took the run up: the first record of each of the run's lives, of the outermost agent only.
+    LifeBegan {
+        /// The agent's operation in this life, as W3C's `traceparent`.
+        traceparent: String,
+    },
+    /// The agent began. Its first record, once.
+    Started {
+        /// The version of the records' form.
+        version: u32,
+        /// What the agent was made of.
+        definition: Definition,
+        /// What was said before, the prompt included.
+        conversation: Conversation,
+    },
+    /// The model answered.
+    Answered(Box<Answered>),
+    /// A call of a tool that [writes](crate::tool::Effect::Write) is about to be made. Without a result after it, nobody knows
+    /// whether it took effect.
+    ToolStarted {
+        /// The place of the call in its turn, from 0.
+        place: usize,
+    },
+    /// A call waits for a person's word.
+    ApprovalRequested {
+        /// The place of the call in its turn, from 0.
+        place: usize,
+        /// What is to be decided.
+        question: Question,
+    },
+    /// A person decided about a call.
+    ApprovalGiven {
+        /// The place of the call in its turn, from 0.
+        place: usize,
+        /// What was decided.
+        verdict: Verdict,
+    },
+    /// A tool call gave its result.
+    ToolReturned {
+        /// The place of the call in its turn, from 0.
+        place: usize,
+        /// The result.
+        result: ToolResult,
+        /// How long the call took, in milliseconds.
+        #[serde(default)]
+        took_ms: f64,
+    },
+    /// The answer did not fit the output's schema.
+    OutputRejected {
+        /// What was wrong, for the model.
+        reason: String,
+    },
+    /// A life of the run is over, in an orderly way; of the outermost agent only. One that was killed has none.
+    Stopped {
+        /// How it ended.
+        outcome: Outcome,
+        /// The failure's class.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+}
+
+/// An answer of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Answered {
+    /// The answer.
+    pub response: ChatResponse,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub took_ms: f64,
+}
+
+impl Record {
+    /// A model's answer.
+    pub fn answered(response: ChatResponse) -> Self {
+        Self::Answered(Box::new(Answered {
+            response,
+            took_ms: 0.0,
+        }))
+    }
+
+    /// A tool's result.
+    pub fn tool_returned(place: usize, result: ToolResult) -> Self {
+        Self::ToolReturned {
+            place,
+            result,
+            took_ms: 0.0,
+        }
+    }
+}
+
+/// What was decided about a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether the call may be made; of one in doubt, whether it is to be made again.
+    pub allowed: bool,
+    /// What the model is told where it may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl Verdict {
+    /// The call may be made.
+    pub fn allow() -> Self {
+        Self {
+            allowed: true,
+            reason: None,
+            by: None,
+        }
+    }
+
+    /// The call may not be made, for a reason that the model is told.
+    pub fn deny(reason: impl Into<String>) -> Self {
+        Self {
+            allowed: false,
+            reason: Some(reason.into()).filter(|reason| !reason.is_empty()),
+            by: None,
+        }
+    }
+
+    /// Says who decided.
+    #[must_use]
+    pub fn by(mut self, who: impl Into<String>) -> Self {
+        self.by = Some(who.into());
+        self
+    }
+}
+
+/// A record and the run's sums at that moment, as a store keeps them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line<R> {
+    pub(crate) record: R,
+    pub(crate) totals: Totals,
+}

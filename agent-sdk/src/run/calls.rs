@@ -1,0 +1,256 @@
+//! The calls of one turn: asked about where they must be, made, and their results applied.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use super::{Machine, Stage, driver::Driver, error::Cause};
+use crate::{
+    journal::{Question, QuestionKind, Record, Verdict},
+    message::{ToolCall, ToolResult},
+    operation::EventKind,
+    tool::{Admitted, Batch, Effect, Returned, ToolErrorKind, Turn},
+};
+
+type Answers<'a> = FuturesUnordered<BoxFuture<'a, (usize, Verdict)>>;
+
+impl Driver<'_> {
+    /// Brings the calls of a turn to their results, or pauses where one of them waits for a person who is not there.
+    pub(super) async fn call(
+        &self,
+        machine: &mut Machine,
+        calls: &[ToolCall],
+    ) -> Result<(), Cause> {
+        let mut ready = Vec::new();
+        let mut asked = HashMap::new();
+        let mut new = Vec::new();
+        for (place, stage) in machine.pending() {
+            let Some(call) = calls.get(place) else {
+                continue;
+            };
+            let question = match stage {
+                Stage::Asked(question) => {
+                    asked.insert(place, question);
+                    continue;
+                }
+                Stage::Started => self.doubt(machine, call),
+                Stage::Waiting => self.approval(machine, call),
+                Stage::Allowed | Stage::Returned(_) => None,
+            };
+            match question {
+                Some(question) => new.push((place, question)),
+                None => ready.push(Admitted {
+                    place,
+                    is_approved: matches!(stage, Stage::Allowed),
+                }),
+            }
+        }
+        let new = self.request(machine, calls, new).await?;
+        asked.extend(new);
+        self.work(machine, calls, ready, asked).await
+    }
+
+    async fn work(
+        &self,
+        machine: &mut Machine,
+        calls: &[ToolCall],
+        ready: Vec<Admitted>,
+        asked: HashMap<usize, Question>,
+    ) -> Result<(), Cause> {
+        let settings = self.settings;
+        let turn = Turn {
+            context: self.context,
+            tools: &settings.tools,
+            state: &settings.state,
+            width: settings.limits.parallel_tools.get(),
+            number: machine.turns(),
+            calls,
+        };
+        let mut batch = Batch::new(turn, ready);
+        let mut answers = Answers::new();
+        for (place, question) in asked {
+            self.await_answer(&mut answers, place, question);
+        }
+        let mut is_held = false;
+        while !(batch.is_empty() && answers.is_empty()) {
+            let pausing = async {
+                match self.context.within() {
+                    Some(within) if !is_held => within.control.pausing.cancelled().await,
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some((place, returned)) = batch.next() => match returned {
+                    Returned::Result(result, took) => {
+                        let took_ms = took.as_secs_f64() * 1e3;
+                        self.apply(machine, Record::ToolReturned { place, result, took_ms })
+                            .await?;
+                    }
+                    Returned::Asks(text) => {
+                        let Some(call) = calls.get(place) else { continue };
+                        let question = self.question(machine, call, QuestionKind::Approval, text);
+                        for (place, question) in self.request(machine, calls, vec![(place, question)]).await? {
+                            self.await_answer(&mut answers, place, question);
+                        }
+                    }
+                    Returned::Paused => {}
+                    Returned::NotJournaled(error) => return Err(Cause::Journal(error)),
+                },
+                Some((place, verdict)) = answers.next() => {
+                    let is_approved = verdict.allowed;
+                    self.decide(machine, place, verdict).await?;
+                    if is_approved && !is_held {
+                        batch.add(Admitted { place, is_approved });
+                    }
+                }
+                () = pausing => {
+                    is_held = true;
+                    batch.hold();
+                    answers.clear();
+                }
+            }
+        }
+        if machine.pending().is_empty() {
+            Ok(())
+        } else {
+            Err(Cause::Paused)
+        }
+    }
+
+    /// Waits for the answer to a question if somebody is there to give it, or has given it before the run went on.
+    fn await_answer<'a>(&'a self, answers: &mut Answers<'a>, place: usize, question: Question) {
+        let Some(within) = self.context.within() else {
+            return;
+        };
+        within.control.asked(question.clone());
+        let journal = within.journal.as_deref();
+        if let Some(verdict) = journal.and_then(|journal| journal.take_answer(&question.path)) {
+            answers.push(std::future::ready((place, verdict)).boxed());
+        } else if within.control.approver.is_some() {
+            let answer = async move { (place, within.control.ask(journal, &question).await) };
+            answers.push(answer.boxed());
+        }
+    }
+
+    /// Whether a call that an earlier life began has to be asked about.
+    fn doubt(&self, machine: &Machine, call: &ToolCall) -> Option<Question> {
+        let tool = self.settings.tools.get(&call.name)?;
+        (tool.options().effect == Effect::Write).then(|| {
+            let text = format!(
+                "the call of `{}` was under way when the run stopped, and it is not known whether it took effect: make it again?",
+                call.name
+            );
+            self.question(machine, call, QuestionKind::InDoubt, text)
+        })
+    }
+
+    /// Whether a call has to be asked about before it is made.
+    fn approval(&self, machine: &Machine, call: &ToolCall) -> Option<Question> {
+        let tool = self.settings.tools.get(&call.name)?;
+        let within = self.context.within();
+        let is_named = within.is_some_and(|within| within.control.ask_before.contains(&call.name));
+        (is_named || tool.options().needs_approval).then(|| {
+            let text = format!("may `{}` be called?", call.name);
+            self.question(machine, call, QuestionKind::Approval, text)
+        })
+    }
+
+    fn question(
+        &self,
+        machine: &Machine,
+        call: &ToolCall,
+        kind: QuestionKind,
+        text: String,
+    ) -> Question {
+        let path = match self.context.within() {
+            Some(within) => within.call_path(machine.turns(), call.id.as_str()),
+            None => format!("{}/{}", machine.turns(), call.id),
+        };
+        Question {
+            path: path.into(),
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            arguments: call.arguments.clone(),
+            kind,
+            text: text.into(),
+        }
+    }
+
+    /// Journals that questions are open; gives back those that somebody can answer, now or later. A call that nobody can be
+    /// asked about is not made.
+    async fn request(
+        &self,
+        machine: &mut Machine,
+        calls: &[ToolCall],
+        questions: Vec<(usize, Question)>,
+    ) -> Result<Vec<(usize, Question)>, Cause> {
+        if questions.is_empty() {
+            return Ok(questions);
+        }
+        let within = self.context.within();
+        if !within.is_some_and(|within| within.control.can_ask(within.journal.as_ref())) {
+            for (place, _) in questions {
+                let Some(call) = calls.get(place) else {
+                    continue;
+                };
+                let class = ToolErrorKind::Rejected.as_str();
+                let why = format!(
+                    "{class}: this call needs a person's approval, and nobody can be asked here"
+                );
+                let result = ToolResult::error(call, why);
+                self.apply(machine, Record::tool_returned(place, result))
+                    .await?;
+            }
+            return Ok(Vec::new());
+        }
+        let records: Vec<Record> = questions
+            .iter()
+            .map(|(place, question)| Record::ApprovalRequested {
+                place: *place,
+                question: question.clone(),
+            })
+            .collect();
+        self.commit(&records).await?;
+        for record in records {
+            machine.apply(record);
+        }
+        for (_, question) in &questions {
+            self.context.publish(|| EventKind::ApprovalRequested {
+                tool: question.tool.clone(),
+                call_id: question.call_id.clone(),
+                path: question.path.clone(),
+                reason: question.kind,
+                question: question.text.clone(),
+                input: question.arguments.clone(),
+            });
+        }
+        Ok(questions)
+    }
+
+    async fn decide(
+        &self,
+        machine: &mut Machine,
+        place: usize,
+        verdict: Verdict,
+    ) -> Result<(), Cause> {
+        let asked = machine.pending().into_iter().find(|(at, _)| *at == place);
+        let Some((_, Stage::Asked(question))) = asked else {
+            return Ok(());
+        };
+        let (answer, by) = (verdict.allowed, verdict.by.clone());
+        self.apply(machine, Record::ApprovalGiven { place, verdict })
+            .await?;
+        if let Some(within) = self.context.within() {
+            within.control.answered(&question.path);
+        }
+        self.context.publish(|| EventKind::ApprovalGiven {
+            tool: question.tool.clone(),
+            call_id: question.call_id.clone(),
+            path: question.path.clone(),
+            answer,
+            by: by.map(Arc::from),
+        });
+        Ok(())
+    }
+}

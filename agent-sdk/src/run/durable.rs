@@ -1,0 +1,101 @@
+//! A run whose outcomes are kept.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Within, error::Cause};
+use crate::{
+    agent::Settings,
+    journal::{Journal, Summary, excerpt},
+    message::{Conversation, Message, Role},
+    operation::RunContext,
+    store::{Store, StoreError},
+};
+
+/// Where the outcomes of a run are to be kept, or are kept already.
+pub(crate) struct Durable {
+    pub(crate) store: Arc<dyn Store>,
+    /// Whether the run began in an earlier life.
+    pub(crate) goes_on: bool,
+    /// What the application wants to find again.
+    pub(crate) application: Value,
+}
+
+impl Durable {
+    /// Opens the journal of the context's run.
+    async fn open(
+        self,
+        context: &RunContext,
+        settings: &Settings,
+        conversation: &Conversation,
+    ) -> Result<Arc<Journal>, StoreError> {
+        let run = context.run_id();
+        if self.goes_on {
+            return Journal::reopen(self.store, run).await.map(Arc::new);
+        }
+        let asked = conversation
+            .messages()
+            .iter()
+            .rfind(|message| message.role == Role::User);
+        let model = settings.model.info();
+        let labels = context.labels();
+        let summary = Summary {
+            agent: settings.name.clone(),
+            model: format!("{}:{}", model.provider, model.model).into(),
+            task: excerpt(&asked.map(Message::text).unwrap_or_default()),
+            user: labels.user.clone(),
+            session: labels.session.clone(),
+            application: self.application,
+            ..Summary::default()
+        };
+        Journal::begin(self.store, run, summary).await.map(Arc::new)
+    }
+}
+
+/// A run that is about to begin, with its journal where it has one.
+pub(super) struct Opened {
+    pub(super) journal: Option<Arc<Journal>>,
+    pub(super) context: RunContext,
+    /// Why it cannot begin.
+    pub(super) refused: Option<Cause>,
+}
+
+impl Opened {
+    pub(super) async fn of(
+        durable: Option<Durable>,
+        context: RunContext,
+        settings: &Settings,
+        conversation: &Conversation,
+    ) -> Self {
+        let nothing = |context, refused| Self {
+            journal: None,
+            context,
+            refused,
+        };
+        let Some(durable) = durable else {
+            return nothing(context, None);
+        };
+        match durable.open(&context, settings, conversation).await {
+            Ok(journal) => Self {
+                context: keep_in(context, &journal),
+                journal: Some(journal),
+                refused: None,
+            },
+            Err(error) => nothing(context, Some(Cause::Journal(error))),
+        }
+    }
+}
+
+/// A context whose agents keep their outcomes in this journal.
+fn keep_in(context: RunContext, journal: &Arc<Journal>) -> RunContext {
+    let control = context
+        .within()
+        .map(|within| within.control.clone())
+        .unwrap_or_default();
+    context.with_within(Within {
+        journal: Some(journal.clone()),
+        control,
+        path: "".into(),
+    })
+}
