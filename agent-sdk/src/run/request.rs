@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, Within, drive,
-    error::Cause,
+    error::Cause, outputs,
 };
 use crate::{
     agent::{Agent, Output, Settings},
@@ -120,6 +120,16 @@ impl<'a> RunRequest<'a> {
         self
     }
 
+    /// Lets this run work in a directory, as [`AgentBuilder::workspace`](crate::agent::AgentBuilder::workspace) says: in place of the
+    /// agent's own workspace, and with the file tools in place of tools of the same names.
+    #[cfg(feature = "workspace")]
+    pub fn workspace(mut self, workspace: crate::workspace::Workspace) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.tools = settings.tools.with(workspace.tools());
+        settings.workspace = Some(workspace);
+        self
+    }
+
     /// Keeps the run's outcomes in a store, under the run's id: each before the run acts on it, so that after a crash, a pause or
     /// a cancellation [`Agent::resume`] goes on where it was.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -207,7 +217,7 @@ impl<'a> RunRequest<'a> {
 
     fn prepare(self) -> Prepared<'a> {
         let Self {
-            settings,
+            mut settings,
             input,
             context,
             cancellation,
@@ -234,6 +244,7 @@ impl<'a> RunRequest<'a> {
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
             context.subscribe(Arc::new(callbacks));
         }
+        outputs::begin(&mut settings, &context);
         Prepared {
             settings,
             context,
