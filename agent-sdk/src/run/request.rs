@@ -80,6 +80,22 @@ impl<'a> RunRequest<'a> {
         self
     }
 
+    /// Hands the conversation back as the run leaves it, in place of what is there: of a run that is
+    /// [resumed](Agent::resume) all of it, what was said in earlier lives included.
+    pub fn conversation<'b>(self, target: &'b mut Conversation) -> RunRequest<'b>
+    where
+        'a: 'b,
+    {
+        let mut request: RunRequest<'b> = self;
+        let before = match &mut request.input {
+            Input::Own(conversation) => std::mem::take(conversation),
+            Input::Theirs(conversation) => conversation.clone(),
+        };
+        *target = before;
+        request.input = Input::Theirs(target);
+        request
+    }
+
     /// Lets the caller cancel this run with a token.
     pub fn cancellation(mut self, token: CancellationToken) -> Self {
         self.cancellation = Some(token);
