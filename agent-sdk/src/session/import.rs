@@ -46,6 +46,8 @@ impl Sessions {
     /// Fields that are not known are kept and passed over. Records of types that are not known are kept too, and
     /// [counted](View::unknown_records): a newer library may make sense of them.
     ///
+    /// It is read where it is awaited, in one go: a large document keeps its thread for as long as that takes.
+    ///
     /// # Errors
     ///
     /// [`TooLarge`](super::SessionErrorKind::TooLarge) above the [limit](Self::max_import_bytes), [`Newer`](super::SessionErrorKind::Newer)
