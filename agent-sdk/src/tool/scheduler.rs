@@ -22,6 +22,7 @@ use crate::{
     message::{ToolCall, ToolResult},
     model::ToolSpec,
     operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals},
+    session::{SharedState, StateChange},
     store::StoreError,
 };
 
@@ -129,14 +130,25 @@ pub(crate) struct Admitted {
 /// What came of a call.
 #[derive(Debug)]
 pub(crate) enum Returned {
-    /// Its result, how long it took, and what it came to without what agents inside it have kept.
-    Result(ToolResult, Duration, Totals),
+    /// Its result.
+    Result(Finished),
     /// The tool asks a person first.
     Asks(String),
     /// An agent inside it paused: it gives its result when the run goes on.
     Paused,
     /// That it begins could not be journaled, so it did not.
     NotJournaled(StoreError),
+}
+
+/// A call that gave its result.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) result: ToolResult,
+    pub(crate) took: Duration,
+    /// What it came to, without what agents inside it have kept themselves.
+    pub(crate) spent: Totals,
+    /// How it changed the shared state.
+    pub(crate) changes: Vec<StateChange>,
 }
 
 impl<'a> Batch<'a> {
@@ -248,12 +260,13 @@ async fn run(
     let started = operation.info().started_at;
     let waited = started.saturating_duration_since(queued);
     operation.record(|facts| facts.queued = Some(waited));
+    let (state, shared) = forked(turn.state);
     let result = match tool {
         Some(tool) => {
             let context = ToolContext::new(
                 operation.handle(),
                 call.id.clone(),
-                turn.state.clone(),
+                state,
                 path.as_str().into(),
                 admitted.is_approved,
             );
@@ -269,7 +282,14 @@ async fn run(
         let all = operation.close(outcome, Payload::Result(&result.content));
         let kept = journal.map(|(_, journal)| journal.kept_inside(&path));
         let spent = all.since(&kept.unwrap_or_default());
-        Returned::Result(result, started.elapsed(), spent)
+        Returned::Result(Finished {
+            result,
+            took: started.elapsed(),
+            spent,
+            changes: shared
+                .map(|shared| shared.take_changes())
+                .unwrap_or_default(),
+        })
     };
     let error = match result {
         Ok(output) => {
@@ -302,6 +322,16 @@ async fn run(
         _ => Outcome::Error,
     };
     returned(operation, outcome, result)
+}
+
+/// The application's state for one call, in which it has the shared state to itself.
+fn forked(state: &State) -> (State, Option<Arc<SharedState>>) {
+    let mut state = state.clone();
+    let shared = state.get::<SharedState>().map(|all| Arc::new(all.fork()));
+    if let Some(shared) = &shared {
+        state.insert(shared.clone());
+    }
+    (state, shared)
 }
 
 /// Calls a tool so that it can neither panic nor take for ever.
