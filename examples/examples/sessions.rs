@@ -52,7 +52,8 @@ async fn main() -> anyhow::Result<()> {
     let report = session
         .compress_if_needed(&RunContext::new(), &auto)
         .await?;
-    println!("\nCompressed: {report:?}");
+    let replaced = report.map_or(0, |report| report.replaced);
+    println!("\n{replaced} messages gave way to a summary:");
     for message in session.conversation().messages() {
         println!("{:>9}: {}", message.role.as_str(), message.text());
     }

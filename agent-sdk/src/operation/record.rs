@@ -324,6 +324,24 @@ impl Totals {
         self.own_model_calls += more.own_model_calls;
         self.own_tool_calls += more.own_tool_calls;
     }
+
+    /// What came after `earlier`, a part of this.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            usage: self.usage.since(&earlier.usage),
+            cost: self.cost.saturating_sub(earlier.cost),
+            unpriced_calls: self.unpriced_calls.saturating_sub(earlier.unpriced_calls),
+            model_calls: self.model_calls.saturating_sub(earlier.model_calls),
+            tool_calls: self.tool_calls.saturating_sub(earlier.tool_calls),
+            own_model_calls: self.own_model_calls.saturating_sub(earlier.own_model_calls),
+            own_tool_calls: self.own_tool_calls.saturating_sub(earlier.own_tool_calls),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A finished operation, as observers are shown it.

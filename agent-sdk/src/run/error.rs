@@ -143,6 +143,11 @@ impl RunError {
         }
     }
 
+    /// What is behind it.
+    pub(crate) fn into_cause(self) -> Cause {
+        self.inner.cause
+    }
+
     /// The class of the failure.
     pub fn kind(&self) -> RunErrorKind {
         self.inner.cause.kind()

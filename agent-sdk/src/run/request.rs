@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, Within, drive,
-    error::Cause, outputs,
+    Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, drive, error::Cause,
+    outputs,
 };
 use crate::{
     agent::{Agent, Output, Settings},
@@ -78,6 +78,22 @@ impl<'a> RunRequest<'a> {
     pub fn context(mut self, context: &RunContext) -> Self {
         self.context = Some(context.clone());
         self
+    }
+
+    /// Hands the conversation back as the run leaves it, in place of what is there: of a run that is
+    /// [resumed](Agent::resume) all of it, what was said in earlier lives included.
+    pub fn conversation<'b>(self, target: &'b mut Conversation) -> RunRequest<'b>
+    where
+        'a: 'b,
+    {
+        let mut request: RunRequest<'b> = self;
+        let before = match &mut request.input {
+            Input::Own(conversation) => std::mem::take(conversation),
+            Input::Theirs(conversation) => conversation.clone(),
+        };
+        *target = before;
+        request.input = Input::Theirs(target);
+        request
     }
 
     /// Lets the caller cancel this run with a token.
@@ -227,18 +243,14 @@ impl<'a> RunRequest<'a> {
             control,
             callbacks,
         } = self;
-        let goes_on = resumed.is_some();
-        let mut context = context.unwrap_or_else(|| settings.new_context(resumed));
+        let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
         if let Some(control) = control {
-            context = context.with_within(Within {
-                journal: None,
-                control: Arc::new(control),
-                path: "".into(),
-            });
+            let within = context.within().map(|within| &**within).cloned();
+            context = context.with_within(within.unwrap_or_default().under(control));
         }
         let durable = store.map(|store| Durable {
             store,
-            goes_on,
+            goes_on: resumed,
             application,
         });
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {

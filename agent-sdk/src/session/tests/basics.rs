@@ -2,11 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
 use crate::{
-    session::SessionErrorKind,
+    operation::RunContext,
+    session::{Compression, FileLimits, SessionErrorKind},
     store::{LogId, LogKind, Store},
 };
 
@@ -259,4 +261,42 @@ async fn debug_texts_show_no_content() {
         session.versions().await.unwrap(),
     );
     assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_append_that_was_given_up_may_have_been_kept_and_reloading_shows_it() {
+    let sessions = Sessions::new(Arc::new(CountingStore::default()), "ann");
+    let mut session = sessions.create(NewSession::new()).await.unwrap();
+    for polls in 1..=2 {
+        let mut append = Box::pin(session.say(user("hi")));
+        for _ in 0..polls {
+            assert!((&mut append).now_or_never().is_none());
+        }
+    }
+    assert_eq!(session.version(), 1);
+    let error = session.set("a", 1).await.unwrap_err();
+    assert_eq!(error.kind(), SessionErrorKind::Conflict);
+    session.reload().await.unwrap();
+    assert_eq!(texts(&session), ["hi"], "the second one, and once");
+    session.set("a", 1).await.unwrap();
+}
+
+#[test]
+fn what_is_done_with_a_session_can_be_done_in_a_task_of_its_own() {
+    fn is_send<T: Send + 'static>(_: T) {}
+    is_send(async {
+        let mut session = session().await;
+        session.say(user("hi")).await?;
+        let files = vec![(String::from("a"), vec![1_u8])];
+        session
+            .keep_files(None, files, FileLimits::default())
+            .await?;
+        let context = RunContext::new();
+        let compression = Compression::keep_last_turns(1);
+        session.compress(&context, &compression).await?;
+        session.diff(1, session.version()).await?;
+        let branch = session.branch(1).await?;
+        sessions().import(branch.export().await?).await?;
+        Ok::<_, SessionError>(())
+    });
 }

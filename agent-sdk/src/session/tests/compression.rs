@@ -1,5 +1,8 @@
 //! What compression keeps, whom it asks, and what it leaves behind when it fails.
 
+use std::{sync::Mutex, time::Duration};
+
+use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
@@ -8,7 +11,7 @@ use crate::{
     model::{FinishReason, ModelError, ModelErrorKind, Usage},
     operation::{Kind, Outcome, RunContext},
     session::{AutoCompress, Compression, SessionErrorKind},
-    testing::{ScriptedModel, TraceCapture, Turn},
+    testing::{ScriptedModel, TraceCapture, Turn, drop_at_every_poll},
 };
 
 /// Four turns; the second and the fourth call a tool.
@@ -222,6 +225,40 @@ async fn a_summary_that_fails_leaves_everything_as_it_was() {
         trace.well_formed().unwrap();
         session.say(user("it goes on")).await.unwrap();
     }
+}
+
+#[test]
+fn given_up_at_any_point_it_is_kept_whole_or_not_at_all() {
+    let trace = TraceCapture::new();
+    let opened: Mutex<Option<Sessions>> = Mutex::default();
+    let compress = || async {
+        let sessions = Sessions::new(Arc::new(CountingStore::default()), "ann");
+        let mut session = sessions.create(NewSession::new().id("s")).await.unwrap();
+        let turns = [user("one"), assistant("1"), user("two"), assistant("2")];
+        session.extend(turns).await.unwrap();
+        *opened.lock().unwrap() = Some(sessions);
+        let turn = Turn::from("Notes.").delay(Duration::from_secs(1));
+        let compression = Compression::keep_last_turns(1).summarize(ScriptedModel::new([turn]), 9);
+        session.compress(&trace.context(), &compression).await
+    };
+    let mut seen = Vec::new();
+    let polls = drop_at_every_poll(compress, |_| {
+        trace.well_formed().unwrap();
+        let Some(sessions) = opened.lock().unwrap().take() else {
+            return;
+        };
+        let session = sessions.open("s").now_or_never().unwrap().unwrap();
+        let first = texts(&session).remove(0);
+        match session.version() {
+            2 => assert_eq!((session.conversation().len(), &*first), (4, "one")),
+            3 => assert!(session.conversation().len() == 3 && first.ends_with("Notes.")),
+            version => panic!("version {version}"),
+        }
+        seen.push(session.version());
+    });
+    assert!(polls.unwrap() >= 6);
+    seen.dedup();
+    assert_eq!(seen, [2, 3]);
 }
 
 #[tokio::test]

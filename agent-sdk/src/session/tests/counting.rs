@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::task::yield_now;
 
 use crate::store::{
     Append, Entry, Head, Lease, LogId, LogKind, MemoryStore, NewLog, Query, Store, StoreError,
@@ -58,7 +59,13 @@ impl Store for CountingStore {
         let entries = append.entries.len() as u64;
         self.counts.entries.fetch_add(entries, Ordering::SeqCst);
         self.counts.bytes.fetch_add(bytes, Ordering::SeqCst);
-        self.inner.append(append)
+        Box::pin(async move {
+            // Whoever gives an append up may do so before it happened, and after.
+            yield_now().await;
+            let appended = self.inner.append(append).await;
+            yield_now().await;
+            appended
+        })
     }
 
     fn read<'a>(

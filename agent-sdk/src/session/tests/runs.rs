@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     agent::Agent,
+    journal::{Runs, Verdict},
     message::Conversation,
     model::Usage,
     operation::{RunContext, RunId},
@@ -102,6 +103,45 @@ async fn after_a_crash_the_session_knows_the_run_and_takes_it_up() {
     let version = session.version();
     assert_eq!(session.abandon_run().await.unwrap(), version);
     assert_eq!(texts(&session).last().unwrap(), "Again.");
+}
+
+#[tokio::test]
+async fn a_run_that_paused_is_resumed_and_finished_by_whoever_opens_the_session() {
+    let store = Arc::new(MemoryStore::new());
+    let sessions = Sessions::new(store.clone(), "ann");
+    let model = ScriptedModel::new([
+        Turn::new().tool_call("call-1", "measure", "{}"),
+        Turn::from("Done."),
+    ]);
+    let agent = Agent::builder("surveyor", model)
+        .tool(CountingTool::new("measure"))
+        .build()
+        .unwrap();
+    let mut session = sessions.create(NewSession::new()).await.unwrap();
+    let context = RunContext::builder().session(session.id()).build();
+    let run = context.run_id().clone();
+    session.begin_run(run, user("Measure.")).await.unwrap();
+    let mut conversation = session.conversation().clone();
+    let request = agent.run_with(&mut conversation).context(&context);
+    let paused = request.store(store.clone()).ask_before(["measure"]).await;
+    assert!(paused.is_err());
+    let id = session.id().to_owned();
+    drop(session);
+
+    let mut session = sessions.open(&id).await.unwrap();
+    let run = session.open_run().unwrap().clone();
+    let runs = Runs::new(store.clone());
+    runs.answer(run.as_str(), "call-1", Verdict::allow())
+        .await
+        .unwrap();
+    let mut conversation = Conversation::new();
+    let resumed = agent.resume(run, store).conversation(&mut conversation);
+    resumed.await.unwrap();
+    session.finish_run(conversation).commit().await.unwrap();
+    assert_eq!(session.open_run(), None);
+    assert_eq!(texts(&session), ["Measure.", "", "", "Done."]);
+    let results = session.conversation().messages()[2].parts.len();
+    assert_eq!(results, 1);
 }
 
 #[tokio::test]
