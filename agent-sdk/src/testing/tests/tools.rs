@@ -36,7 +36,7 @@ async fn call(width: usize, tools: Vec<ToolHandle>, names: &[&str]) -> (String, 
     );
     let mut results = vec![String::new(); calls.len()];
     while let Some((place, returned)) = batch.next().await {
-        let Returned::Result(result, _) = returned else {
+        let Returned::Result(result, ..) = returned else {
             panic!("no result: {returned:?}");
         };
         results[place] = result.content.into_string();
