@@ -101,6 +101,9 @@ pub(crate) struct RunArguments {
     /// A folder that the model may read, and nothing outside of it. Default: none.
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// Lets the model write in the folder too: it makes files and replaces them.
+    #[arg(long, requires = "workspace")]
+    pub(crate) write: bool,
     /// Asks for whole answers instead of streams, for servers that cannot stream.
     #[arg(long)]
     pub(crate) no_stream: bool,
@@ -237,7 +240,7 @@ mod tests {
     fn a_run_takes_all_its_flags() {
         let parsed = parse(
             "agent run - --model ollama:qwen3:4b --base-url http://x/v1 --system s --max-turns 3 --tag a=1 --tag b=x=y \
-             --workspace . --json --metrics 127.0.0.1:9464 -v",
+             --workspace . --write --json --metrics 127.0.0.1:9464 -v",
         );
         let Command::Run(run) = parsed.unwrap().command else {
             panic!("not a run");
@@ -247,7 +250,7 @@ mod tests {
         assert_eq!((&*run.tags[1].key, &*run.tags[1].value), ("b", "x=y"));
         assert_eq!(run.max_turns.map(NonZeroU32::get), Some(3));
         assert!(run.json && run.verbose && run.metrics.is_some());
-        assert!(run.workspace.is_some());
+        assert!(run.workspace.is_some() && run.write);
     }
 
     #[test]

@@ -65,7 +65,12 @@ fn prepare(arguments: &RunArguments, output: &mut Output) -> Result<Prepared, Fa
         agent = agent.max_turns(turns);
     }
     if let Some(workspace) = &arguments.workspace {
-        agent = agent.tools(tools::file_tools(workspace)?);
+        let workspace = tools::workspace(workspace)?;
+        agent = agent.tools(if arguments.write {
+            workspace.tools()
+        } else {
+            workspace.read_tools()
+        });
     }
     let agent = agent
         .build()

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agent_sdk::{
     operation::{Event, EventKind, Observer, Outcome},
     run::{RunError, RunReport, RunStream},
+    text::escape_json,
 };
 use futures_util::StreamExt;
 
@@ -13,7 +14,7 @@ use crate::{
     interrupt::Interrupt,
     live::Live,
     output::Output,
-    terminal::{Paint, safe, safe_json},
+    terminal::{Paint, safe},
     text::length,
     tree::Trace,
 };
@@ -105,7 +106,7 @@ impl Screen {
             let json = serde_json::to_string(event).map_err(|error| {
                 Failure::new(Exit::Failed, format!("an event is no JSON: {error}"))
             })?;
-            return self.output.line(safe_json(&json));
+            return self.output.line(escape_json(&json));
         }
         match &event.kind {
             EventKind::TextChunk { content } if event.agent_id.as_ref() == Some(&self.agent) => {

@@ -20,6 +20,7 @@ use crate::{
         SideUsage, Usage,
     },
     profile::Profile,
+    run::Artifact,
 };
 
 /// What is known of an operation when it starts; it never changes.
@@ -241,6 +242,8 @@ pub struct Facts {
     pub http_status: Option<u16>,
     /// What a tool says that it spent, each with its label.
     pub charges: Vec<(Arc<str>, Usd)>,
+    /// The files that an agent's run wrote in its workspace.
+    pub artifacts: Vec<Artifact>,
     /// When the last byte was read, where that was before the end.
     pub last_byte: Option<Instant>,
     /// Why it failed.

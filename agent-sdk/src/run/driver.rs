@@ -3,7 +3,7 @@
 //! It asks the [`Machine`] what to do, does it, commits what came of it to the journal, and only then tells the machine. A run
 //! whose future is dropped leaves its conversation with one result for each call.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep_until};
@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 
 use super::{
     Command, Durable, End, Limit, Machine, RunError, RunReport, Within, durable::Opened,
-    error::Cause,
+    error::Cause, outputs,
 };
 use crate::{
     agent::Settings,
@@ -93,14 +93,12 @@ pub(crate) async fn drive(
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
     };
-    if over.is_ok()
-        && let Some(path) = &settings.output_file
-    {
-        over = save(path.clone(), text.clone())
-            .await
-            .map_err(Cause::Output);
+    if over.is_ok() {
+        let saved = outputs::save_answer(settings, &context, &text).await;
+        over = saved.map_err(Cause::Output);
     }
     drop(live);
+    outputs::list(settings, &operation);
 
     if let Some(journal) = &journal {
         let outcome = over.as_ref().map_or_else(Cause::outcome, |()| Outcome::Ok);
@@ -120,9 +118,10 @@ pub(crate) async fn drive(
         report
     };
     match over {
-        Ok(()) => Ok(summed(
-            operation.report(Outcome::Ok, Payload::Answer(&text)),
-        )),
+        Ok(()) => {
+            let report = summed(operation.report(Outcome::Ok, Payload::Answer(&text)));
+            outputs::save_report(settings, &context, report).await
+        }
         Err(cause) => {
             let class = cause.class();
             if !matches!(cause, Cause::Paused) {
@@ -393,9 +392,4 @@ impl Driver<'_> {
             "the stream ended without its last event",
         ))
     }
-}
-
-async fn save(path: Arc<Path>, text: String) -> std::io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || std::fs::write(path, text)).await;
-    written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

@@ -60,6 +60,25 @@ impl ToolSet {
         self.by_name.get(name)
     }
 
+    /// These as well, in place of those of the same names.
+    #[cfg(feature = "workspace")]
+    pub(crate) fn with(&self, tools: Vec<ToolHandle>) -> Self {
+        let mut by_name = HashMap::clone(&self.by_name);
+        let is_kept = |spec: &&ToolSpec| tools.iter().all(|tool| tool.spec().name != spec.name);
+        let kept = self.specs.iter().filter(is_kept).cloned();
+        let specs = kept.chain(tools.iter().map(|tool| tool.spec().clone()));
+        let specs = specs.collect();
+        by_name.extend(
+            tools
+                .into_iter()
+                .map(|tool| (tool.spec().name.clone(), tool)),
+        );
+        Self {
+            specs,
+            by_name: Arc::new(by_name),
+        }
+    }
+
     /// Only the named ones.
     pub(crate) fn only(&self, names: &[Arc<str>]) -> Self {
         let specs: Arc<[_]> = self
