@@ -85,7 +85,7 @@ fn connect(db: &Path, access: OpenFlags, busy: Duration) -> Result<Connection, S
         conn.busy_timeout(busy)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         conn.execute_batch(
-            "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;",
+            "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;",
         )?;
         Ok(conn)
     };

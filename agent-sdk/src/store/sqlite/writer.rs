@@ -183,31 +183,34 @@ impl Writer {
     }
 
     fn attempt(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
+        self.roll_back()?;
         self.synchronize(batch.iter().any(|command| command.is_durable()))?;
         self.run_sql("BEGIN IMMEDIATE")?;
-        let done = self.apply(batch).and_then(|()| self.run_sql("COMMIT"));
+        let done = match batch {
+            // It is all there is to undo, so it needs no savepoint.
+            [command] => {
+                if !self.apply(command) {
+                    return self.roll_back();
+                }
+                Ok(())
+            }
+            _ => self.apply_each(batch),
+        };
+        let done = done.and_then(|()| self.run_sql("COMMIT"));
         if done.is_ok() {
             self.leases.commit();
             self.wal.freed |= batch.iter().any(|command| command.frees());
         } else {
-            self.leases.rollback();
-            if !self.conn.is_autocommit() {
-                self.run_sql("ROLLBACK")?;
-            }
+            // What cannot be undone now is undone before the next.
+            drop(self.roll_back());
         }
         done
     }
 
-    fn apply(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
+    fn apply_each(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
         for command in batch {
             self.run_sql("SAVEPOINT command")?;
-            let now = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-            let worked = command.apply(&mut Logs {
-                conn: &self.conn,
-                leases: &mut self.leases,
-                now: whole(now),
-            });
-            if !worked {
+            if !self.apply(command) {
                 // A full disk can undo the whole transaction.
                 if self.conn.is_autocommit() {
                     return Err(command.fault().unwrap_or(rusqlite::Error::InvalidQuery));
@@ -217,6 +220,23 @@ impl Writer {
             self.run_sql("RELEASE command")?;
         }
         Ok(())
+    }
+
+    fn apply(&mut self, command: &mut Box<dyn Write>) -> bool {
+        let now = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        command.apply(&mut Logs {
+            conn: &self.conn,
+            leases: &mut self.leases,
+            now: whole(now),
+        })
+    }
+
+    fn roll_back(&mut self) -> rusqlite::Result<()> {
+        self.leases.rollback();
+        if self.conn.is_autocommit() {
+            return Ok(());
+        }
+        self.run_sql("ROLLBACK")
     }
 
     /// Sets what a commit waits for. In WAL, with NORMAL it survives the end of the process, and with FULL a loss of power too.
@@ -229,6 +249,11 @@ impl Writer {
         Ok(())
     }
 
+    fn number(&self, sql: &str) -> rusqlite::Result<i64> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        statement.query_row([], |row| row.get(0))
+    }
+
     fn run_sql(&self, sql: &str) -> rusqlite::Result<()> {
         self.conn.prepare_cached(sql)?.execute([]).map(drop)
     }
@@ -237,14 +262,15 @@ impl Writer {
     fn tidy_up(&mut self) -> rusqlite::Result<()> {
         let mut shrunk = false;
         while self.wal.freed && self.waiting.is_empty() {
+            let free = || self.number("PRAGMA freelist_count");
+            let before = free()?;
             let sql = format!("PRAGMA incremental_vacuum({VACUUM_PAGES})");
             let mut statement = self.conn.prepare_cached(&sql)?;
             let mut rows = statement.query([])?;
+            // A page a row.
             while rows.next()?.is_some() {}
-            let free: i64 = self
-                .conn
-                .pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-            self.wal.freed = free > 0;
+            let after = free()?;
+            self.wal.freed = after > 0 && after < before;
             shrunk = true;
         }
         let (pages, pending) = self.pending("PRAGMA wal_checkpoint(NOOP)")?;
