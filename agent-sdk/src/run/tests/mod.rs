@@ -1,8 +1,16 @@
+mod batches;
+mod crashes;
 mod driver;
 mod endings;
 mod forms;
+mod inside;
+mod leases;
+mod lives;
 mod machine;
+mod questions;
 mod resume;
+mod stores;
+mod world;
 
 use crate::{model::Usage, testing::Turn};
 
