@@ -20,6 +20,8 @@ mod error;
 mod id;
 mod lease;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::{fmt, time::Duration};
 
@@ -31,6 +33,8 @@ pub use error::{StoreError, StoreErrorKind};
 pub use id::{LogId, LogKind};
 pub use lease::{Holder, Lease};
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteStore, home};
 
 /// Where logs are kept. Cheap to share; each call may be made from any task, and dropping its future does not undo it.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
