@@ -79,7 +79,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         Command::Inspect(arguments) => match arguments.what {
             Inspect::Response(arguments) => inspect::response(&arguments, &mut output),
         },
-        Command::Run(arguments) => run::run(arguments, output),
+        Command::Run(arguments) => run::run(*arguments, output),
         Command::Resume(arguments) => resume::run(arguments, output),
         Command::Interrupt(arguments) => halt::run(&arguments, &mut output),
         Command::Approve(arguments) => approve::run(arguments, &mut output),

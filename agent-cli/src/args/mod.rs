@@ -46,7 +46,7 @@ Runs are kept in the file store.db of a folder: AGENT_SDK_HOME, or else agent-sd
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Asks a model, lets it use tools, and shows where time and money went.
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Goes on with a run that was paused, interrupted or failed.
     Resume(ResumeArguments),
     /// Asks a run that is under way to pause.
