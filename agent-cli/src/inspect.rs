@@ -6,13 +6,15 @@ use std::{
     path::Path,
 };
 
-use agent_sdk::model::{Limits, provider::inspect};
+use agent_sdk::{
+    model::{Limits, provider::inspect},
+    text::escape_json,
+};
 
 use crate::{
     args::InspectResponseArguments,
     exit::{Exit, Failure},
     output::Output,
-    terminal,
 };
 
 /// Does what `agent inspect response` says. An answer that is an error is printed as one, and is no failure of the command.
@@ -30,7 +32,7 @@ pub(crate) fn response(
         Failure::new(Exit::Failed, "the result cannot be written as JSON").because(&error)
     })?;
     for line in json.lines() {
-        output.line(terminal::safe_json(line))?;
+        output.line(escape_json(line))?;
     }
     Ok(Exit::Ok)
 }

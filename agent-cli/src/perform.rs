@@ -129,7 +129,7 @@ async fn show(
     }
     match &ended {
         Ok(_) => {
-            if let Some(refusal) = refusal(job, conversation).await {
+            if let Some(refusal) = refusal(&conversation) {
                 screen
                     .output
                     .note(format_args!("the model refused: {refusal}"));
@@ -174,7 +174,9 @@ async fn follow(
             store,
             accept_changes,
         } => {
-            let request = agent.resume(job.id.clone(), store.clone());
+            let request = agent
+                .resume(job.id.clone(), store.clone())
+                .conversation(conversation);
             if *accept_changes {
                 request.accept_changes()
             } else {
@@ -245,26 +247,10 @@ fn is_kept(error: &RunError) -> bool {
 }
 
 /// What the model said in place of an answer.
-async fn refusal(job: &Job, conversation: Conversation) -> Option<String> {
-    let said = match &job.work {
-        Work::Begin { .. } => conversation.last().cloned(),
-        // The conversation of a run that went on is in its journal.
-        Work::GoOn { store, .. } => {
-            let records = Runs::new(store.clone()).records(job.id.as_str()).await;
-            last_said(&records.unwrap_or_default()).cloned()
-        }
-    };
-    said?.parts.iter().find_map(|part| match part {
-        Part::Refusal(refusal) => Some(refusal.as_str().to_owned()),
-        _ => None,
-    })
-}
-
-/// What the outermost agent's model said last.
-pub(crate) fn last_said(records: &[StoredRecord]) -> Option<&Message> {
-    let own = records.iter().rev().filter(|it| it.path.is_empty());
-    own.map(|it| &it.record).find_map(|record| match record {
-        Record::Answered(answered) => Some(&answered.response.message),
+fn refusal(conversation: &Conversation) -> Option<&str> {
+    let said = conversation.last()?;
+    said.parts.iter().find_map(|part| match part {
+        Part::Refusal(refusal) => Some(refusal.as_str()),
         _ => None,
     })
 }

@@ -41,6 +41,9 @@ pub(crate) struct Recipe {
     pub(crate) workspace: Option<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tags: Vec<(String, String)>,
+    /// Whether the model may write in the workspace.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) write: bool,
     /// The tools whose calls a person approves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ask: Vec<String>,
@@ -79,6 +82,7 @@ impl Recipe {
             tags: tags
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect(),
+            write: arguments.write,
             ask: arguments.ask.clone(),
             no_stream: arguments.no_stream,
             record: full(&arguments.record)?,
@@ -141,7 +145,14 @@ impl Recipe {
             agent = agent.max_turns(turns);
         }
         let tools = match &self.workspace {
-            Some(workspace) => tools::file_tools(workspace)?,
+            Some(workspace) => {
+                let workspace = tools::workspace(workspace)?;
+                if self.write {
+                    workspace.tools()
+                } else {
+                    workspace.read_tools()
+                }
+            }
             None => Vec::new(),
         };
         self.check_asks(&tools)?;
@@ -165,7 +176,7 @@ impl Recipe {
         let known: Vec<_> = tools.iter().map(|tool| &*tool.spec().name).collect();
         let failure = Failure::usage(format!("`--ask {unknown}`: the agent has no such tool"));
         Err(failure.advice(if known.is_empty() {
-            "It has none; `--workspace DIR` gives it tools that read files.".to_owned()
+            "It has none; `--workspace DIR` gives it tools for files.".to_owned()
         } else {
             format!("It has {}.", known.join(", "))
         }))

@@ -1,10 +1,12 @@
 //! `agent resume`: goes on with a run where it was.
 
 use agent_sdk::{
-    journal::{Record, StoredRun},
+    journal::{Record, StoredRecord, StoredRun},
     message::Message,
 };
 use serde_json::json;
+
+use agent_sdk::text::escape_json;
 
 use crate::{
     args::ResumeArguments,
@@ -12,9 +14,9 @@ use crate::{
     home::{self, Home},
     interrupt,
     output::Output,
-    perform::{Job, Work, last_said, perform},
+    perform::{Job, Work, perform},
     recipe::Recipe,
-    terminal::{safe, safe_json},
+    terminal::safe,
     tree,
 };
 
@@ -90,7 +92,7 @@ fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Resul
             "tool_calls": totals.tool_calls,
             "lives": lives,
         });
-        output.line(safe_json(&report.to_string()))?;
+        output.line(escape_json(&report.to_string()))?;
         return Ok(Exit::Ok);
     }
     output.line(safe(answer.trim_end()))?;
@@ -98,4 +100,13 @@ fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Resul
     let sums = tree::Totals::of(totals, time.try_into().unwrap_or_default());
     output.line(format_args!("\n{}", sums.line(output.out_style)))?;
     Ok(Exit::Ok)
+}
+
+/// What the outermost agent's model said last.
+fn last_said(records: &[StoredRecord]) -> Option<&Message> {
+    let own = records.iter().rev().filter(|it| it.path.is_empty());
+    own.map(|it| &it.record).find_map(|record| match record {
+        Record::Answered(answered) => Some(&answered.response.message),
+        _ => None,
+    })
 }

@@ -8,13 +8,15 @@ use agent_sdk::{
 };
 use futures_util::StreamExt;
 
+use agent_sdk::text::escape_json;
+
 use crate::{
     exit::{Exit, Failure},
     interrupt::Interrupt,
     live::Live,
     output::Output,
     person::{Person, Said},
-    terminal::{Paint, safe, safe_json},
+    terminal::{Paint, safe},
     text::length,
     tree::Trace,
 };
@@ -158,7 +160,7 @@ impl Screen {
             let json = serde_json::to_string(event).map_err(|error| {
                 Failure::new(Exit::Failed, format!("an event is no JSON: {error}"))
             })?;
-            return self.output.line(safe_json(&json));
+            return self.output.line(escape_json(&json));
         }
         match &event.kind {
             EventKind::TextChunk { content } if event.agent_id.as_ref() == Some(&self.agent) => {

@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, ffi::OsString, fmt::Write};
 
+use agent_sdk::text::{is_control, is_invisible};
+
 /// Text of several lines: what could act on a terminal becomes visible (`\x1b`, `\u{202e}`); line feeds and tabs stay.
 pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
@@ -14,25 +16,6 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
 /// Text of one line: as [`safe`], and line feeds and tabs become visible too.
 pub(crate) fn safe_line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
-}
-
-/// A line of JSON: what could act on a terminal becomes an escape of JSON, which means the same to whoever parses it.
-pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(acts_on_a_terminal) {
-        return Cow::Borrowed(json);
-    }
-    let mut shown = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if acts_on_a_terminal(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a `String` cannot fail.
-                let _ = write!(shown, "\\u{unit:04x}");
-            }
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -54,17 +37,8 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Whether a character does something other than to appear.
-///
-/// The zero-width joiners are not among them: words in several scripts, and emoji, need them.
 fn acts_on_a_terminal(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
-            | '\u{200b}' | '\u{200e}' | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+    is_control(c) || is_invisible(c)
 }
 
 /// What may be used to draw on a stream.
@@ -210,16 +184,6 @@ mod tests {
             let (first, second) = attack.split_at(split);
             assert_eq!(format!("{}{}", safe(first), safe(second)), safe(attack));
         }
-    }
-
-    #[test]
-    fn safe_json_means_the_same() {
-        let text = "a\x1b[2J\u{9b}\u{202e}\u{e0041}\u{7f}ö";
-        let json = serde_json::to_string(text).unwrap();
-        let shown = safe_json(&json);
-        assert!(is_inert(&shown), "{shown}");
-        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
-        assert!(matches!(safe_json(r#""plain""#), Cow::Borrowed(_)));
     }
 
     #[test]

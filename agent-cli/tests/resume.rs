@@ -52,7 +52,11 @@ fn only_the_last_was_repeated(server: &Scripted) {
         .collect();
     assert_eq!(
         keys,
-        [Some("r/1:m".into()), Some("r/2:m".into()), Some("r/2:m".into())]
+        [
+            Some("r/1:m".into()),
+            Some("r/2:m".into()),
+            Some("r/2:m".into())
+        ]
     );
     let requests = server.requests();
     assert_eq!(requests[1].body, requests[2].body);

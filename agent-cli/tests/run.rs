@@ -37,6 +37,7 @@ fn what_is_missing_is_named_and_nothing_is_asked() {
             "ACME_API_KEY",
         ),
         (&["run", "hi", "--nonsense"], "--nonsense"),
+        (&["run", "hi", "--write"], "--workspace"),
         (&["run", ""], "AGENT_MODEL"),
         (
             &[
@@ -199,6 +200,35 @@ fn a_limit_has_an_exit_code_of_its_own() {
         "{err}"
     );
     assert!(out.contains("3 model calls, 3 tool calls"), "{out}");
+}
+
+#[test]
+fn a_model_writes_in_the_folder_only_where_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = folder.path().join("ws");
+    std::fs::create_dir(&workspace).unwrap();
+    let run = |path: &str, flags: &[&str]| {
+        let arguments = format!(r#"{{"path":"{path}","content":"\u001b[31mhello\n"}}"#);
+        let events: Vec<_> = [call("write_file", &arguments)]
+            .into_iter()
+            .chain(end("tool_calls"))
+            .collect();
+        let server = Server::streaming(&events, false);
+        let mut command = server.run(&["--max-turns", "2"]);
+        command.args(flags).arg("--workspace").arg(&workspace);
+        let output = command.output().unwrap();
+        let (code, out, err) = ended(&output);
+        assert_eq!(code, Some(4), "{out}{err}");
+        let mut calls = out.lines().filter(|line| line.contains("tool write_file"));
+        calls.next().is_some_and(|call| !call.contains("error"))
+    };
+    assert!(!run("notes/a.txt", &[]));
+    assert_eq!(std::fs::read_dir(&workspace).unwrap().count(), 0);
+    assert!(!run("../a.txt", &["--write"]));
+    assert!(!folder.path().join("a.txt").exists());
+    assert!(run("notes/a.txt", &["--write"]));
+    let written = std::fs::read_to_string(workspace.join("notes/a.txt")).unwrap();
+    assert_eq!(written, "hello\n");
 }
 
 #[test]

@@ -45,13 +45,17 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
+//! | [`text`] | what in a text acts on whoever shows it, and how to be rid of that |
+//! | `workspace` | a directory for each run, and the file tools that work in it |
 //! | `testing` | a scripted model, trace capture and other test helpers |
 //!
 //! | Feature | Default | What it adds |
 //! |---|---|---|
 //! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
 //! | `bedrock` | no | the client of Amazon Bedrock, with AWS's own crates for signatures and frames |
+//! | `workspace` | no | the module `workspace`, over `cap-std` |
 //! | `testing` | no | the module `testing` |
 #![forbid(unsafe_code)]
 
@@ -64,7 +68,11 @@ pub mod model;
 pub mod operation;
 pub mod profile;
 pub mod run;
+pub mod session;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod tool;
+#[cfg(feature = "workspace")]
+pub mod workspace;

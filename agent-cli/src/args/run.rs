@@ -19,7 +19,7 @@ and says how to answer.
 
 Examples:
   agent run 'Say something short.' --model openai:gpt-5-mini
-  agent run 'What is in here?' --workspace . --ask read_file
+  agent run 'Tidy up the notes.' --workspace notes --write --ask write_file
   git diff | agent run - --system 'You review changes.' --id review-17
 
 Variables:
@@ -82,6 +82,9 @@ pub(crate) struct RunArguments {
     /// A folder that the model may read, and nothing outside of it. Default: none.
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// Lets the model write in the folder too: it makes files and replaces them.
+    #[arg(long, requires = "workspace")]
+    pub(crate) write: bool,
     /// A tool whose calls a person approves, each; may be given again.
     #[arg(long, value_name = "TOOL")]
     pub(crate) ask: Vec<String>,

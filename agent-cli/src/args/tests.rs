@@ -19,7 +19,7 @@ fn the_definition_is_sound() {
 fn a_run_takes_all_its_flags() {
     let parsed = parse(
         "agent run - --model ollama:qwen3:4b --base-url http://x/v1 --system s --max-turns 3 --tag a=1 --tag b=x=y \
-         --workspace . --json --metrics 127.0.0.1:9464 -v",
+         --workspace . --write --json --metrics 127.0.0.1:9464 -v",
     );
     let Command::Run(run) = parsed.unwrap().command else {
         panic!("not a run");
@@ -29,7 +29,7 @@ fn a_run_takes_all_its_flags() {
     assert_eq!((&*run.tags[1].key, &*run.tags[1].value), ("b", "x=y"));
     assert_eq!(run.max_turns.map(NonZeroU32::get), Some(3));
     assert!(run.shown.json && run.shown.verbose && run.shown.metrics.is_some());
-    assert!(run.workspace.is_some());
+    assert!(run.workspace.is_some() && run.write);
 }
 
 #[test]

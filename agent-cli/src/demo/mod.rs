@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Fail
 
 fn agent(workspace: &Path) -> Result<Agent, Failure> {
     let failed = |error: agent_sdk::agent::BuildError| Failure::usage(error.to_string());
-    let tools: Vec<ToolHandle> = tools::file_tools(workspace)?
+    let tools: Vec<ToolHandle> = tools::workspace(workspace)?
+        .read_tools()
         .into_iter()
         .map(|tool| {
             let options = tool.options().with_timeout(TOOL_TIME);

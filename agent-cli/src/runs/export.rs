@@ -8,12 +8,13 @@ use std::{
 
 use serde_json::Value;
 
+use agent_sdk::text::escape_json;
+
 use crate::{
     args::ExportArguments,
     exit::{Exit, Failure},
     home::Home,
     output::Output,
-    terminal::safe_json,
     text::bytes,
 };
 
@@ -25,7 +26,7 @@ pub(super) fn run(
     let run = home.run(&arguments.id)?;
     let document = home.wait(home.runs().export(run.id.as_str()))?;
     let Some(path) = &arguments.output else {
-        return output.line(safe_json(&document.to_string()));
+        return output.line(escape_json(&document.to_string()));
     };
     let written = write(path, &document).map_err(|error| {
         Failure::new(

@@ -4,6 +4,8 @@ use agent_sdk::journal::StoredRun;
 use jiff::Timestamp;
 
 use super::json;
+use agent_sdk::text::escape_json;
+
 use crate::{
     args::ListArguments,
     columns::{Align, Columns},
@@ -11,7 +13,7 @@ use crate::{
     home::{self, Home},
     output::Output,
     screen,
-    terminal::{Paint, safe_json, safe_line},
+    terminal::{Paint, safe_line},
     text::{count, dollars, length, moment},
 };
 
@@ -35,7 +37,7 @@ pub(super) fn run(
     }
     if arguments.json {
         for run in &runs {
-            output.line(safe_json(&json(run, now)?.to_string()))?;
+            output.line(escape_json(&json(run, now)?.to_string()))?;
         }
         return Ok(());
     }

@@ -5,13 +5,15 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{timeline, to_value};
+use agent_sdk::text::escape_json;
+
 use crate::{
     args::ShowArguments,
     exit::Failure,
     home::{self, Home},
     output::Output,
     questions, screen,
-    terminal::{Paint, safe, safe_json, safe_line},
+    terminal::{Paint, safe, safe_line},
     text::{bytes, count, counted, moment},
     tree,
 };
@@ -32,7 +34,7 @@ pub(super) fn run(
             "questions": to_value(&open)?,
             "records": to_value(&records)?,
         });
-        return output.line(safe_json(&json.to_string()));
+        return output.line(escape_json(&json.to_string()));
     }
     about(&run, &records, now, output)?;
     let style = output.out_style;

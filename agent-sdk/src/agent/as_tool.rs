@@ -38,9 +38,12 @@ impl AgentTool {
     }
 
     /// Sets how it may be run. Default: beside others, for as long as the agent's own runs may take.
+    ///
+    /// Its [effect](ToolOptions::effect) stays [`Effect::Idempotent`] whatever is set: each call inside is kept by itself, and
+    /// those that write are asked about by themselves.
     #[must_use]
     pub fn options(mut self, options: ToolOptions) -> Self {
-        self.options = options;
+        self.options = options.with_effect(Effect::Idempotent);
         self
     }
 }
@@ -64,11 +67,20 @@ impl Tool for AgentTool {
         match self.agent.run(task.as_str()).context(&inside).await {
             Ok(report) => Ok(report.text.into_string().into()),
             Err(error) => {
+                if matches!(error.kind(), RunErrorKind::Journal | RunErrorKind::Changed)
+                    && let Some(within) = inside.within()
+                {
+                    within.control.halt(error.into_cause());
+                    return Err(ToolError::new(
+                        ToolErrorKind::Paused,
+                        "the run cannot go on",
+                    ));
+                }
                 let kind = match error.kind() {
                     RunErrorKind::LimitExceeded => ToolErrorKind::Limit,
                     RunErrorKind::Timeout => ToolErrorKind::Timeout,
                     RunErrorKind::Cancelled => ToolErrorKind::Cancelled,
-                    RunErrorKind::Paused | RunErrorKind::Journal => ToolErrorKind::Paused,
+                    RunErrorKind::Paused => ToolErrorKind::Paused,
                     _ => ToolErrorKind::Failed,
                 };
                 Err(ToolError::new(kind, error.to_string()))

@@ -13,6 +13,8 @@ use std::{
 use schemars::JsonSchema;
 
 use super::{Agent, Output, Settings};
+#[cfg(feature = "workspace")]
+use crate::workspace::Workspace;
 use crate::{
     cost::PriceBook,
     model::{ChatSettings, ModelError, ModelHandle, ToolChoice},
@@ -38,6 +40,8 @@ pub struct AgentBuilder {
     chat: ChatSettings,
     output: Output,
     output_file: Option<PathBuf>,
+    #[cfg(feature = "workspace")]
+    workspace: Option<Workspace>,
     context_files: Vec<PathBuf>,
     context_file_bytes: u64,
     limits: Limits,
@@ -60,6 +64,8 @@ impl AgentBuilder {
             chat: ChatSettings::default(),
             output: Output::default(),
             output_file: None,
+            #[cfg(feature = "workspace")]
+            workspace: None,
             context_files: Vec::new(),
             context_file_bytes: CONTEXT_FILE_BYTES,
             limits: Limits::default(),
@@ -150,8 +156,26 @@ impl AgentBuilder {
     }
 
     /// Writes each answer into this file, in place of what it held. Default: none.
+    ///
+    /// With a [workspace](Self::workspace) a relative path begins there, and its control characters are left out as in all that is
+    /// saved there.
     pub fn output_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.output_file = Some(path.into());
+        self
+    }
+
+    /// Lets the agent work in a directory: adds the [file tools](Workspace::tools), and remembers it.
+    ///
+    /// The [report](crate::run::RunReport::artifacts) of a run lists the files that it wrote there. At the end of a run that answered,
+    /// the answer is saved there as `answer.md`, or as `answer.json` where it is JSON of a type, and the report as `report.json`, in
+    /// place of those of a run before; escape sequences and other control characters are left out. An agent inside another saves
+    /// neither. Where they cannot be saved the run fails with [`OutputFile`](crate::run::RunErrorKind::OutputFile), and its report
+    /// has the answer. The agent's own tools reach the workspace by [`ToolContext::state`](crate::tool::ToolContext::state).
+    ///
+    /// Default: none.
+    #[cfg(feature = "workspace")]
+    pub fn workspace(mut self, workspace: Workspace) -> Self {
+        self.workspace = Some(workspace);
         self
     }
 
@@ -195,8 +219,8 @@ impl AgentBuilder {
     ///
     /// # Errors
     ///
-    /// A model's name that leads to no model, two tools of one name, a tool name that providers refuse, or a context file that
-    /// cannot be read or is too large.
+    /// A model's name that leads to no model, two tools of one name, a tool name that providers refuse, a context file that
+    /// cannot be read or is too large, or an output file that leads out of the workspace.
     pub fn build(self) -> Result<Agent, BuildError> {
         let model = self.model.map_err(|error| BuildError {
             message: format!("the agent `{}` has no model", self.name),
@@ -205,7 +229,21 @@ impl AgentBuilder {
         for tool in &self.tools {
             check_name(&tool.spec().name)?;
         }
-        let tools = ToolSet::new(self.tools).map_err(|name| {
+        #[cfg(feature = "workspace")]
+        if self.workspace.is_some()
+            && let Some(path) = self.output_file.as_ref().filter(|path| path.is_relative())
+            && let Err(error) = crate::workspace::check_path(&path.to_string_lossy())
+        {
+            return Err(BuildError::new(format!(
+                "the answer cannot be written in the workspace: {error}"
+            )));
+        }
+        #[cfg(feature = "workspace")]
+        let own = self.workspace.iter().flat_map(Workspace::tools);
+        #[cfg(not(feature = "workspace"))]
+        let own = std::iter::empty();
+        let tools = self.tools.into_iter().chain(own).collect();
+        let tools = ToolSet::new(tools).map_err(|name| {
             BuildError::new(format!(
                 "two tools are called `{name}`; give one of them another name"
             ))
@@ -231,6 +269,8 @@ impl AgentBuilder {
             chat: Arc::new(self.chat),
             output: self.output,
             output_file: self.output_file.map(Into::into),
+            #[cfg(feature = "workspace")]
+            workspace: self.workspace,
             limits: self.limits,
             tags: self.tags,
             state: self.state,

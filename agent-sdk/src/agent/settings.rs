@@ -3,6 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use super::Output;
+#[cfg(feature = "workspace")]
+use crate::workspace::Workspace;
 use crate::{
     cost::PriceBook,
     model::{ChatSettings, ModelHandle, ToolChoice},
@@ -24,6 +26,9 @@ pub(crate) struct Settings {
     pub(crate) chat: Arc<ChatSettings>,
     pub(crate) output: Output,
     pub(crate) output_file: Option<Arc<Path>>,
+    /// Where the runs work: what they wrote is listed, and their answers are saved.
+    #[cfg(feature = "workspace")]
+    pub(crate) workspace: Option<Workspace>,
     pub(crate) limits: Limits,
     pub(crate) tags: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) state: State,

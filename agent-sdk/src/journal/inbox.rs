@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
+use super::{Question, Verdict, question};
 use crate::store::{Append, LogId, LogKind, NewEntry, NewLog, Store, StoreError, StoreErrorKind};
 
 /// A word to a run.
@@ -19,8 +19,18 @@ pub(crate) enum Notice {
     Answer {
         /// The call's path.
         path: String,
+        /// Which question about the call is meant.
+        #[serde(default = "question::first")]
+        number: u32,
         verdict: Verdict,
     },
+}
+
+impl Notice {
+    /// Whether it answers this question, and no other about the same call.
+    pub(super) fn answers(&self, question: &Question) -> bool {
+        matches!(self, Self::Answer { path, number, .. } if **path == *question.path && *number == question.number)
+    }
 }
 
 /// Leaves a notice.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Journal, LEASE, Notice, Verdict, inbox, lock};
+use super::{Journal, LEASE, Notice, Question, Verdict, inbox, lock};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often the inbox is looked into.
@@ -45,27 +45,30 @@ impl Journal {
         for notice in notices {
             match notice {
                 Notice::Interrupt => pausing.cancel(),
-                Notice::Answer { path, verdict } => {
-                    inbox.answers.insert(path, verdict);
-                }
+                answer @ Notice::Answer { .. } => inbox.answers.push(answer),
             }
         }
         drop(inbox);
         self.news.notify_waiters();
     }
 
-    /// What was answered about a call, if anything was; it is given once.
-    pub(crate) fn take_answer(&self, path: &str) -> Option<Verdict> {
-        lock(&self.inbox).answers.remove(path)
+    /// What was answered to a question, if anything was; the first answer counts.
+    fn answered(&self, question: &Question) -> Option<Verdict> {
+        let inbox = lock(&self.inbox);
+        let answer = inbox.answers.iter().find(|it| it.answers(question))?;
+        match answer {
+            Notice::Answer { verdict, .. } => Some(verdict.clone()),
+            Notice::Interrupt => None,
+        }
     }
 
-    /// Waits until a call was answered about.
-    pub(crate) async fn answer(&self, path: &str) -> Verdict {
+    /// Waits until a question was answered.
+    pub(crate) async fn answer(&self, question: &Question) -> Verdict {
         loop {
             let news = self.news.notified();
             tokio::pin!(news);
             news.as_mut().enable();
-            if let Some(verdict) = self.take_answer(path) {
+            if let Some(verdict) = self.answered(question) {
                 return verdict;
             }
             news.await;

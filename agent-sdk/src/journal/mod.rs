@@ -14,8 +14,9 @@ mod record;
 mod runs;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -54,6 +55,10 @@ pub(crate) struct Journal {
     inbox: Mutex<Inbox>,
     news: Notify,
     meter: OnceLock<Meter>,
+    /// What the records of this life took to come to, by the path of their agent.
+    kept: Mutex<BTreeMap<Arc<str>, Totals>>,
+    /// That this life began, until it is kept.
+    opening: Mutex<Option<Record>>,
     summary: Summary,
 }
 
@@ -73,7 +78,7 @@ pub(crate) struct Before {
 #[derive(Default)]
 struct Inbox {
     version: u64,
-    answers: HashMap<String, Verdict>,
+    answers: Vec<Notice>,
 }
 
 impl Journal {
@@ -97,19 +102,24 @@ impl Journal {
     pub(crate) async fn reopen(store: Arc<dyn Store>, run: &RunId) -> Result<Self, StoreError> {
         let log = LogId::new(LogKind::Run, run.as_str())?;
         let lease = store.lease(&log, &me(), LEASE).await?;
-        let head = store
-            .head(&log)
-            .await?
-            .ok_or_else(|| StoreError::not_found(&log))?;
-        let mut journal = Self::of(store, log, lease, Summary::from_value(&head.about));
+        // From here on the lease is given back, whatever goes wrong.
+        let mut journal = Self::of(store, log, lease, Summary::default());
+        let head = journal.store.head(&journal.log).await?;
+        let head = head.ok_or_else(|| StoreError::not_found(&journal.log))?;
+        journal.summary = Summary::from_value(&head.about);
         let entries = journal.store.read(&journal.log, 0, usize::MAX).await?;
         let mut earlier: HashMap<Arc<str>, Vec<Record>> = HashMap::new();
         let mut life: Option<(Timestamp, Timestamp)> = None;
         for entry in entries {
-            let kept: Line<Record> = serde_json::from_slice(&entry.body)
-                .map_err(|error| StoreError::corrupt(&journal.log, entry.version, error))?;
+            let kept = Line::read(&journal.log, &entry)?;
+            match &kept.record {
+                Record::Started { version, .. } if *version > VERSION => {
+                    return Err(record::newer(&journal.log, u64::from(*version)));
+                }
+                _ => {}
+            }
             let before = &mut journal.before;
-            before.totals = kept.totals;
+            before.totals.add(&kept.spent);
             if let Record::LifeBegan { traceparent } = &kept.record {
                 before.lives += 1;
                 before.trace = traceparent.parse().ok();
@@ -122,18 +132,19 @@ impl Journal {
         }
         journal.before.duration += life.map(between).unwrap_or_default();
         journal.earlier = Mutex::new(earlier);
-        let (version, notices) = inbox::read(&*journal.store, &journal.log, 0).await?;
-        let mut inbox = Inbox {
-            version,
-            ..Inbox::default()
-        };
-        for notice in notices {
-            // A wish to stop was for the life that it was said to.
-            if let Notice::Answer { path, verdict } = notice {
-                inbox.answers.insert(path, verdict);
-            }
+        if journal.asked().is_none() {
+            return Err(StoreError::new(
+                StoreErrorKind::NotFound,
+                format!(
+                    "{} was stopped before what it was asked was kept, so nothing was done: run the agent again",
+                    journal.log
+                ),
+            ));
         }
-        journal.inbox = Mutex::new(inbox);
+        let (version, mut answers) = inbox::read(&*journal.store, &journal.log, 0).await?;
+        // A wish to stop was for the life that it was said to.
+        answers.retain(|notice| *notice != Notice::Interrupt);
+        journal.inbox = Mutex::new(Inbox { version, answers });
         Ok(journal)
     }
 
@@ -147,6 +158,8 @@ impl Journal {
             inbox: Mutex::default(),
             news: Notify::new(),
             meter: OnceLock::new(),
+            kept: Mutex::default(),
+            opening: Mutex::default(),
             summary,
         }
     }
@@ -174,26 +187,38 @@ impl Journal {
         lock(&self.earlier).remove(path).unwrap_or_default()
     }
 
-    /// Begins a life: from here on records carry what `meter` shows beside what was before.
-    pub(crate) async fn begin_life(
-        &self,
-        meter: Meter,
-        trace: TraceContext,
-    ) -> Result<(), StoreError> {
+    /// Begins a life, of which `meter` shows the sums. That it began is kept together with its first record, so a life in which
+    /// nothing happened leaves no trace.
+    pub(crate) fn begin_life(&self, meter: Meter, trace: TraceContext) {
         let _ = self.meter.set(meter);
-        let record = Record::LifeBegan {
+        *lock(&self.opening) = Some(Record::LifeBegan {
             traceparent: trace.traceparent(),
-        };
-        let append = self.append("", &[record])?;
-        self.store.append(append.status(RUNNING)).await.map(drop)
+        });
     }
 
-    /// Keeps records of an agent, all of them or none.
-    pub(crate) async fn commit(&self, path: &str, records: &[Record]) -> Result<(), StoreError> {
-        self.store
-            .append(self.append(path, records)?)
-            .await
-            .map(drop)
+    /// Keeps records of an agent, all of them or none, and what it took to come to them.
+    pub(crate) async fn commit(
+        &self,
+        path: &str,
+        records: &[Record],
+        spent: Totals,
+    ) -> Result<(), StoreError> {
+        self.append(path, records, spent, |append| append).await
+    }
+
+    /// What the records of this life took to come to, of the agents inside a call.
+    pub(crate) fn kept_inside(&self, call_path: &str) -> Totals {
+        let mut sum = Totals::default();
+        for (path, spent) in
+            lock(&self.kept).range::<str, _>((Bound::Included(call_path), Bound::Unbounded))
+        {
+            match path.strip_prefix(call_path) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => sum.add(spent),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        sum
     }
 
     /// Ends a life and gives the run back.
@@ -205,13 +230,27 @@ impl Journal {
     ) -> Result<(), StoreError> {
         let summary = self.summary.ended(self.totals(), error.clone(), words);
         let record = Record::Stopped { outcome, error };
-        let append = self
-            .append("", &[record])?
-            .status(outcome.as_str())
-            .about(summary.to_value());
-        self.store.append(append).await?;
+        let ended = |append: Append| append.status(outcome.as_str()).about(summary.to_value());
+        // With what was done and not kept: a life that ends in an orderly way knows of it.
+        let spent = self.meter.get().map(Meter::totals).unwrap_or_default();
+        let spent = spent.since(&self.kept());
+        self.append("", &[record], spent, ended).await?;
         let lease = lock(&self.lease).clone();
         self.store.release(&lease).await
+    }
+
+    /// Gives the run back, so that another process may take it up at once; nothing more can be written to it from here.
+    pub(crate) fn give_back(&self) {
+        let lease = lock(&self.lease).clone();
+        // The store takes the wish with the first poll; nobody is here to wait for what comes of it, and where it is lost the
+        // lease runs out by itself.
+        let _ = self.store.release(&lease).now_or_never();
+    }
+
+    fn kept(&self) -> Totals {
+        let mut sum = Totals::default();
+        lock(&self.kept).values().for_each(|spent| sum.add(spent));
+        sum
     }
 
     /// What all lives came to so far.
@@ -223,30 +262,77 @@ impl Journal {
         totals
     }
 
-    fn append(&self, path: &str, records: &[Record]) -> Result<Append, StoreError> {
-        let totals = self.totals();
+    async fn append(
+        &self,
+        path: &str,
+        records: &[Record],
+        mut spent: Totals,
+        change: impl FnOnce(Append) -> Append,
+    ) -> Result<(), StoreError> {
         let path: Arc<str> = path.into();
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
-            let body = serde_json::to_vec(&Line { record, totals }).map_err(|error| {
+        if !path.is_empty() {
+            // Own calls are those of the outermost agent.
+            (spent.own_model_calls, spent.own_tool_calls) = (0, 0);
+        }
+        let before = {
+            let mut kept = lock(&self.kept);
+            let sum = kept.entry(path.clone()).or_default();
+            let before = *sum;
+            // At once: an append whose future is dropped may be kept all the same.
+            sum.add(&spent);
+            before
+        };
+        let opening = lock(&self.opening).take();
+        let kept = match self.entries(opening.as_ref(), &path, records, spent) {
+            Ok(entries) => {
+                let mut append = Append::new(self.log.clone(), entries).under(&lock(&self.lease));
+                if opening.is_some() {
+                    append = append.status(RUNNING);
+                }
+                self.store.append(change(append)).await.map(drop)
+            }
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            lock(&self.kept).insert(path, before);
+            if opening.is_some() {
+                *lock(&self.opening) = opening;
+            }
+        }
+        kept
+    }
+
+    fn entries(
+        &self,
+        opening: Option<&Record>,
+        path: &Arc<str>,
+        records: &[Record],
+        spent: Totals,
+    ) -> Result<Vec<NewEntry>, StoreError> {
+        let root: Arc<str> = "".into();
+        let opening = opening
+            .into_iter()
+            .map(|record| (&root, record, Totals::default()));
+        let spent = std::iter::once(spent).chain(std::iter::repeat_with(Totals::default));
+        let records = records.iter().zip(spent);
+        let records = records.map(|(record, spent)| (path, record, spent));
+        let entries = opening.chain(records).map(|(path, record, spent)| {
+            let body = serde_json::to_vec(&Line { record, spent }).map_err(|error| {
                 StoreError::new(
                     StoreErrorKind::Io,
                     format!("a record of {} cannot be written as JSON", self.log),
                 )
                 .because(error)
             })?;
-            entries.push(NewEntry::new(path.clone(), body));
-        }
-        Ok(Append::new(self.log.clone(), entries).under(&lock(&self.lease)))
+            Ok(NewEntry::new(path.clone(), body))
+        });
+        entries.collect()
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let lease = lock(&self.lease).clone();
-        // The store takes the wish with the first poll; nobody is here to wait for what comes of it, and where it is lost the
-        // lease runs out by itself.
-        let _ = self.store.release(&lease).now_or_never();
+        self.give_back();
     }
 }
 

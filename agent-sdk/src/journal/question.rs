@@ -14,6 +14,9 @@ use crate::message::{CallId, Content};
 pub struct Question {
     /// The call's place in the run: `TURN/CALL`, after those of the calls around it. No two calls of a run share it.
     pub path: Arc<str>,
+    /// Which question about this call it is, from 1: one that was allowed may be in doubt later.
+    #[serde(default = "first")]
+    pub number: u32,
     /// The model's id for the call.
     pub call_id: CallId,
     /// The tool.
@@ -24,6 +27,10 @@ pub struct Question {
     pub kind: QuestionKind,
     /// What is asked, for people.
     pub text: Content,
+}
+
+pub(super) fn first() -> u32 {
+    1
 }
 
 /// Why a question is asked.

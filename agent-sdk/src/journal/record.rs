@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::Value;
+
 use super::{Definition, Question};
 use crate::{
     message::{Conversation, ToolResult},
     model::ChatResponse,
     operation::{Outcome, Totals},
+    store::{Entry, LogId, StoreError, StoreErrorKind},
 };
 
 /// The version of [`Record`]'s form.
@@ -149,9 +152,34 @@ impl Verdict {
     }
 }
 
-/// A record and the run's sums at that moment, as a store keeps them.
+/// A record and what it took to come to it, as a store keeps them. The sums of a run are those of its lines, so what was done and
+/// not kept is in none, and counts when it is done again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line<R> {
     pub(crate) record: R,
-    pub(crate) totals: Totals,
+    #[serde(default, skip_serializing_if = "Totals::is_empty")]
+    pub(crate) spent: Totals,
+}
+
+impl Line<Record> {
+    pub(crate) fn read(log: &LogId, entry: &Entry) -> Result<Self, StoreError> {
+        serde_json::from_slice(&entry.body).map_err(|error| {
+            // A form that is not known yet may say so in its beginning.
+            let value = serde_json::from_slice(&entry.body).unwrap_or(Value::Null);
+            match value.pointer("/record/version").and_then(Value::as_u64) {
+                Some(version) if version > u64::from(VERSION) => newer(log, version),
+                _ => StoreError::corrupt(log, entry.version, error),
+            }
+        })
+    }
+}
+
+/// A journal was written by a newer version of this library.
+pub(crate) fn newer(log: &LogId, version: u64) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Newer,
+        format!(
+            "{log} was written in version {version} of the journal's form, and this library knows up to {VERSION}: use a newer one"
+        ),
+    )
 }

@@ -174,15 +174,16 @@ impl Runs {
     pub async fn records(&self, id: &str) -> Result<Vec<StoredRecord>, StoreError> {
         let log = LogId::new(LogKind::Run, id)?;
         let entries = self.store.read(&log, 0, usize::MAX).await?;
+        let mut totals = Totals::default();
         let records = entries.into_iter().map(|entry| {
-            let line: Line<Record> = serde_json::from_slice(&entry.body)
-                .map_err(|error| StoreError::corrupt(&log, entry.version, error))?;
+            let line = Line::read(&log, &entry)?;
+            totals.add(&line.spent);
             Ok(StoredRecord {
                 version: entry.version,
                 at: entry.at,
                 path: entry.path,
                 record: line.record,
-                totals: line.totals,
+                totals,
             })
         });
         records.collect()
@@ -194,7 +195,10 @@ impl Runs {
         let mut open: Vec<(Arc<str>, usize, Question)> = Vec::new();
         for StoredRecord { path, record, .. } in self.records(id).await? {
             match record {
-                Record::ApprovalRequested { place, question } => open.push((path, place, question)),
+                Record::ApprovalRequested { place, question } => {
+                    open.retain(|(at, asked, _)| (at, *asked) != (&path, place));
+                    open.push((path, place, question));
+                }
                 Record::ApprovalGiven { place, .. } | Record::ToolReturned { place, .. } => {
                     open.retain(|(at, asked, _)| (at, *asked) != (&path, place));
                 }
@@ -202,16 +206,12 @@ impl Runs {
             }
         }
         let (_, notices) = inbox::read(&*self.store, &log, 0).await?;
-        open.retain(|(_, _, question)| {
-            !notices.iter().any(
-                |notice| matches!(notice, Notice::Answer { path, .. } if **path == *question.path),
-            )
-        });
+        open.retain(|(_, _, question)| !notices.iter().any(|notice| notice.answers(question)));
         Ok(open.into_iter().map(|(_, _, question)| question).collect())
     }
 
-    /// Answers a question of a run, named by the call's id or, where two calls have the same, by its path. The run takes the
-    /// answer at once if it is under way, and when it is resumed if it is not.
+    /// Answers a question of a run, named by the call's id or, where two calls have the same, by its path. The first answer
+    /// counts. The run takes it at once while the asking agent is under way, and when it is resumed if it is not.
     ///
     /// # Errors
     ///
@@ -254,6 +254,7 @@ impl Runs {
         };
         let notice = Notice::Answer {
             path: question.path.to_string(),
+            number: question.number,
             verdict,
         };
         inbox::leave(&*self.store, &log, &notice).await?;
@@ -267,7 +268,7 @@ impl Runs {
     /// [`StoreErrorKind::NotFound`].
     pub async fn interrupt(&self, id: &str) -> Result<StoredRun, StoreError> {
         let run = self.get(id).await?;
-        if &*run.status == RUNNING {
+        if &*run.status == RUNNING || run.holder.is_some() {
             let log = LogId::new(LogKind::Run, id)?;
             inbox::leave(&*self.store, &log, &Notice::Interrupt).await?;
         }

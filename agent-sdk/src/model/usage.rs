@@ -116,6 +116,24 @@ impl Usage {
         sum(&mut self.output_audio_tokens, other.output_audio_tokens);
         sum(&mut self.web_search_requests, other.web_search_requests);
     }
+
+    /// What came after `earlier`, a part of this. Where both are as they were, that is nothing, or zero where it is known.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        let rest = |mine: Option<u64>, less: Option<u64>| {
+            mine.map(|mine| mine.saturating_sub(less.unwrap_or(0)))
+        };
+        Self {
+            input_tokens: rest(self.input_tokens, earlier.input_tokens),
+            output_tokens: rest(self.output_tokens, earlier.output_tokens),
+            cache_read_tokens: rest(self.cache_read_tokens, earlier.cache_read_tokens),
+            cache_write_tokens: rest(self.cache_write_tokens, earlier.cache_write_tokens),
+            cache_write_1h_tokens: rest(self.cache_write_1h_tokens, earlier.cache_write_1h_tokens),
+            reasoning_tokens: rest(self.reasoning_tokens, earlier.reasoning_tokens),
+            input_audio_tokens: rest(self.input_audio_tokens, earlier.input_audio_tokens),
+            output_audio_tokens: rest(self.output_audio_tokens, earlier.output_audio_tokens),
+            web_search_requests: rest(self.web_search_requests, earlier.web_search_requests),
+        }
+    }
 }
 
 #[cfg(test)]

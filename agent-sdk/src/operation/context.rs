@@ -144,7 +144,7 @@ impl RunContext {
         self
     }
 
-    /// Where the agent of this context stands in its run, where anybody steers or keeps it.
+    /// Where the agent of this context stands in its run; `None` outside of agents.
     pub(crate) fn within(&self) -> Option<&Arc<Within>> {
         self.within.as_ref()
     }
@@ -153,6 +153,13 @@ impl RunContext {
     #[must_use]
     pub(crate) fn inside_call(mut self, path: &str) -> Self {
         self.within = self.within.map(|within| Arc::new(within.inside(path)));
+        self
+    }
+
+    /// The context of a tool's own code.
+    #[must_use]
+    pub(crate) fn inside_tool(mut self, path: &str) -> Self {
+        self.within = self.within.map(|within| Arc::new(within.inside_tool(path)));
         self
     }
 

@@ -107,6 +107,15 @@ impl Operation {
             .end(&self.handle.shared, outcome, payload, false);
     }
 
+    /// Ends it and answers with the sums over it and everything inside it.
+    pub(crate) fn close(self, outcome: Outcome, payload: Payload<'_>) -> Totals {
+        let ended = self
+            .handle
+            .run
+            .end(&self.handle.shared, outcome, payload, false);
+        ended.map(|ended| ended.totals).unwrap_or_default()
+    }
+
     /// Ends it as failed.
     pub fn fail(self, class: impl Into<Cow<'static, str>>, message: impl Into<String>) {
         self.handle.fail(class, message);
@@ -120,6 +129,7 @@ impl Operation {
             .handle
             .run
             .end(&self.handle.shared, outcome, payload, true);
+        let report = report.and_then(|ended| ended.report);
         report.unwrap_or_else(|| RunReport::given_up(self.info()))
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         SideUsage, Usage,
     },
     profile::Profile,
+    run::Artifact,
 };
 
 /// What is known of an operation when it starts; it never changes.
@@ -241,6 +242,8 @@ pub struct Facts {
     pub http_status: Option<u16>,
     /// What a tool says that it spent, each with its label.
     pub charges: Vec<(Arc<str>, Usd)>,
+    /// The files that an agent's run wrote in its workspace.
+    pub artifacts: Vec<Artifact>,
     /// When the last byte was read, where that was before the end.
     pub last_byte: Option<Instant>,
     /// Why it failed.
@@ -320,6 +323,24 @@ impl Totals {
         self.tool_calls += more.tool_calls;
         self.own_model_calls += more.own_model_calls;
         self.own_tool_calls += more.own_tool_calls;
+    }
+
+    /// What came after `earlier`, a part of this.
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            usage: self.usage.since(&earlier.usage),
+            cost: self.cost.saturating_sub(earlier.cost),
+            unpriced_calls: self.unpriced_calls.saturating_sub(earlier.unpriced_calls),
+            model_calls: self.model_calls.saturating_sub(earlier.model_calls),
+            tool_calls: self.tool_calls.saturating_sub(earlier.tool_calls),
+            own_model_calls: self.own_model_calls.saturating_sub(earlier.own_model_calls),
+            own_tool_calls: self.own_tool_calls.saturating_sub(earlier.own_tool_calls),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

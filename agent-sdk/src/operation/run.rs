@@ -51,6 +51,13 @@ struct State {
     subscribers: Vec<Watcher>,
 }
 
+/// What an operation came to.
+pub(crate) struct Ended {
+    pub(crate) totals: Totals,
+    /// Where it was asked for, or the run's observers want it.
+    pub(crate) report: Option<RunReport>,
+}
+
 struct Open {
     shared: Arc<Shared>,
     totals: Totals,
@@ -180,7 +187,7 @@ impl Run {
         outcome: Outcome,
         payload: Payload<'_>,
         report: bool,
-    ) -> Option<RunReport> {
+    ) -> Option<Ended> {
         if OBSERVING.get() {
             return None;
         }
@@ -217,7 +224,7 @@ impl Run {
         payload: Payload<'_>,
         now: Instant,
         report: bool,
-    ) -> Option<RunReport> {
+    ) -> Option<Ended> {
         let Open { mut totals, .. } = state.open.remove(&shared.info.id)?;
         let info = &shared.info;
         let facts = shared.facts();
@@ -225,7 +232,7 @@ impl Run {
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
         let cost = self.price(shared, &facts);
-        let own = own_totals(info.kind, &facts, cost.as_ref());
+        let own = own_totals(info.kind, outcome, &facts, cost.as_ref());
         totals.add(&own);
         roll_up(state, shared, &own);
 
@@ -280,7 +287,7 @@ impl Run {
                 EventKind::RunReport(Box::new(report.clone())),
             );
         }
-        report
+        Some(Ended { totals, report })
     }
 
     /// What an open operation and everything in it came to so far; nothing once it has ended.
@@ -395,7 +402,7 @@ fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
 }
 
 /// What one operation adds to the sums.
-fn own_totals(kind: Kind, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
+fn own_totals(kind: Kind, outcome: Outcome, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
     let mut own = Totals::default();
     for (_, charge) in &facts.charges {
         own.cost = own.cost.saturating_add(*charge);
@@ -410,7 +417,8 @@ fn own_totals(kind: Kind, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
         own.model_calls = 1;
         own.own_model_calls = 1;
     }
-    if kind == Kind::Tool {
+    // A call that paused counts when it goes on.
+    if kind == Kind::Tool && outcome != Outcome::Paused {
         own.tool_calls = 1;
         own.own_tool_calls = 1;
     }

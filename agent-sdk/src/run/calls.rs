@@ -1,6 +1,6 @@
 //! The calls of one turn: asked about where they must be, made, and their results applied.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
@@ -8,7 +8,7 @@ use super::{Machine, Stage, driver::Driver, error::Cause};
 use crate::{
     journal::{Question, QuestionKind, Record, Verdict},
     message::{ToolCall, ToolResult},
-    operation::EventKind,
+    operation::{EventKind, Totals},
     tool::{Admitted, Batch, Effect, Returned, ToolErrorKind, Turn},
 };
 
@@ -22,7 +22,7 @@ impl Driver<'_> {
         calls: &[ToolCall],
     ) -> Result<(), Cause> {
         let mut ready = Vec::new();
-        let mut asked = HashMap::new();
+        let mut asked = BTreeMap::new();
         let mut new = Vec::new();
         for (place, stage) in machine.pending() {
             let Some(call) = calls.get(place) else {
@@ -33,8 +33,8 @@ impl Driver<'_> {
                     asked.insert(place, question);
                     continue;
                 }
-                Stage::Started => self.doubt(machine, call),
-                Stage::Waiting => self.approval(machine, call),
+                Stage::Started => self.doubt(machine, place, call),
+                Stage::Waiting => self.approval(machine, place, call),
                 Stage::Allowed | Stage::Returned(_) => None,
             };
             match question {
@@ -55,7 +55,7 @@ impl Driver<'_> {
         machine: &mut Machine,
         calls: &[ToolCall],
         ready: Vec<Admitted>,
-        asked: HashMap<usize, Question>,
+        asked: BTreeMap<usize, Question>,
     ) -> Result<(), Cause> {
         let settings = self.settings;
         let turn = Turn {
@@ -71,38 +71,53 @@ impl Driver<'_> {
         for (place, question) in asked {
             self.await_answer(&mut answers, place, question);
         }
+        let within = self.context.within();
+        let pausing = within.and_then(|within| within.pausing());
+        let is_anybody_there = within.is_some_and(|within| within.control.approver.is_some());
         let mut is_held = false;
-        while !(batch.is_empty() && answers.is_empty()) {
+        loop {
+            if batch.is_empty() && !(is_anybody_there && !answers.is_empty()) {
+                // Nobody is waited for, but an answer may have been left.
+                let Some(Some((place, verdict))) = answers.next().now_or_never() else {
+                    break;
+                };
+                self.decide(machine, place, verdict, &mut batch).await?;
+                continue;
+            }
             let pausing = async {
-                match self.context.within() {
-                    Some(within) if !is_held => within.control.pausing.cancelled().await,
+                match pausing {
+                    Some(pausing) if !is_held => pausing.cancelled().await,
                     _ => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
                 Some((place, returned)) = batch.next() => match returned {
-                    Returned::Result(result, took) => {
+                    Returned::Result(result, took, spent) => {
                         let took_ms = took.as_secs_f64() * 1e3;
-                        self.apply(machine, Record::ToolReturned { place, result, took_ms })
-                            .await?;
+                        let record = Record::ToolReturned { place, result, took_ms };
+                        self.apply(machine, record, spent).await?;
                     }
                     Returned::Asks(text) => {
                         let Some(call) = calls.get(place) else { continue };
-                        let question = self.question(machine, call, QuestionKind::Approval, text);
+                        let question = self.question(machine, place, call, QuestionKind::Approval, text);
                         for (place, question) in self.request(machine, calls, vec![(place, question)]).await? {
                             self.await_answer(&mut answers, place, question);
                         }
+                        if is_held {
+                            answers.clear();
+                        }
                     }
-                    Returned::Paused => {}
+                    Returned::Paused => {
+                        let halt = within.and_then(|within| within.control.take_halt());
+                        if let Some(cause) = halt {
+                            return Err(cause);
+                        }
+                    }
                     Returned::NotJournaled(error) => return Err(Cause::Journal(error)),
                 },
                 Some((place, verdict)) = answers.next() => {
-                    let is_approved = verdict.allowed;
-                    self.decide(machine, place, verdict).await?;
-                    if is_approved && !is_held {
-                        batch.add(Admitted { place, is_approved });
-                    }
+                    self.decide(machine, place, verdict, &mut batch).await?;
                 }
                 () = pausing => {
                     is_held = true;
@@ -118,47 +133,44 @@ impl Driver<'_> {
         }
     }
 
-    /// Waits for the answer to a question if somebody is there to give it, or has given it before the run went on.
+    /// Waits for the answer to a question, which an approver gives or anybody leaves in the inbox.
     fn await_answer<'a>(&'a self, answers: &mut Answers<'a>, place: usize, question: Question) {
         let Some(within) = self.context.within() else {
             return;
         };
         within.control.asked(question.clone());
         let journal = within.journal.as_deref();
-        if let Some(verdict) = journal.and_then(|journal| journal.take_answer(&question.path)) {
-            answers.push(std::future::ready((place, verdict)).boxed());
-        } else if within.control.approver.is_some() {
-            let answer = async move { (place, within.control.ask(journal, &question).await) };
-            answers.push(answer.boxed());
-        }
+        let answer = async move { (place, within.control.ask(journal, &question).await) };
+        answers.push(answer.boxed());
     }
 
     /// Whether a call that an earlier life began has to be asked about.
-    fn doubt(&self, machine: &Machine, call: &ToolCall) -> Option<Question> {
+    fn doubt(&self, machine: &Machine, place: usize, call: &ToolCall) -> Option<Question> {
         let tool = self.settings.tools.get(&call.name)?;
         (tool.options().effect == Effect::Write).then(|| {
             let text = format!(
                 "the call of `{}` was under way when the run stopped, and it is not known whether it took effect: make it again?",
                 call.name
             );
-            self.question(machine, call, QuestionKind::InDoubt, text)
+            self.question(machine, place, call, QuestionKind::InDoubt, text)
         })
     }
 
     /// Whether a call has to be asked about before it is made.
-    fn approval(&self, machine: &Machine, call: &ToolCall) -> Option<Question> {
+    fn approval(&self, machine: &Machine, place: usize, call: &ToolCall) -> Option<Question> {
         let tool = self.settings.tools.get(&call.name)?;
         let within = self.context.within();
         let is_named = within.is_some_and(|within| within.control.ask_before.contains(&call.name));
         (is_named || tool.options().needs_approval).then(|| {
             let text = format!("may `{}` be called?", call.name);
-            self.question(machine, call, QuestionKind::Approval, text)
+            self.question(machine, place, call, QuestionKind::Approval, text)
         })
     }
 
     fn question(
         &self,
         machine: &Machine,
+        place: usize,
         call: &ToolCall,
         kind: QuestionKind,
         text: String,
@@ -169,6 +181,7 @@ impl Driver<'_> {
         };
         Question {
             path: path.into(),
+            number: machine.times_asked(place) + 1,
             call_id: call.id.clone(),
             tool: call.name.clone(),
             arguments: call.arguments.clone(),
@@ -189,7 +202,7 @@ impl Driver<'_> {
             return Ok(questions);
         }
         let within = self.context.within();
-        if !within.is_some_and(|within| within.control.can_ask(within.journal.as_ref())) {
+        if !within.is_some_and(|within| within.can_ask()) {
             for (place, _) in questions {
                 let Some(call) = calls.get(place) else {
                     continue;
@@ -199,8 +212,8 @@ impl Driver<'_> {
                     "{class}: this call needs a person's approval, and nobody can be asked here"
                 );
                 let result = ToolResult::error(call, why);
-                self.apply(machine, Record::tool_returned(place, result))
-                    .await?;
+                let record = Record::tool_returned(place, result);
+                self.apply(machine, record, Totals::default()).await?;
             }
             return Ok(Vec::new());
         }
@@ -211,7 +224,7 @@ impl Driver<'_> {
                 question: question.clone(),
             })
             .collect();
-        self.commit(&records).await?;
+        self.commit(&records, Totals::default()).await?;
         for record in records {
             machine.apply(record);
         }
@@ -233,14 +246,15 @@ impl Driver<'_> {
         machine: &mut Machine,
         place: usize,
         verdict: Verdict,
+        batch: &mut Batch<'_>,
     ) -> Result<(), Cause> {
         let asked = machine.pending().into_iter().find(|(at, _)| *at == place);
         let Some((_, Stage::Asked(question))) = asked else {
             return Ok(());
         };
         let (answer, by) = (verdict.allowed, verdict.by.clone());
-        self.apply(machine, Record::ApprovalGiven { place, verdict })
-            .await?;
+        let record = Record::ApprovalGiven { place, verdict };
+        self.apply(machine, record, Totals::default()).await?;
         if let Some(within) = self.context.within() {
             within.control.answered(&question.path);
         }
@@ -251,6 +265,12 @@ impl Driver<'_> {
             answer,
             by: by.map(Arc::from),
         });
+        if answer {
+            batch.add(Admitted {
+                place,
+                is_approved: true,
+            });
+        }
         Ok(())
     }
 }

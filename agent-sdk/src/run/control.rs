@@ -7,18 +7,34 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::Cause;
 use crate::{
     journal::{Approver, Journal, Question, Verdict},
-    operation::RunId,
+    operation::{RunId, SpanId},
 };
 
 /// Where an agent stands in its run, and what it shares with the run's other agents.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Within {
+    /// Where the agent's outcomes are kept, if they are.
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) control: Arc<Control>,
     /// `TURN/CALL` for each call around the agent; empty for the outermost.
     pub(crate) path: Arc<str>,
+    scope: Scope,
+}
+
+/// Whose code a context was given to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Scope {
+    /// An agent's that can be found again by its path.
+    #[default]
+    Agent,
+    /// A tool's.
+    Tool,
+    /// An agent's that a tool's own code began. How many there are and in which order is the tool's affair, so none of them
+    /// is found again: they are neither kept nor paused, and begin anew when the call is repeated.
+    Loose,
 }
 
 /// What steers a run.
@@ -33,12 +49,20 @@ pub(crate) struct Control {
     pub(crate) accept_changes: bool,
     /// What nobody has answered yet.
     questions: Mutex<Vec<Question>>,
+    /// Why an agent inside a call cannot go on, and the whole run with it.
+    halt: Mutex<Option<Cause>>,
 }
 
 impl Control {
-    /// Whether there is a way to have a question answered: now, or after a pause.
-    pub(crate) fn can_ask(&self, journal: Option<&Arc<Journal>>) -> bool {
-        self.approver.is_some() || journal.is_some()
+    /// Ends the run for what stopped an agent inside a call.
+    pub(crate) fn halt(&self, cause: Cause) {
+        *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = Some(cause);
+    }
+
+    /// What stopped an agent inside a call, if anything did that ends the run.
+    pub(crate) fn take_halt(&self) -> Option<Cause> {
+        let mut halt = self.halt.lock().unwrap_or_else(PoisonError::into_inner);
+        halt.take()
     }
 
     pub(crate) fn asked(&self, question: Question) {
@@ -76,7 +100,7 @@ impl Control {
         };
         let inbox = async {
             match journal {
-                Some(journal) => journal.answer(&question.path).await,
+                Some(journal) => journal.answer(question).await,
                 None => std::future::pending().await,
             }
         };
@@ -98,12 +122,71 @@ impl fmt::Debug for Control {
 }
 
 impl Within {
+    /// The place of the outermost agent of a run that is kept.
+    pub(crate) fn outermost(control: Arc<Control>, journal: Arc<Journal>) -> Self {
+        Self {
+            journal: Some(journal),
+            control,
+            ..Self::default()
+        }
+    }
+
     /// The place of an agent inside a call.
     pub(crate) fn inside(&self, call_path: &str) -> Self {
+        let scope = match self.scope {
+            Scope::Loose => Scope::Loose,
+            Scope::Agent | Scope::Tool => Scope::Agent,
+        };
         Self {
             path: call_path.into(),
+            scope,
             ..self.clone()
         }
+    }
+
+    /// The place of a tool's own code.
+    pub(crate) fn inside_tool(&self, call_path: &str) -> Self {
+        Self {
+            path: call_path.into(),
+            scope: match self.scope {
+                Scope::Loose => Scope::Loose,
+                Scope::Agent | Scope::Tool => Scope::Tool,
+            },
+            ..self.clone()
+        }
+    }
+
+    /// The place of an agent that begins here.
+    pub(crate) fn begin(&self, span: SpanId) -> Self {
+        if self.scope == Scope::Agent {
+            return self.clone();
+        }
+        Self {
+            journal: None,
+            // Unlike any other call's, so that no two calls share an idempotency key.
+            path: format!("{}/{span}", self.path).into(),
+            scope: Scope::Loose,
+            control: self.control.clone(),
+        }
+    }
+
+    /// The same place, under another control and without a journal.
+    pub(crate) fn under(&self, control: Control) -> Self {
+        Self {
+            journal: None,
+            control: Arc::new(control),
+            ..self.clone()
+        }
+    }
+
+    /// Is cancelled when the agent is to pause, if it can.
+    pub(crate) fn pausing(&self) -> Option<&CancellationToken> {
+        (self.scope != Scope::Loose).then_some(&self.control.pausing)
+    }
+
+    /// Whether there is a way to have a question answered: now, or after a pause.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.control.approver.is_some() || self.journal.is_some()
     }
 
     /// The place of a call in a turn.

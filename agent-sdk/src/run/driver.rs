@@ -3,7 +3,7 @@
 //! It asks the [`Machine`] what to do, does it, commits what came of it to the journal, and only then tells the machine. A run
 //! whose future is dropped leaves its conversation with one result for each call.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep_until};
@@ -12,17 +12,17 @@ use tracing::{Instrument, Span};
 
 use super::{
     Command, Durable, End, Limit, Machine, RunError, RunReport, Within, durable::Opened,
-    error::Cause,
+    error::Cause, outputs,
 };
 use crate::{
     agent::Settings,
-    journal::{self, Answered, Definition, Journal, Record},
+    journal::{Answered, Definition, Journal, Record, VERSION},
     message::{Conversation, Message, Role},
     model::{ChatEvent, ChatRequest, ChatResponse, ModelError, ToolChoice},
     operation::{
         AgentDetails, Details, Failure, Kind, Meter, Operation, Outcome, Payload, RunContext,
+        Totals,
     },
-    store::{StoreError, StoreErrorKind},
 };
 
 /// What a run begins with.
@@ -51,6 +51,8 @@ pub(crate) async fn drive(
         context,
         refused,
     } = Opened::of(durable, context, settings, target).await;
+    // Whatever still holds a context of this run when it is over writes nothing more.
+    let _given_back = journal.as_deref().map(GiveBack);
     if let Some(asked) = journal.as_ref().and_then(|journal| journal.asked()) {
         *target = asked;
     }
@@ -61,34 +63,29 @@ pub(crate) async fn drive(
         .context()
         .clone()
         .with_timeout(settings.limits.timeout);
-    let inner = inner.with_child_cancellation();
+    let within = context.within().map(|within| &**within).cloned();
+    let within = within
+        .unwrap_or_default()
+        .begin(operation.info().trace.span_id);
+    let inner = inner.with_child_cancellation().with_within(within);
     // Whatever the run has set going learns that it is over, also where the run is dropped.
     let _over = inner.cancellation().clone().drop_guard();
     let mut driver = Driver {
         span: operation.span(),
+        meter: Meter::of(&operation),
         settings,
         context: &inner,
         partial: String::new(),
     };
 
-    let mut over = match refused {
-        Some(cause) => Err(cause),
-        None => match &journal {
-            Some(journal) => {
-                let begun = journal
-                    .begin_life(Meter::of(&operation), operation.info().trace)
-                    .await;
-                match begun {
-                    Ok(()) => {
-                        driver
-                            .guarded(&mut live.machine, stop.as_ref(), Some(journal))
-                            .await
-                    }
-                    Err(error) => Err(Cause::Journal(error)),
-                }
-            }
-            None => driver.guarded(&mut live.machine, stop.as_ref(), None).await,
-        },
+    if let Some(journal) = &journal {
+        journal.begin_life(Meter::of(&operation), operation.info().trace);
+    }
+    let mut over = if let Some(cause) = refused {
+        Err(cause)
+    } else {
+        let work = driver.guarded(&mut live.machine, stop.as_ref(), journal.as_ref());
+        work.await
     };
     live.machine
         .settle("interrupted: the run stopped before the call had a result");
@@ -96,14 +93,12 @@ pub(crate) async fn drive(
         Err(_) if !driver.partial.is_empty() => driver.partial,
         _ => live.last_answer(),
     };
-    if over.is_ok()
-        && let Some(path) = &settings.output_file
-    {
-        over = save(path.clone(), text.clone())
-            .await
-            .map_err(Cause::Output);
+    if over.is_ok() {
+        let saved = outputs::save_answer(settings, &context, &text).await;
+        over = saved.map_err(Cause::Output);
     }
     drop(live);
+    outputs::list(settings, &operation);
 
     if let Some(journal) = &journal {
         let outcome = over.as_ref().map_or_else(Cause::outcome, |()| Outcome::Ok);
@@ -123,12 +118,13 @@ pub(crate) async fn drive(
         report
     };
     match over {
-        Ok(()) => Ok(summed(
-            operation.report(Outcome::Ok, Payload::Answer(&text)),
-        )),
+        Ok(()) => {
+            let report = summed(operation.report(Outcome::Ok, Payload::Answer(&text)));
+            outputs::save_report(settings, &context, report).await
+        }
         Err(cause) => {
             let class = cause.class();
-            if cause.outcome() != Outcome::Paused {
+            if !matches!(cause, Cause::Paused) {
                 operation.record(|facts| {
                     facts.error = Some(Failure::new(class, format!("the run failed: {class}")));
                 });
@@ -196,8 +192,19 @@ impl Drop for Live<'_> {
     }
 }
 
+/// Gives a run back when it is over, however it ends.
+struct GiveBack<'a>(&'a Journal);
+
+impl Drop for GiveBack<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
 pub(super) struct Driver<'a> {
     span: &'a Span,
+    /// What the agent and everything inside it came to.
+    meter: Meter,
     pub(super) settings: &'a Settings,
     pub(super) context: &'a RunContext,
     /// What the model has written of an answer that is not whole yet.
@@ -255,19 +262,20 @@ impl Driver<'_> {
             }
             match command {
                 Command::CallModel => {
-                    let asked = Instant::now();
+                    let (asked, before) = (Instant::now(), self.meter.totals());
                     let response = self.ask(machine).await.map_err(Cause::Model)?;
                     let took_ms = asked.elapsed().as_secs_f64() * 1e3;
                     let answered = Answered { response, took_ms };
-                    self.apply(machine, Record::Answered(Box::new(answered)))
+                    let spent = self.meter.totals().since(&before);
+                    self.apply(machine, Record::Answered(Box::new(answered)), spent)
                         .await?;
                 }
                 Command::CallTools(calls) => self.call(machine, &calls).await?,
                 Command::Finish(End::Answered) => match self.settings.output.check(machine) {
                     Ok(()) => return Ok(()),
                     Err(reason) => {
-                        self.apply(machine, Record::OutputRejected { reason })
-                            .await?;
+                        let record = Record::OutputRejected { reason };
+                        self.apply(machine, record, Totals::default()).await?;
                     }
                 },
                 Command::Finish(End::Truncated) => return Err(Cause::Truncated),
@@ -285,31 +293,15 @@ impl Driver<'_> {
         };
         let now = Definition::of(self.settings);
         let earlier = journal.take_earlier(&within.path);
-        let Some(Record::Started {
-            version,
-            definition,
-            ..
-        }) = earlier.first()
-        else {
+        let Some(Record::Started { definition, .. }) = earlier.first() else {
             let conversation = machine.conversation().clone();
-            return self
-                .commit(&[Record::Started {
-                    version: journal::VERSION,
-                    definition: now,
-                    conversation,
-                }])
-                .await;
+            let started = Record::Started {
+                version: VERSION,
+                definition: now,
+                conversation,
+            };
+            return self.commit(&[started], Totals::default()).await;
         };
-        if *version > journal::VERSION {
-            return Err(Cause::Journal(StoreError::new(
-                StoreErrorKind::Newer,
-                format!(
-                    "run {} was written in version {version} of the journal's form, and this library knows up to {}: use a newer one",
-                    self.context.run_id(),
-                    journal::VERSION
-                ),
-            )));
-        }
         let changes = definition.changes(&now);
         if !changes.is_empty() && !within.control.accept_changes {
             return Err(Cause::Changed(changes));
@@ -327,23 +319,29 @@ impl Driver<'_> {
     }
 
     pub(super) fn is_pausing(&self) -> bool {
-        let within = self.context.within();
-        within.is_some_and(|within| within.control.pausing.is_cancelled())
+        let pausing = self.context.within().and_then(|within| within.pausing());
+        pausing.is_some_and(CancellationToken::is_cancelled)
     }
 
-    pub(super) async fn commit(&self, records: &[Record]) -> Result<(), Cause> {
+    pub(super) async fn commit(&self, records: &[Record], spent: Totals) -> Result<(), Cause> {
         let Some((within, journal)) = self.journal() else {
             return Ok(());
         };
         let kept = journal
-            .commit(&within.path, records)
+            .commit(&within.path, records, spent)
             .instrument(self.span.clone())
             .await;
         kept.map_err(Cause::Journal)
     }
 
-    pub(super) async fn apply(&self, machine: &mut Machine, record: Record) -> Result<(), Cause> {
-        self.commit(std::slice::from_ref(&record)).await?;
+    /// Keeps a record, and what it took to come to it, and then tells the machine.
+    pub(super) async fn apply(
+        &self,
+        machine: &mut Machine,
+        record: Record,
+        spent: Totals,
+    ) -> Result<(), Cause> {
+        self.commit(std::slice::from_ref(&record), spent).await?;
         machine.apply(record);
         Ok(())
     }
@@ -394,9 +392,4 @@ impl Driver<'_> {
             "the stream ended without its last event",
         ))
     }
-}
-
-async fn save(path: Arc<Path>, text: String) -> std::io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || std::fs::write(path, text)).await;
-    written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

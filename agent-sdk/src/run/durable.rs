@@ -9,15 +9,15 @@ use crate::{
     agent::Settings,
     journal::{Journal, Summary, excerpt},
     message::{Conversation, Message, Role},
-    operation::RunContext,
-    store::{Store, StoreError},
+    operation::{RunContext, RunId},
+    store::{Store, StoreError, StoreErrorKind},
 };
 
 /// Where the outcomes of a run are to be kept, or are kept already.
 pub(crate) struct Durable {
     pub(crate) store: Arc<dyn Store>,
-    /// Whether the run began in an earlier life.
-    pub(crate) goes_on: bool,
+    /// The run, where it began in an earlier life.
+    pub(crate) goes_on: Option<RunId>,
     /// What the application wants to find again.
     pub(crate) application: Value,
 }
@@ -31,7 +31,15 @@ impl Durable {
         conversation: &Conversation,
     ) -> Result<Arc<Journal>, StoreError> {
         let run = context.run_id();
-        if self.goes_on {
+        if let Some(resumed) = self.goes_on {
+            if resumed != *run {
+                return Err(StoreError::new(
+                    StoreErrorKind::InvalidId,
+                    format!(
+                        "run {resumed} cannot be resumed in the context of run {run}: build the context with the resumed run's id"
+                    ),
+                ));
+            }
             return Journal::reopen(self.store, run).await.map(Arc::new);
         }
         let asked = conversation
@@ -89,13 +97,9 @@ impl Opened {
 
 /// A context whose agents keep their outcomes in this journal.
 fn keep_in(context: RunContext, journal: &Arc<Journal>) -> RunContext {
-    let control = context
-        .within()
-        .map(|within| within.control.clone())
-        .unwrap_or_default();
-    context.with_within(Within {
-        journal: Some(journal.clone()),
-        control,
-        path: "".into(),
-    })
+    let control = context.within().map(|within| within.control.clone());
+    context.with_within(Within::outermost(
+        control.unwrap_or_default(),
+        journal.clone(),
+    ))
 }

@@ -113,6 +113,12 @@ impl Cause {
             Self::Timeout => Outcome::Timeout,
             Self::Cancelled => Outcome::Cancelled,
             Self::Paused => Outcome::Paused,
+            // What was kept is kept: the run goes on when the store can be written again.
+            Self::Journal(error)
+                if error.kind() != StoreErrorKind::Held && error.kind().is_retryable() =>
+            {
+                Outcome::Paused
+            }
             _ => Outcome::Error,
         }
     }
@@ -135,6 +141,11 @@ impl RunError {
                 report,
             }),
         }
+    }
+
+    /// What is behind it.
+    pub(crate) fn into_cause(self) -> Cause {
+        self.inner.cause
     }
 
     /// The class of the failure.

@@ -38,6 +38,8 @@ enum Phase {
     Calling {
         calls: Arc<[ToolCall]>,
         stages: Vec<Stage>,
+        /// How many times each was asked about.
+        asked: Vec<u32>,
     },
     /// Nothing more is to be done.
     Over(End),
@@ -129,6 +131,14 @@ impl Machine {
         open.map(|(place, stage)| (place, stage.clone())).collect()
     }
 
+    /// How many times a call of the turn was asked about.
+    pub(crate) fn times_asked(&self, place: usize) -> u32 {
+        match &self.phase {
+            Phase::Calling { asked, .. } => asked.get(place).copied().unwrap_or_default(),
+            _ => 0,
+        }
+    }
+
     /// Takes in what happened and answers what to do next. A record that does not fit the moment changes nothing.
     pub fn apply(&mut self, record: Record) -> Command {
         self.take_in(record);
@@ -173,7 +183,7 @@ impl Machine {
 
     /// Gives each call that has no result an error in its place, so that the conversation can go on.
     pub fn settle(&mut self, why: &str) {
-        if let Phase::Calling { calls, stages } = &mut self.phase {
+        if let Phase::Calling { calls, stages, .. } = &mut self.phase {
             let calls = calls.clone();
             let stages = std::mem::take(stages);
             let settled = calls.iter().zip(stages).map(|(call, stage)| match stage {
@@ -224,7 +234,12 @@ impl Machine {
         let wanted = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         let stages = vec![Stage::Waiting; calls.len()];
         let total = self.tool_calls.saturating_add(wanted);
-        self.phase = Phase::Calling { calls, stages };
+        let asked = vec![0; calls.len()];
+        self.phase = Phase::Calling {
+            calls,
+            stages,
+            asked,
+        };
         if total > self.limits.max_tool_calls {
             let limit = Limit::MaxToolCalls(self.limits.max_tool_calls);
             self.settle(&format!("not run: the run reached its limit {limit}"));
@@ -247,9 +262,14 @@ impl Machine {
 
     /// Moves a call on; one that has given its result stays as it is.
     fn put(&mut self, place: usize, stage: Stage) -> bool {
-        let Phase::Calling { stages, .. } = &mut self.phase else {
+        let Phase::Calling { stages, asked, .. } = &mut self.phase else {
             return false;
         };
+        if matches!(stage, Stage::Asked(_))
+            && let Some(times) = asked.get_mut(place)
+        {
+            *times += 1;
+        }
         match stages.get_mut(place) {
             None | Some(Stage::Returned(_)) => return false,
             Some(slot) => *slot = stage,
@@ -270,7 +290,7 @@ impl Machine {
 
     /// A call that was not allowed has a result that says so.
     fn decided(&mut self, place: usize, verdict: &Verdict) -> bool {
-        let Phase::Calling { calls, stages } = &self.phase else {
+        let Phase::Calling { calls, stages, .. } = &self.phase else {
             return false;
         };
         let (Some(call), Some(Stage::Asked(question))) = (calls.get(place), stages.get(place))

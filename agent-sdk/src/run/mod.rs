@@ -10,6 +10,7 @@ mod durable;
 mod error;
 mod limits;
 mod machine;
+mod outputs;
 mod pace;
 mod report;
 mod request;
@@ -24,7 +25,7 @@ pub use error::{RunError, RunErrorKind};
 pub use limits::{Limit, Limits};
 pub use machine::{Command, End, Machine, Stage};
 pub(crate) use pace::Pace;
-pub use report::RunReport;
+pub use report::{Artifact, RunReport};
 pub use request::{RunRequest, TypedReport};
 pub use stream::RunStream;
 /// Cancels the runs that it was given to: [`RunRequest::cancellation`], `tokio-util`'s own type.

@@ -43,6 +43,10 @@ pub struct RunReport {
     /// How long it took.
     #[serde(rename = "duration_ms", serialize_with = "as_millis")]
     pub duration: Duration,
+    /// The files that the run wrote in its workspace, agents inside it included, ordered by path. Among them is the saved answer;
+    /// the saved report, which holds this list, is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// The failure's class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -55,6 +59,26 @@ pub struct RunReport {
     pub questions: Vec<Question>,
     /// Where the time went.
     pub profile: Arc<Profile>,
+}
+
+/// A file that a run wrote in its workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Artifact {
+    /// Its path from the workspace, with `/` between names.
+    pub path: String,
+    /// How many bytes it held when the run had written it.
+    pub bytes: u64,
+}
+
+impl Artifact {
+    /// A file that a run wrote.
+    pub fn new(path: impl Into<String>, bytes: u64) -> Self {
+        Self {
+            path: path.into(),
+            bytes,
+        }
+    }
 }
 
 impl RunReport {
@@ -77,6 +101,7 @@ impl RunReport {
             tool_calls: totals.tool_calls,
             words: text.split_whitespace().count(),
             duration: record.duration,
+            artifacts: record.facts.artifacts.clone(),
             error: record
                 .facts
                 .error
@@ -116,6 +141,7 @@ impl RunReport {
             tool_calls: 0,
             words: 0,
             duration: Duration::ZERO,
+            artifacts: Vec::new(),
             error: Some("cancelled".to_owned()),
             lives: 1,
             questions: Vec::new(),

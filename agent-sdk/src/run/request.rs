@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, Within, drive,
-    error::Cause,
+    Control, Durable, Launch, Limits, Pace, RunError, RunReport, RunStream, drive, error::Cause,
+    outputs,
 };
 use crate::{
     agent::{Agent, Output, Settings},
@@ -80,6 +80,22 @@ impl<'a> RunRequest<'a> {
         self
     }
 
+    /// Hands the conversation back as the run leaves it, in place of what is there: of a run that is
+    /// [resumed](Agent::resume) all of it, what was said in earlier lives included.
+    pub fn conversation<'b>(self, target: &'b mut Conversation) -> RunRequest<'b>
+    where
+        'a: 'b,
+    {
+        let mut request: RunRequest<'b> = self;
+        let before = match &mut request.input {
+            Input::Own(conversation) => std::mem::take(conversation),
+            Input::Theirs(conversation) => conversation.clone(),
+        };
+        *target = before;
+        request.input = Input::Theirs(target);
+        request
+    }
+
     /// Lets the caller cancel this run with a token.
     pub fn cancellation(mut self, token: CancellationToken) -> Self {
         self.cancellation = Some(token);
@@ -117,6 +133,16 @@ impl<'a> RunRequest<'a> {
         Arc::make_mut(&mut self.settings)
             .tags
             .push((key.into(), value.into()));
+        self
+    }
+
+    /// Lets this run work in a directory, as [`AgentBuilder::workspace`](crate::agent::AgentBuilder::workspace) says: in place of the
+    /// agent's own workspace, and with the file tools in place of tools of the same names.
+    #[cfg(feature = "workspace")]
+    pub fn workspace(mut self, workspace: crate::workspace::Workspace) -> Self {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.tools = settings.tools.with(workspace.tools());
+        settings.workspace = Some(workspace);
         self
     }
 
@@ -207,7 +233,7 @@ impl<'a> RunRequest<'a> {
 
     fn prepare(self) -> Prepared<'a> {
         let Self {
-            settings,
+            mut settings,
             input,
             context,
             cancellation,
@@ -217,23 +243,20 @@ impl<'a> RunRequest<'a> {
             control,
             callbacks,
         } = self;
-        let goes_on = resumed.is_some();
-        let mut context = context.unwrap_or_else(|| settings.new_context(resumed));
+        let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
         if let Some(control) = control {
-            context = context.with_within(Within {
-                journal: None,
-                control: Arc::new(control),
-                path: "".into(),
-            });
+            let within = context.within().map(|within| &**within).cloned();
+            context = context.with_within(within.unwrap_or_default().under(control));
         }
         let durable = store.map(|store| Durable {
             store,
-            goes_on,
+            goes_on: resumed,
             application,
         });
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
             context.subscribe(Arc::new(callbacks));
         }
+        outputs::begin(&mut settings, &context);
         Prepared {
             settings,
             context,

@@ -21,7 +21,7 @@ use crate::{
     journal::Record,
     message::{ToolCall, ToolResult},
     model::ToolSpec,
-    operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails},
+    operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals},
     store::StoreError,
 };
 
@@ -58,6 +58,25 @@ impl ToolSet {
 
     pub(crate) fn get(&self, name: &str) -> Option<&ToolHandle> {
         self.by_name.get(name)
+    }
+
+    /// These as well, in place of those of the same names.
+    #[cfg(feature = "workspace")]
+    pub(crate) fn with(&self, tools: Vec<ToolHandle>) -> Self {
+        let mut by_name = HashMap::clone(&self.by_name);
+        let is_kept = |spec: &&ToolSpec| tools.iter().all(|tool| tool.spec().name != spec.name);
+        let kept = self.specs.iter().filter(is_kept).cloned();
+        let specs = kept.chain(tools.iter().map(|tool| tool.spec().clone()));
+        let specs = specs.collect();
+        by_name.extend(
+            tools
+                .into_iter()
+                .map(|tool| (tool.spec().name.clone(), tool)),
+        );
+        Self {
+            specs,
+            by_name: Arc::new(by_name),
+        }
     }
 
     /// Only the named ones.
@@ -110,8 +129,8 @@ pub(crate) struct Admitted {
 /// What came of a call.
 #[derive(Debug)]
 pub(crate) enum Returned {
-    /// Its result, and how long it took.
-    Result(ToolResult, Duration),
+    /// Its result, how long it took, and what it came to without what agents inside it have kept.
+    Result(ToolResult, Duration, Totals),
     /// The tool asks a person first.
     Asks(String),
     /// An agent inside it paused: it gives its result when the run goes on.
@@ -188,12 +207,20 @@ async fn run(
 ) -> Returned {
     let within = turn.context.within();
     let journal = within.and_then(|within| Some((within, within.journal.as_ref()?)));
+    let path = match within {
+        Some(within) => within.call_path(turn.number, call.id.as_str()),
+        None => format!("{}/{}", turn.number, call.id),
+    };
     if let Some((within, journal)) = journal
         && tool.is_some_and(|tool| tool.options().effect == Effect::Write)
     {
         let place = admitted.place;
         let kept = journal
-            .commit(&within.path, &[Record::ToolStarted { place }])
+            .commit(
+                &within.path,
+                &[Record::ToolStarted { place }],
+                Totals::default(),
+            )
             .await;
         if let Err(error) = kept {
             return Returned::NotJournaled(error);
@@ -204,6 +231,7 @@ async fn run(
         description: tool.map(|tool| tool.spec().description.clone()),
     };
     let context = turn.context.clone().with_child_cancellation();
+    let context = context.inside_tool(&path);
     // A call that is over, or dropped, tells whatever it has set going.
     let over = context.cancellation().clone().drop_guard();
     let timeout = tool.map_or(Duration::ZERO, |tool| tool.options().timeout);
@@ -222,15 +250,11 @@ async fn run(
     operation.record(|facts| facts.queued = Some(waited));
     let result = match tool {
         Some(tool) => {
-            let path = match within {
-                Some(within) => within.call_path(turn.number, call.id.as_str()),
-                None => format!("{}/{}", turn.number, call.id),
-            };
             let context = ToolContext::new(
                 operation.handle(),
                 call.id.clone(),
                 turn.state.clone(),
-                path.into(),
+                path.as_str().into(),
                 admitted.is_approved,
             );
             guarded(tool, &operation, context, call, timeout).await
@@ -241,16 +265,21 @@ async fn run(
         )),
     };
     drop(over);
+    let returned = |operation: Operation, outcome, result: ToolResult| {
+        let all = operation.close(outcome, Payload::Result(&result.content));
+        let kept = journal.map(|(_, journal)| journal.kept_inside(&path));
+        let spent = all.since(&kept.unwrap_or_default());
+        Returned::Result(result, started.elapsed(), spent)
+    };
     let error = match result {
         Ok(output) => {
             let result = ToolResult::ok(call, shorten(output.content.into_string()));
-            operation.end(Outcome::Ok, Payload::Result(&result.content));
-            return Returned::Result(result, started.elapsed());
+            return returned(operation, Outcome::Ok, result);
         }
         Err(error) => error,
     };
     match error.kind() {
-        ToolErrorKind::Paused if journal.is_some() => {
+        ToolErrorKind::Paused if within.is_some_and(|within| within.pausing().is_some()) => {
             operation.end(Outcome::Paused, Payload::None);
             return Returned::Paused;
         }
@@ -272,8 +301,7 @@ async fn run(
         ToolErrorKind::Limit => Outcome::Limit,
         _ => Outcome::Error,
     };
-    operation.end(outcome, Payload::Result(&result.content));
-    Returned::Result(result, started.elapsed())
+    returned(operation, outcome, result)
 }
 
 /// Calls a tool so that it can neither panic nor take for ever.

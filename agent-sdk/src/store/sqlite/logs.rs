@@ -234,7 +234,9 @@ fn later(now: Timestamp, time: Duration) -> Timestamp {
     whole(now.checked_add(time).unwrap_or(Timestamp::MAX))
 }
 
-/// A time, as it is kept.
+/// A time, as it is kept. The last second there is has no parts.
 pub(super) fn whole(time: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+    Timestamp::from_microsecond(time.as_microsecond())
+        .or_else(|_| Timestamp::from_second(time.as_second()))
+        .unwrap_or(time)
 }

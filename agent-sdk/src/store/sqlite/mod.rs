@@ -22,7 +22,7 @@ mod tests;
 mod writer;
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -152,7 +152,7 @@ impl SqliteStore {
     fn open_with(path: &Path, settings: Settings) -> Result<Self, StoreError> {
         let db = open::prepare(path)?;
         let folder = open::beside(&db, "-leases");
-        let conn = open::writer(&db, settings.busy)?;
+        let conn = open::writer(&db, &settings)?;
         let reader = || {
             Ok(Reader {
                 conn: open::reader(&db, settings.busy)?,
@@ -162,8 +162,8 @@ impl SqliteStore {
         let readers = (0..READERS).map(|_| reader()).collect::<Result<_, _>>()?;
         let failed = |error| errors::io(&db, "served by a thread of its own", error);
         let (reads, threads) = reader::start(readers).map_err(failed)?;
-        let (writes, waiting) = channel(QUEUE);
-        let writer = Writer {
+        let (sender, waiting) = channel(QUEUE);
+        let work = Writer {
             conn,
             db: db.clone(),
             leases: Leases::new(folder.clone()),
@@ -171,14 +171,11 @@ impl SqliteStore {
             waiting,
             wal: Wal::new(settings.checkpoint_bytes, settings.alarm_bytes),
         };
-        let writer = thread::Builder::new()
-            .name("agent-store-write".into())
-            .spawn(move || writer.run(threads))
-            .map_err(failed)?;
+        let writer = start("agent-store-write", move || work.run(threads)).map_err(failed)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 path: db,
-                writes: Some(writes),
+                writes: Some(sender),
                 reads: Some(reads),
                 writer: Some(writer),
             }),
@@ -220,6 +217,14 @@ impl SqliteStore {
         send(self.shared.reads.as_ref(), work).await?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
+}
+
+/// Starts a thread; what it has to say goes where its starter's does.
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let dispatch = tracing::dispatcher::get_default(Clone::clone);
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || tracing::dispatcher::with_default(&dispatch, work))
 }
 
 /// Hands it over at once where there is room, so that a call that was begun is carried out.

@@ -11,9 +11,9 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{
+    Settings,
     errors::{explain, io as file_error},
     row, schema,
-    writer::CHECKPOINT_BYTES,
 };
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -42,11 +42,11 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
         .canonicalize()
         .map_err(|error| file_error(folder, "opened", error))?;
     let db = folder.join(name);
-    if !keep_private(&db)? {
+    if !keep_private(&db, false)? {
         create(&folder, &db).map_err(|error| file_error(&db, "made", error))?;
     }
     for end in BESIDE {
-        keep_private(&beside(&db, end))?;
+        keep_private(&beside(&db, end), true)?;
     }
     Ok(db)
 }
@@ -59,17 +59,11 @@ pub(super) fn beside(db: &Path, end: &str) -> PathBuf {
 }
 
 /// The connection that writes, with the schema of this library.
-pub(super) fn writer(db: &Path, busy: Duration) -> Result<Connection, StoreError> {
-    let mut conn = connect(db, OpenFlags::SQLITE_OPEN_READ_WRITE, busy)?;
+pub(super) fn writer(db: &Path, settings: &Settings) -> Result<Connection, StoreError> {
+    let mut conn = connect(db, OpenFlags::SQLITE_OPEN_READ_WRITE, settings.busy)?;
     let failed = |error| explain(db, &error);
-    if conn.is_readonly("main").map_err(failed)? {
-        return Err(StoreError::new(
-            StoreErrorKind::Permission,
-            format!("{} may not be written by this user", db.display()),
-        ));
-    }
-    schema::check(&conn, db)?;
-    set_up(&conn, busy).map_err(failed)?;
+    let is_new = schema::check(&conn, db)? == 0;
+    set_up(&conn, settings, is_new).map_err(failed)?;
     schema::migrate(&mut conn, db, &mut |_| Ok(())).map_err(|fault| fault.explain(db, None))?;
     Ok(conn)
 }
@@ -83,6 +77,11 @@ fn connect(db: &Path, access: OpenFlags, busy: Duration) -> Result<Connection, S
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let open = || {
         let conn = Connection::open_with_flags(db, flags)?;
+        // Said before anything is read: that would leave read-only files beside it.
+        if access == OpenFlags::SQLITE_OPEN_READ_WRITE && conn.is_readonly("main")? {
+            let denied = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+            return Err(rusqlite::Error::SqliteFailure(denied, None));
+        }
         conn.busy_timeout(busy)?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         conn.execute_batch(
@@ -93,17 +92,23 @@ fn connect(db: &Path, access: OpenFlags, busy: Duration) -> Result<Connection, S
     open().map_err(|error| explain(db, &error))
 }
 
-fn set_up(conn: &Connection, busy: Duration) -> rusqlite::Result<()> {
-    // The first two have an effect on a new file only, and only before it is a WAL.
-    conn.pragma_update(None, "page_size", schema::PAGE_BYTES)?;
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+/// Sets what holds for this connection, and in a new file what holds for the file.
+pub(super) fn set_up(conn: &Connection, settings: &Settings, is_new: bool) -> rusqlite::Result<()> {
+    if is_new {
+        conn.pragma_update(None, "page_size", schema::PAGE_BYTES)?;
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     // Where a plain fsync does not reach the disk.
     conn.pragma_update(None, "fullfsync", true)?;
     conn.pragma_update(None, "secure_delete", "FAST")?;
     // The writer decides when: after it answered.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    conn.pragma_update(None, "journal_size_limit", row::int(2 * CHECKPOINT_BYTES))?;
-    let until = Instant::now() + busy;
+    conn.pragma_update(
+        None,
+        "journal_size_limit",
+        row::int(2 * settings.checkpoint_bytes),
+    )?;
+    let until = Instant::now() + settings.busy;
     loop {
         // This one does not wait by itself for another process that is doing the same.
         match conn
@@ -154,8 +159,8 @@ fn create(folder: &Path, db: &Path) -> io::Result<()> {
     linked
 }
 
-/// Takes every right from others on a file. Answers whether there is one.
-fn keep_private(path: &Path) -> Result<bool, StoreError> {
+/// Takes every right on a file from others, and gives its user all of them where that is `mine` to do. Answers whether there is one.
+fn keep_private(path: &Path, mine: bool) -> Result<bool, StoreError> {
     let refuse = |what| {
         let message = format!("{} {what}", path.display());
         Err(StoreError::new(StoreErrorKind::Permission, message))
@@ -174,8 +179,10 @@ fn keep_private(path: &Path) -> Result<bool, StoreError> {
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mut permissions = metadata.permissions();
-        if permissions.mode() & 0o077 != 0 {
-            permissions.set_mode(0o600);
+        let mode = permissions.mode() & 0o777;
+        let wanted = if mine { 0o600 } else { mode & 0o700 };
+        if mode != wanted {
+            permissions.set_mode(wanted);
             fs::set_permissions(path, permissions)
                 .map_err(|error| file_error(path, "kept from other users", error))?;
         }

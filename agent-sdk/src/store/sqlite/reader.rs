@@ -4,7 +4,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use rusqlite::Connection;
@@ -65,9 +65,7 @@ pub(super) fn start(readers: Vec<Reader>) -> io::Result<(Sender<Read>, Vec<JoinH
     let waiting = Arc::new(Mutex::new(waiting));
     let start = |reader| {
         let waiting = waiting.clone();
-        thread::Builder::new()
-            .name("agent-store-read".into())
-            .spawn(move || run(&reader, &waiting))
+        super::start("agent-store-read", move || run(&reader, &waiting))
     };
     let threads: io::Result<_> = readers.into_iter().map(start).collect();
     Ok((sender, threads?))

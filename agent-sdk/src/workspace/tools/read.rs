@@ -9,51 +9,52 @@ use cap_std::fs::File;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    FileError, Wanted,
+use crate::workspace::{
+    WorkspaceError,
     jail::{Jail, shown},
+    walk::Wanted,
 };
 
-pub(super) const DESCRIPTION: &str = "Reads a text file of the workspace, whole or some of its lines. At most 256 KiB at once; \
+pub(in crate::workspace) const DESCRIPTION: &str = "Reads a text file of the workspace, whole or some of its lines. At most 256 KiB at once; \
     where more is left, the answer says from which line to go on.";
 
 /// The most bytes of an answer, the note at its end included.
-pub(super) const ANSWER_BYTES: usize = 256 * 1024;
+pub(in crate::workspace) const ANSWER_BYTES: usize = 256 * 1024;
 /// What is kept for the note.
 const NOTE_BYTES: usize = 128;
 /// How far into a file lines are counted.
 const SCANNED_BYTES: u64 = 256 * 1024 * 1024;
 /// Where a NUL byte means that the file is no text.
-pub(super) const PROBED_BYTES: usize = 8 * 1024;
+pub(in crate::workspace) const PROBED_BYTES: usize = 8 * 1024;
 
 /// What `read_file` takes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReadArguments {
+pub(in crate::workspace) struct ReadArguments {
     /// The file, from the workspace, such as `src/lib.rs`.
-    pub(super) path: String,
+    pub(in crate::workspace) path: String,
     /// The first line to read, from 1. Default: 1.
     #[serde(default)]
-    pub(super) first_line: Option<u64>,
+    pub(in crate::workspace) first_line: Option<u64>,
     /// The most lines to read. Default: all.
     #[serde(default)]
-    pub(super) max_lines: Option<u64>,
+    pub(in crate::workspace) max_lines: Option<u64>,
 }
 
-pub(super) fn read(
+pub(in crate::workspace) fn read(
     jail: &Jail,
     arguments: &ReadArguments,
     wanted: Wanted<'_>,
-) -> Result<String, FileError> {
+) -> Result<String, WorkspaceError> {
     let path = &arguments.path;
     let (file, size) = jail.file(path)?;
     let failed = |error: std::io::Error| {
-        FileError(format!("{} cannot be read: {}", shown(path), error.kind()))
+        WorkspaceError::invalid(format!("{} cannot be read: {}", shown(path), error.kind()))
     };
     let mut reader = BufReader::with_capacity(64 * 1024, file.take(SCANNED_BYTES));
     let probe = reader.fill_buf().map_err(failed)?;
     if memchr::memchr(0, probe.get(..PROBED_BYTES).unwrap_or(probe)).is_some() {
-        return Err(FileError(format!(
+        return Err(WorkspaceError::invalid(format!(
             "{} is not text: {size} bytes of something else",
             shown(path)
         )));
@@ -61,7 +62,10 @@ pub(super) fn read(
     let first = arguments.first_line.unwrap_or(1).max(1);
     let skipped = skip_lines(&mut reader, first - 1, wanted).map_err(failed)?;
     if skipped < first - 1 {
-        return Err(FileError(format!("{} has no line {first}", shown(path))));
+        return Err(WorkspaceError::invalid(format!(
+            "{} has no line {first}",
+            shown(path)
+        )));
     }
     let mut lines = Lines::read(&mut reader, arguments.max_lines, wanted).map_err(failed)?;
     let mut text = String::from_utf8_lossy(&lines.bytes).into_owned();

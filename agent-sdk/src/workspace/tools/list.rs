@@ -5,43 +5,44 @@ use std::{fmt::Write, ops::ControlFlow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    FileError, Wanted,
+use crate::workspace::{
+    WorkspaceError,
     jail::Jail,
-    walk::{self, Walk},
+    walk::{self, Walk, Wanted},
 };
 
-pub(super) const DESCRIPTION: &str = "Lists the files and folders of a folder in the workspace, and of the folders inside it, \
+pub(in crate::workspace) const DESCRIPTION: &str = "Lists the files and folders of a folder in the workspace, and of the folders inside it, \
     with sizes in bytes. Folders end in `/`; `...` after one means that what it holds is not listed. At most 1,000 entries.";
 
 /// The most entries of an answer.
-pub(super) const ENTRIES: usize = 1000;
+pub(in crate::workspace) const ENTRIES: usize = 1000;
 const DEPTH: usize = 4;
 const MAX_DEPTH: usize = 12;
 
 /// What `list_files` takes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListArguments {
+pub(in crate::workspace) struct ListArguments {
     /// The folder, from the workspace, such as `src`. Default: the workspace itself.
     #[serde(default)]
-    pub(super) path: Option<String>,
+    pub(in crate::workspace) path: Option<String>,
     /// How many folders deep to look, 1 to 12. Default: 4.
     #[serde(default)]
-    pub(super) depth: Option<usize>,
+    pub(in crate::workspace) depth: Option<usize>,
 }
 
-pub(super) fn list(
+pub(in crate::workspace) fn list(
     jail: &Jail,
     arguments: &ListArguments,
     wanted: Wanted<'_>,
-) -> Result<String, FileError> {
+) -> Result<String, WorkspaceError> {
     let path = arguments.path.as_deref().unwrap_or(".");
     let folder = jail.folder(path)?;
     let depth = arguments.depth.unwrap_or(DEPTH).clamp(1, MAX_DEPTH);
     let mut walk = Walk {
         wanted,
         depth,
+        generated: false,
         is_cut: false,
     };
     let (mut listed, mut entries) = (String::new(), 0);

@@ -8,7 +8,13 @@ use std::{
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, FileType};
 
-use super::{Wanted, jail};
+use super::name::{TEMPORARY, is_version_control};
+
+/// Asks whether the work is still wanted.
+pub(super) type Wanted<'a> = &'a dyn Fn() -> bool;
+
+/// What is made by tools, large, and seldom worth reading; read only when named.
+const GENERATED: [&str; 2] = ["target", "node_modules"];
 
 /// The most names that are read of one folder: a folder can hold millions.
 const FOLDER_NAMES: usize = 10_000;
@@ -33,13 +39,14 @@ pub(super) struct Walk<'a> {
     pub(super) wanted: Wanted<'a>,
     /// How many folders deep it goes, the first included.
     pub(super) depth: usize,
+    /// Whether it goes into folders of generated files; never into those of version control.
+    pub(super) generated: bool,
     /// Whether there were folders that are too large to be read whole.
     pub(super) is_cut: bool,
 }
 
 impl Walk<'_> {
-    /// Visits what lies in a folder, ordered by name; what lies inside a folder comes right after it. Links are not followed, and
-    /// folders of version control and of generated files are not entered.
+    /// Visits what lies in a folder, ordered by name; what lies inside a folder comes right after it. Links are not followed.
     pub(super) fn visit(
         &mut self,
         folder: &Dir,
@@ -66,7 +73,7 @@ impl Walk<'_> {
             } else {
                 format!("{path}/{shown}")
             };
-            let inside = (kind.is_dir() && depth > 1 && jail::is_walked(&name))
+            let inside = (kind.is_dir() && depth > 1 && self.is_entered(&name))
                 .then(|| folder.open_dir_nofollow(&name).ok())
                 .flatten();
             visit(&Entry {
@@ -83,8 +90,13 @@ impl Walk<'_> {
         ControlFlow::Continue(())
     }
 
+    fn is_entered(&self, name: &OsStr) -> bool {
+        let is_generated = || GENERATED.iter().any(|made| name.eq_ignore_ascii_case(made));
+        !is_version_control(&name.to_string_lossy()) && (self.generated || !is_generated())
+    }
+
     /// The names in a folder, sorted. One that cannot be read has none: it may have gone.
-    fn names(&mut self, folder: &Dir) -> Vec<(OsString, FileType)> {
+    pub(super) fn names(&mut self, folder: &Dir) -> Vec<(OsString, FileType)> {
         let Ok(entries) = folder.entries() else {
             return Vec::new();
         };
@@ -96,8 +108,10 @@ impl Walk<'_> {
             }
             if let Ok(entry) = entry
                 && let Ok(kind) = entry.file_type()
+                && let name = entry.file_name()
+                && !name.to_string_lossy().starts_with(TEMPORARY)
             {
-                names.push((entry.file_name(), kind));
+                names.push((name, kind));
             }
         }
         names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));

@@ -7,26 +7,26 @@ use regex::bytes::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{
-    FileError, Wanted,
+use super::read::PROBED_BYTES;
+use crate::workspace::{
+    WorkspaceError,
     jail::{self, Jail, Place},
-    read::PROBED_BYTES,
-    walk::{self, Walk},
+    walk::{self, Walk, Wanted},
 };
 
-pub(super) const DESCRIPTION: &str = "Searches the text files of the workspace for a text, or a regular expression, within lines. \
+pub(in crate::workspace) const DESCRIPTION: &str = "Searches the text files of the workspace for a text, or a regular expression, within lines. \
     Each match is `path:line: the line`. At most 200 matches; binary files, links, and folders such as `.git`, `target` and \
     `node_modules` are left out.";
 
 /// The most matches of an answer.
-pub(super) const MATCHES: usize = 200;
+pub(in crate::workspace) const MATCHES: usize = 200;
 /// The most bytes that are searched of one file, and of all.
-pub(super) const FILE_BYTES: u64 = 1024 * 1024;
+pub(in crate::workspace) const FILE_BYTES: u64 = 1024 * 1024;
 const ALL_BYTES: u64 = 128 * 1024 * 1024;
 /// The most files and folders that are looked at.
 const ENTRIES: usize = 50_000;
 /// The most characters of a line that are shown, and how many of them before the match.
-pub(super) const LINE_CHARS: usize = 240;
+pub(in crate::workspace) const LINE_CHARS: usize = 240;
 const BEFORE_MATCH: usize = 80;
 const PATTERN_BYTES: usize = 1000;
 const DEPTH: usize = 24;
@@ -34,25 +34,25 @@ const DEPTH: usize = 24;
 /// What `search_files` takes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SearchArguments {
+pub(in crate::workspace) struct SearchArguments {
     /// What to look for within a line: as it is written, unless `regex` is true.
-    pub(super) pattern: String,
+    pub(in crate::workspace) pattern: String,
     /// The file or folder to search, from the workspace. Default: the whole workspace.
     #[serde(default)]
-    pub(super) path: Option<String>,
+    pub(in crate::workspace) path: Option<String>,
     /// Whether `pattern` is a regular expression, without look-around and back-references. Default: false.
     #[serde(default)]
-    pub(super) regex: bool,
+    pub(in crate::workspace) regex: bool,
     /// Whether upper and lower case are the same. Default: false.
     #[serde(default)]
-    pub(super) ignore_case: bool,
+    pub(in crate::workspace) ignore_case: bool,
 }
 
-pub(super) fn search(
+pub(in crate::workspace) fn search(
     jail: &Jail,
     arguments: &SearchArguments,
     wanted: Wanted<'_>,
-) -> Result<String, FileError> {
+) -> Result<String, WorkspaceError> {
     let path = arguments.path.as_deref().unwrap_or(".");
     let mut search = Search {
         pattern: compile(arguments)?,
@@ -66,12 +66,16 @@ pub(super) fn search(
     let mut walk = Walk {
         wanted,
         depth: DEPTH,
+        generated: false,
         is_cut: false,
     };
     match jail.find(path)? {
         Place::File(file, _) => {
             if search.file(&walk::tidy(path), file) == Searched::Binary {
-                return Err(FileError(format!("{} is not text", jail::shown(path))));
+                return Err(WorkspaceError::invalid(format!(
+                    "{} is not text",
+                    jail::shown(path)
+                )));
             }
         }
         Place::Folder(folder) => {
@@ -81,7 +85,7 @@ pub(super) fn search(
                 if entries > ENTRIES {
                     search.stopped = Some("too many files");
                 } else if entry.kind.is_file()
-                    && let Ok((file, _)) = jail::open_file(entry.folder, entry.name)
+                    && let Ok((file, _)) = jail::open_file(entry.path, entry.folder, entry.name)
                 {
                     search.file(entry.path, file);
                 }
@@ -98,15 +102,15 @@ pub(super) fn search(
     Ok(search.answer(walk.is_cut))
 }
 
-fn compile(arguments: &SearchArguments) -> Result<Regex, FileError> {
+fn compile(arguments: &SearchArguments) -> Result<Regex, WorkspaceError> {
     let pattern = &arguments.pattern;
     if pattern.is_empty() || pattern.len() > PATTERN_BYTES {
-        return Err(FileError(format!(
+        return Err(WorkspaceError::invalid(format!(
             "`pattern` must have 1 to {PATTERN_BYTES} bytes"
         )));
     }
     if !arguments.regex && pattern.contains('\n') {
-        return Err(FileError(
+        return Err(WorkspaceError::invalid(
             "`pattern` must not hold a line feed: lines are searched one by one".to_owned(),
         ));
     }
@@ -121,7 +125,7 @@ fn compile(arguments: &SearchArguments) -> Result<Regex, FileError> {
         .dfa_size_limit(1 << 20)
         .build()
         .map_err(|error| {
-            FileError(format!(
+            WorkspaceError::invalid(format!(
                 "`pattern` is no regular expression that can be used: {error}"
             ))
         })

@@ -1,105 +1,13 @@
-//! The file tools on real folders.
+//! The tools that only read, on real folders.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use agent_sdk::tool::Effect;
-
-use super::{
-    FileError, file_tools,
-    jail::Jail,
+use super::Sandbox;
+use crate::workspace::tools::{
     list::{self, ListArguments},
-    read::{self, ReadArguments},
+    read,
     search::{self, SearchArguments},
 };
-
-mod escape;
-
-/// What lies outside of every workspace here.
-const SECRET: &str = "the secret of the outside";
-
-/// A workspace `ws` with a secret beside it.
-struct Sandbox {
-    folder: tempfile::TempDir,
-    jail: Jail,
-}
-
-impl Sandbox {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("ws");
-        fs::create_dir(&root).unwrap();
-        fs::write(folder.path().join("secret.txt"), SECRET).unwrap();
-        for (path, text) in files {
-            let path = root.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        let jail = Jail::open(&root).unwrap();
-        Self { folder, jail }
-    }
-
-    fn outside(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn list(&self, path: &str) -> Result<String, FileError> {
-        let arguments = ListArguments {
-            path: Some(path.to_owned()),
-            ..ListArguments::default()
-        };
-        list::list(&self.jail, &arguments, &|| true)
-    }
-
-    fn read(&self, path: &str) -> Result<String, FileError> {
-        self.read_lines(path, None, None)
-    }
-
-    fn read_lines(
-        &self,
-        path: &str,
-        first_line: Option<u64>,
-        max_lines: Option<u64>,
-    ) -> Result<String, FileError> {
-        let arguments = ReadArguments {
-            path: path.to_owned(),
-            first_line,
-            max_lines,
-        };
-        read::read(&self.jail, &arguments, &|| true)
-    }
-
-    fn search(&self, pattern: &str, path: &str) -> Result<String, FileError> {
-        self.search_with(&SearchArguments {
-            pattern: pattern.to_owned(),
-            path: Some(path.to_owned()),
-            ..SearchArguments::default()
-        })
-    }
-
-    fn search_with(&self, arguments: &SearchArguments) -> Result<String, FileError> {
-        search::search(&self.jail, arguments, &|| true)
-    }
-}
-
-#[test]
-fn the_model_is_told_what_each_tool_takes() {
-    let tools = file_tools(Path::new(".")).unwrap();
-    let names: Vec<_> = tools.iter().map(|tool| &*tool.spec().name).collect();
-    assert_eq!(names, ["list_files", "read_file", "search_files"]);
-    for tool in &tools {
-        assert_eq!(tool.options().effect, Effect::ReadOnly);
-        let schema: serde_json::Value = serde_json::from_str(tool.spec().parameters.get()).unwrap();
-        assert_eq!(schema["additionalProperties"], false);
-        for (name, property) in schema["properties"].as_object().unwrap() {
-            assert!(property["description"].is_string(), "{name}: {property}");
-        }
-    }
-    let failure = file_tools(Path::new("none/such")).unwrap_err().to_string();
-    assert!(
-        failure.starts_with("error: `--workspace none/such` cannot be opened"),
-        "{failure}"
-    );
-}
 
 #[test]
 fn a_listing_is_sorted_and_leaves_generated_folders_closed() {
@@ -135,7 +43,7 @@ z.txt 3
         path: None,
         depth: Some(1),
     };
-    let flat = list::list(&sandbox.jail, &deep, &|| true).unwrap();
+    let flat = list::list(sandbox.workspace.jail(), &deep, &|| true).unwrap();
     assert!(flat.contains("a/ ...\n") && !flat.contains("a/b"), "{flat}");
 }
 
@@ -294,6 +202,6 @@ fn work_that_is_not_wanted_any_more_stops() {
         pattern: "x".to_owned(),
         ..SearchArguments::default()
     };
-    let found = search::search(&sandbox.jail, &arguments, &|| false).unwrap();
+    let found = search::search(sandbox.workspace.jail(), &arguments, &|| false).unwrap();
     assert!(!found.contains("a:1"), "{found}");
 }
