@@ -22,7 +22,7 @@ fn s1_what_was_acknowledged_before_a_kill_is_there_and_each_log_is_whole() {
             store.create(NewLog::new(log(task))).await.unwrap();
         }
     });
-    let mut acknowledged = vec![0; TASKS];
+    let mut acknowledged = [0; TASKS];
     for round in 1..=5 {
         let mut child = other_process("append", &path)
             .stdout(Stdio::piped())
