@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use agent_sdk::{
-    journal::{Record, Runs, StoredRecord},
-    message::{Conversation, Message, Part},
+    message::{Conversation, Part},
     operation::{RunContext, RunId},
     run::{Limit, RunError, RunErrorKind, RunReport},
     store::{Store, StoreErrorKind},

@@ -215,12 +215,16 @@ fn a_run_that_failed_or_reached_a_limit_can_go_on() {
 }
 
 #[test]
-fn an_agent_that_is_not_what_it_was_is_refused_with_the_remedy() {
+fn what_the_agent_was_made_of_must_still_be_there() {
     let server = script();
     let child = under_way(&server, &[]);
     signal(&child, "INT");
     child.wait_with_output().unwrap();
-    // Nothing but the folder makes the tools; without it they are gone.
+    let kept = server.json(&["runs", "list", "--json"])["application"].clone();
+    assert_eq!(
+        kept["agent_run"]["workspace"].as_str(),
+        server.folder.path().to_str()
+    );
     std::fs::remove_dir_all(server.folder.path()).unwrap();
     let output = server.agent(&["resume", "r"]).output().unwrap();
     let (code, _, err) = ended(&output);

@@ -39,8 +39,13 @@ impl Reply {
 
     /// A call of a tool.
     pub(crate) fn calls(tool: &str) -> Self {
-        let events = [call(tool, "{}")].into_iter().chain(end("tool_calls"));
-        Self::Whole(events.collect())
+        Self::calls_with(tool, "{}")
+    }
+
+    /// A call of a tool with arguments.
+    pub(crate) fn calls_with(tool: &str, arguments: &str) -> Self {
+        let events = [call(tool, arguments)].into_iter();
+        Self::Whole(events.chain(end("tool_calls")).collect())
     }
 }
 
@@ -76,15 +81,15 @@ impl Scripted {
         let replies: Arc<Mutex<VecDeque<Reply>>> =
             Arc::new(Mutex::new(replies.into_iter().collect()));
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let heard = requests.clone();
+        let log = requests.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let (replies, heard) = (replies.clone(), heard.clone());
+                let (replies, log) = (replies.clone(), log.clone());
                 thread::spawn(move || {
                     let text = read_request(&mut stream);
                     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-                    heard.lock().unwrap().push(Request {
+                    log.lock().unwrap().push(Request {
                         head: head.to_owned(),
                         body: serde_json::from_str(body).unwrap_or_default(),
                     });
