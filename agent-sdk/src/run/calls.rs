@@ -76,7 +76,7 @@ impl Driver<'_> {
         let is_anybody_there = within.is_some_and(|within| within.control.approver.is_some());
         let mut is_held = false;
         loop {
-            if batch.is_empty() && !(is_anybody_there && !answers.is_empty()) {
+            if batch.is_empty() && (answers.is_empty() || !is_anybody_there) {
                 // Nobody is waited for, but an answer may have been left.
                 let Some(Some((place, verdict))) = answers.next().now_or_never() else {
                     break;

@@ -18,10 +18,11 @@ use super::{
     Concurrency, Effect, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput,
 };
 use crate::{
-    journal::Record,
+    journal::{Journal, Record},
     message::{ToolCall, ToolResult},
     model::ToolSpec,
     operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals},
+    run::Within,
     session::{SharedState, StateChange},
     store::StoreError,
 };
@@ -224,19 +225,9 @@ async fn run(
         None => format!("{}/{}", turn.number, call.id),
     };
     if let Some((within, journal)) = journal
-        && tool.is_some_and(|tool| tool.options().effect == Effect::Write)
+        && let Err(error) = announce(journal, within, tool, admitted.place).await
     {
-        let place = admitted.place;
-        let kept = journal
-            .commit(
-                &within.path,
-                &[Record::ToolStarted { place }],
-                Totals::default(),
-            )
-            .await;
-        if let Err(error) = kept {
-            return Returned::NotJournaled(error);
-        }
+        return Returned::NotJournaled(error);
     }
     let details = ToolDetails {
         call_id: Some(call.id.clone()),
@@ -322,6 +313,22 @@ async fn run(
         _ => Outcome::Error,
     };
     returned(operation, outcome, result)
+}
+
+/// Journals that a call which writes is about to begin: without a result after it, it is in doubt.
+async fn announce(
+    journal: &Journal,
+    within: &Within,
+    tool: Option<&ToolHandle>,
+    place: usize,
+) -> Result<(), StoreError> {
+    if !tool.is_some_and(|tool| tool.options().effect == Effect::Write) {
+        return Ok(());
+    }
+    let record = Record::ToolStarted { place };
+    journal
+        .commit(&within.path, &[record], Totals::default())
+        .await
 }
 
 /// The application's state for one call, in which it has the shared state to itself.

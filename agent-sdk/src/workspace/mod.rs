@@ -326,7 +326,9 @@ impl Workspace {
     /// Notes what earlier lives of the run wrote.
     pub(crate) fn remember(&self, files: &[Artifact]) {
         if let Some(record) = &self.record {
-            files.iter().for_each(|file| record.remember(file));
+            for file in files {
+                record.remember(file);
+            }
         }
     }
 
