@@ -3,7 +3,7 @@
 //! The driver commits each [`Record`] here before the machine applies it. Folding a run's records into a new machine gives the
 //! machine as it was, without asking a model or running a tool again; that is how a run goes on after a crash.
 //!
-//! A [`Journal`] is a run's log in a [`Store`], leased by the one process that runs it. [`Runs`] is how everybody else
+//! A journal is a run's log in a [`Store`], leased by the one process that runs it. [`Runs`] is how everybody else
 //! sees the runs of a store: it lists them, reads them, answers their questions and asks them to stop.
 
 mod definition;
