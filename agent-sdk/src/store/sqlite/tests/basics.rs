@@ -168,8 +168,17 @@ async fn appends_that_wait_share_one_commit_and_one_that_is_refused_undoes_none(
     for call in &mut calls {
         assert!(call.now_or_never().is_none());
     }
+    // One that is refused after it changed something.
+    let half = append(&log, "half");
+    let half = store.write(None, Promise::Power, move |logs| {
+        logs.append(&half)?;
+        Err::<u64, _>(StoreError::not_found(&half.log).into())
+    });
+    let mut half = Box::pin(half);
+    assert!((&mut half).now_or_never().is_none());
     other.execute_batch("COMMIT").unwrap();
     drop(other);
+    assert!(half.await.is_err());
     let results = futures_util::future::join_all(calls).await;
     for (n, result) in results.iter().enumerate() {
         let kind = result.as_ref().err().map(StoreError::kind);
