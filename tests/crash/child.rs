@@ -5,17 +5,17 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use agent_sdk::{
     agent::Agent,
-    journal::{Question, Verdict},
-    model::provider::OpenAi,
+    journal::{Question, QuestionKind, Verdict},
+    model::{ToolSpec, provider::OpenAi},
     operation::RunContext,
     run::RunError,
     store::SqliteStore,
-    tool::{Effect, FnTool, ToolContext, ToolOptions},
+    tool::{Effect, Tool, ToolContext, ToolError, ToolOptions, ToolOutput},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub(crate) struct Said {
     pub(crate) model_calls: u32,
     pub(crate) tool_calls: u32,
     pub(crate) lives: u32,
+    /// The paths of the calls that a person was asked about.
+    pub(crate) asked: Vec<String>,
     /// The error and what is behind it, one in each line.
     pub(crate) error: Option<String>,
     pub(crate) error_kind: Option<String>,
@@ -121,47 +123,63 @@ pub(crate) fn kill(mut child: Child) -> ExitStatus {
 }
 
 /// Adds a line to a file in one write.
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(format!("{line}\n").as_bytes())
+fn append(path: &Path, line: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-fn tool(
-    folder: &Path,
+/// A tool whose calls take effect once for each key: a line in a file. One that writes tells the server when it did.
+struct Deed {
     name: &'static str,
     effect: Effect,
-) -> FnTool<
-    impl agent_sdk::tool::ToolFn<(ToolContext, serde_json::Value), Arguments = serde_json::Value>,
-    (ToolContext, serde_json::Value),
-> {
-    let path = folder.join(name);
-    let tool = FnTool::new(
-        name,
-        "Notes its call.",
-        move |context: ToolContext, _: serde_json::Value| {
-            let path = path.clone();
-            async move {
-                let key = context.idempotency_key();
-                let known = fs::read_to_string(&path).unwrap_or_default();
-                // The same key again is the same deed, which is done.
-                if !known.lines().any(|line| line == key) {
-                    append(&path, &key).map_err(|error| error.to_string())?;
-                }
-                Ok::<_, String>("noted")
-            }
-        },
-    );
-    tool.options(ToolOptions::default().with_effect(effect))
+    path: PathBuf,
+    server: Option<String>,
+}
+
+impl Tool for Deed {
+    fn spec(&self) -> ToolSpec {
+        let schema = serde_json::value::to_raw_value(&serde_json::json!({"type": "object"}));
+        ToolSpec::new(self.name, "Notes its call.", schema.unwrap())
+    }
+
+    fn options(&self) -> ToolOptions {
+        ToolOptions::default().with_effect(self.effect)
+    }
+
+    async fn call(&self, context: ToolContext, _: &str) -> Result<ToolOutput, ToolError> {
+        let key = context.idempotency_key();
+        let known = fs::read_to_string(&self.path).unwrap_or_default();
+        // The same key again is the same deed, which is done.
+        if !known.lines().any(|line| line == key) {
+            append(&self.path, &key);
+        }
+        if let Some(server) = &self.server {
+            let told = reqwest::Client::new().post(server).send().await;
+            told.unwrap();
+        }
+        Ok("noted".to_owned().into())
+    }
 }
 
 fn agent(folder: &Path, url: &str) -> Agent {
-    let model = OpenAi::builder("gpt-4o")
-        .base_url(url)
-        .api_key("key")
-        .build();
-    Agent::builder("clerk", model.unwrap())
-        .tool(tool(folder, "note", Effect::Write))
-        .tool(tool(folder, "look", Effect::ReadOnly))
+    let model = OpenAi::builder("gpt-4o").base_url(url).api_key("key");
+    Agent::builder("clerk", model.build().unwrap())
+        .tool(Deed {
+            name: "note",
+            effect: Effect::Write,
+            path: folder.join("note"),
+            server: Some(format!("{url}/effect")),
+        })
+        .tool(Deed {
+            name: "look",
+            effect: Effect::ReadOnly,
+            path: folder.join("look"),
+            server: None,
+        })
         .build()
         .unwrap()
 }
@@ -186,9 +204,16 @@ async fn the_process_that_runs_the_agent() {
     let folder = PathBuf::from(folder);
     let agent = agent(&folder, &url);
     let store = Arc::new(SqliteStore::open(folder.join("store.db")).unwrap());
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let ended = if std::env::var(RESUMES).is_ok_and(|it| !it.is_empty()) {
         let run = agent.resume(ID, store);
-        run.approver(|_: Question| async { Verdict::allow() }).await
+        let asked = asked.clone();
+        let approver = move |question: Question| {
+            assert_eq!(question.kind, QuestionKind::InDoubt);
+            asked.lock().unwrap().push(question.path.to_string());
+            async { Verdict::allow() }
+        };
+        run.approver(approver).await
     } else {
         let context = RunContext::builder().run_id(ID).build();
         agent
@@ -209,6 +234,7 @@ async fn the_process_that_runs_the_agent() {
         model_calls: report.model_calls,
         tool_calls: report.tool_calls,
         lives: report.lives,
+        asked: std::mem::take(&mut *asked.lock().unwrap()),
         error: error.map(causes),
         error_kind: error.map(|error| error.kind().as_str().to_owned()),
     };

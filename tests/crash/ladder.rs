@@ -9,7 +9,7 @@ use agent_sdk::{
 
 use super::{
     child::{Folder, ID, Said, finish, kill, undisturbed},
-    server::{Server, TOOL_TURNS},
+    server::{Received, Server, TOOL_TURNS},
 };
 
 /// The keys of the answers and of the call results that the store has.
@@ -39,7 +39,7 @@ async fn killed_at(k: usize, later: Duration, whole: &Said) {
         server.hold_from(k);
     }
     let child = folder.spawn(&server, false);
-    while server.received.recv().unwrap() < k {}
+    server.wait_for(Received::Request(k));
     // How long after the request it is killed: the fault itself.
     std::thread::sleep(later);
     kill(child);
@@ -72,32 +72,32 @@ async fn killed_at(k: usize, later: Duration, whole: &Said) {
     let all: BTreeSet<_> = first.iter().chain(&second).collect();
     assert_eq!(all.len(), TOOL_TURNS + 1, "{case}");
 
-    assert_eq!(
-        said,
-        Said {
-            lives: 2,
-            ..undisturbed_like(whole)
-        },
-        "{case}"
-    );
+    let asked = said.asked.clone();
+    assert!(asked.len() <= 1, "{case}: {asked:?}");
+    same_as(whole, &case, said, &asked);
+    took_effect_once(&case, &folder);
+}
+
+fn took_effect_once(case: &str, folder: &Folder) {
     for tool in ["note", "look"] {
         let effects = folder.effects(tool);
-        assert_eq!(
-            (effects.len(), twice(&effects)),
-            (TOOL_TURNS, 0),
-            "{case}: {tool} {effects:?}"
-        );
+        let counts = (effects.len(), twice(&effects));
+        assert_eq!(counts, (TOOL_TURNS, 0), "{case}: {tool} {effects:?}");
     }
 }
 
-fn undisturbed_like(whole: &Said) -> Said {
-    Said {
+/// A resumed run came to what the undisturbed one did, and asked about these calls.
+fn same_as(whole: &Said, case: &str, said: Said, asked: &[String]) {
+    let expected = Said {
         text: whole.text.clone(),
         usage: whole.usage.clone(),
+        lives: 2,
+        asked: asked.to_vec(),
         error: None,
         error_kind: None,
         ..*whole
-    }
+    };
+    assert_eq!(said, expected, "{case}");
 }
 
 #[tokio::test]
@@ -106,5 +106,27 @@ async fn s1_killed_at_any_request_and_soon_after_it_a_run_is_resumed_by_another_
     for k in 1..=TOOL_TURNS + 1 {
         killed_at(k, Duration::ZERO, &whole).await;
         killed_at(k, Duration::from_millis(50), &whole).await;
+    }
+}
+
+#[tokio::test]
+async fn s1_killed_when_a_call_took_effect_but_its_result_was_not_kept_it_is_in_doubt() {
+    let whole = undisturbed();
+    for k in 1..=TOOL_TURNS {
+        let case = format!("killed at effect {k}");
+        let (folder, server) = (Folder::new(), Server::start());
+        server.hold_effects_from(k);
+        let child = folder.spawn(&server, false);
+        server.wait_for(Received::Effect(k));
+        kill(child);
+        server.hold_effects_from(usize::MAX);
+        assert_eq!(folder.effects("note").len(), k, "{case}");
+        let (answers, _) = kept(&folder).await;
+        assert_eq!(answers.len(), k, "{case}");
+        server.take_keys();
+        let said = finish(folder.spawn(&server, true));
+        assert_eq!(server.take_keys().len(), TOOL_TURNS + 1 - k, "{case}");
+        same_as(&whole, &case, said, &[format!("{k}/w{}", k - 1)]);
+        took_effect_once(&case, &folder);
     }
 }

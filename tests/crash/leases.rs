@@ -4,13 +4,8 @@ use std::sync::mpsc::channel;
 
 use super::{
     child::{Folder, ID, Said, finish, kill, said, undisturbed},
-    server::{Server, TOOL_TURNS},
+    server::{Received, Server, TOOL_TURNS},
 };
-
-/// Waits until a request was received.
-fn received(server: &Server) {
-    server.received.recv().unwrap();
-}
 
 fn was_refused(said: &Said, holder: u32) {
     assert_eq!(said.error_kind.as_deref(), Some("journal"), "{said:?}");
@@ -38,7 +33,7 @@ fn s4_a_second_process_is_told_who_has_the_run_and_until_when() {
     let (folder, server) = (Folder::new(), Server::start());
     server.hold_from(3);
     let first = folder.spawn(&server, false);
-    (0..3).for_each(|_| received(&server));
+    server.wait_for(Received::Request(3));
     let second = finish(folder.spawn(&server, true));
     was_refused(&second, first.id());
     assert_eq!(server.take_keys().len(), 3, "it asks nothing");
@@ -53,7 +48,7 @@ fn s4_of_two_processes_that_resume_a_killed_run_one_wins() {
     let (folder, server) = (Folder::new(), Server::start());
     server.hold_from(5);
     let first = folder.spawn(&server, false);
-    (0..5).for_each(|_| received(&server));
+    server.wait_for(Received::Request(5));
     kill(first);
     server.take_keys();
 

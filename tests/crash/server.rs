@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
@@ -14,6 +15,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, header},
     response::IntoResponse,
+    routing::post,
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -26,15 +28,27 @@ pub(crate) const TOOL_TURNS: usize = 12;
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// The number of each request, from 1, when it was received.
-    pub(crate) received: Receiver<usize>,
+    /// What was received, when it was.
+    pub(crate) received: Receiver<Received>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What was received, and its number from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// A request to the model.
+    Request(usize),
+    /// A tool says that a call took effect.
+    Effect(usize),
+}
+
 struct Shared {
     keys: Mutex<Vec<String>>,
-    received: Mutex<Sender<usize>>,
+    effects: AtomicUsize,
+    /// The first effect that is not acknowledged yet.
+    effects_held_from: watch::Sender<usize>,
+    received: Mutex<Sender<Received>>,
     /// The first request that is not answered yet.
     held_from: watch::Sender<usize>,
     /// How long each answer is.
@@ -50,11 +64,16 @@ impl Server {
         let (sender, received) = channel();
         let shared = Arc::new(Shared {
             keys: Mutex::default(),
+            effects: AtomicUsize::new(0),
+            effects_held_from: watch::Sender::new(usize::MAX),
             received: Mutex::new(sender),
             held_from: watch::Sender::new(usize::MAX),
             bytes,
         });
-        let app = Router::new().fallback(answer).with_state(shared.clone());
+        let app = Router::new()
+            .route("/v1/effect", post(effect))
+            .fallback(answer)
+            .with_state(shared.clone());
         let (ready, bound) = channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
@@ -86,6 +105,16 @@ impl Server {
         self.shared.held_from.send_replace(request);
     }
 
+    /// Does not acknowledge effects from this one on, until it is said otherwise.
+    pub(crate) fn hold_effects_from(&self, effect: usize) {
+        self.shared.effects_held_from.send_replace(effect);
+    }
+
+    /// Waits until this was received.
+    pub(crate) fn wait_for(&self, what: Received) {
+        while self.received.recv().unwrap() != what {}
+    }
+
     /// The idempotency keys of the requests since the last time.
     pub(crate) fn take_keys(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.keys.lock().unwrap())
@@ -99,6 +128,14 @@ impl Drop for Server {
             thread.join().unwrap();
         }
     }
+}
+
+async fn effect(State(shared): State<Arc<Shared>>) {
+    let number = shared.effects.fetch_add(1, Ordering::SeqCst) + 1;
+    let received = Received::Effect(number);
+    shared.received.lock().unwrap().send(received).unwrap();
+    let mut held = shared.effects_held_from.subscribe();
+    held.wait_for(|from| number < *from).await.unwrap();
 }
 
 async fn answer(
@@ -115,7 +152,8 @@ async fn answer(
         keys.push(key.unwrap_or("none").to_owned());
         keys.len()
     };
-    shared.received.lock().unwrap().send(number).unwrap();
+    let received = Received::Request(number);
+    shared.received.lock().unwrap().send(received).unwrap();
     let mut held = shared.held_from.subscribe();
     held.wait_for(|from| number < *from).await.unwrap();
 
