@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Budget = 3,
     /// A limit was reached: turns, tool calls, depth.
     Limit = 4,
+    /// The run is paused: it waits for an answer, or to be resumed.
+    Paused = 5,
     /// The user interrupted it.
     Interrupted = 130,
     /// It was asked to end (`SIGTERM`).
@@ -26,7 +28,8 @@ pub(crate) enum Exit {
 impl From<Outcome> for Exit {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Ok | Outcome::Paused | Outcome::Skipped => Self::Ok,
+            Outcome::Ok | Outcome::Skipped => Self::Ok,
+            Outcome::Paused => Self::Paused,
             Outcome::Budget => Self::Budget,
             Outcome::Limit => Self::Limit,
             Outcome::Cancelled => Self::Interrupted,
@@ -79,9 +82,12 @@ impl Failure {
         self
     }
 
-    /// Says what to do: whole sentences.
-    pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
+    /// Says what to do: whole sentences, after those that were said already.
+    pub(crate) fn advice(mut self, advice: impl AsRef<str>) -> Self {
+        if !self.advice.is_empty() {
+            self.advice.push(' ');
+        }
+        self.advice.push_str(advice.as_ref());
         self
     }
 }
@@ -111,6 +117,7 @@ mod tests {
         assert_eq!(code(Outcome::Timeout), 1);
         assert_eq!(code(Outcome::Budget), 3);
         assert_eq!(code(Outcome::Limit), 4);
+        assert_eq!(code(Outcome::Paused), 5);
         assert_eq!(code(Outcome::Cancelled), 130);
     }
 

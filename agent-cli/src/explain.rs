@@ -2,22 +2,56 @@
 
 use agent_sdk::{
     model::{ModelError, ModelErrorKind},
-    run::{Limit, RunError},
+    run::{Limit, RunError, RunErrorKind},
+    store::{StoreError, StoreErrorKind},
 };
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    home,
+    model::Chosen,
+};
 
-/// A run's failure with its causes; `key` is the variable of the model's key, `address` where the model was asked.
-pub(crate) fn explain(error: &RunError, exit: Exit, key: &str, address: &str) -> Failure {
+/// A run's failure with its causes; `exit` is the code of how it ended, `chosen` what was asked.
+pub(crate) fn explain(error: &RunError, exit: Exit, chosen: &Chosen) -> Failure {
+    let id = &error.report().run_id;
+    if let Some(refused) = error.store_error() {
+        return for_store(error, refused, exit);
+    }
+    if error.kind() == RunErrorKind::Changed {
+        return Failure::usage(error.to_string()).advice(format!(
+            "`agent resume {id} --accept-changes` goes on all the same, and `--max-turns N` raises a limit."
+        ));
+    }
     let failure = Failure::new(exit, error.to_string()).because(error);
-    let advice = match (error.model_error(), error.limit()) {
-        (Some(error), _) => for_model(error, key, address),
+    match (error.model_error(), error.limit()) {
+        (Some(error), _) => failure.advice(for_model(error, &chosen.key, &address(chosen))),
         (_, Some(Limit::MaxTurns(_))) => {
-            "`--max-turns N` allows more model calls. What it spent is above.".to_owned()
+            failure.advice("`--max-turns N` allows more model calls. What it spent is above.")
         }
-        _ => String::new(),
-    };
-    failure.advice(advice)
+        _ => failure,
+    }
+}
+
+fn for_store(error: &RunError, refused: &StoreError, exit: Exit) -> Failure {
+    let id = &error.report().run_id;
+    match refused.kind() {
+        StoreErrorKind::Exists => home::exists(id.as_str()),
+        StoreErrorKind::Held => Failure::new(exit, error.to_string())
+            .because(error)
+            .advice(format!("`agent interrupt {id}` asks it to pause.")),
+        _ => Failure::new(exit, error.to_string()).because(error),
+    }
+}
+
+/// Where the model is asked.
+fn address(chosen: &Chosen) -> String {
+    let info = chosen.model.info();
+    let host = info.server_address.as_deref().unwrap_or("the address");
+    match info.server_port {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
 }
 
 fn for_model(error: &ModelError, key: &str, address: &str) -> String {

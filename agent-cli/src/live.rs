@@ -212,7 +212,7 @@ impl Observer for Progress {
 }
 
 /// A text of at most so many characters.
-fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

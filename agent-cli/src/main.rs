@@ -3,18 +3,29 @@
 //! [`args`] is the command line, one module each does what a subcommand says, [`output`] writes, [`exit`] has the exit codes.
 #![forbid(unsafe_code)]
 
+mod approve;
 mod args;
+mod cleanup;
+mod columns;
 mod cost;
 mod demo;
 mod exit;
 mod explain;
+mod halt;
+mod home;
 mod inspect;
 mod interrupt;
 mod live;
 mod model;
 mod output;
+mod perform;
+mod person;
 mod prompt;
+mod questions;
+mod recipe;
+mod resume;
 mod run;
+mod runs;
 mod screen;
 mod secret;
 mod terminal;
@@ -68,7 +79,12 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         Command::Inspect(arguments) => match arguments.what {
             Inspect::Response(arguments) => inspect::response(&arguments, &mut output),
         },
-        Command::Run(arguments) => run::run(arguments, output),
+        Command::Run(arguments) => run::run(*arguments, output),
+        Command::Resume(arguments) => resume::run(arguments, output),
+        Command::Interrupt(arguments) => halt::run(&arguments, &mut output),
+        Command::Approve(arguments) => approve::run(arguments, &mut output),
+        Command::Runs(arguments) => runs::run(&arguments.what, &mut output),
+        Command::Cleanup(arguments) => cleanup::run(&arguments, &mut output),
         Command::Demo(arguments) => demo::run(arguments, output),
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Chosen {
     pub(crate) model: ModelHandle,
     /// The variable that holds its key, or would.
     pub(crate) key: String,
+    /// The address, where it is not the provider's own.
+    pub(crate) base_url: Option<String>,
     /// What to warn of.
     pub(crate) warning: Option<String>,
 }
@@ -82,22 +84,33 @@ impl Tape {
     }
 }
 
-/// Chooses a model by the arguments and the variables.
+/// The model that is named: by the argument, or by the variable.
 ///
 /// # Errors
 ///
-/// No model, no key, a provider whose address is not known, or an address that is none.
-pub(crate) fn choose(
+/// None is.
+pub(crate) fn name(
     model: Option<&ModelName>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<ModelName, Failure> {
+    match model {
+        Some(model) => Ok(model.clone()),
+        None => by_variable(variable("AGENT_MODEL")),
+    }
+}
+
+/// Makes a client for a model.
+///
+/// # Errors
+///
+/// No key, a provider whose address is not known, or an address that is none.
+pub(crate) fn choose(
+    name: &ModelName,
     base_url: Option<&str>,
     streaming: bool,
     tape: &Tape,
     variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
 ) -> Result<Chosen, Failure> {
-    let name = match model {
-        Some(model) => model.clone(),
-        None => by_variable(variable("AGENT_MODEL"))?,
-    };
     let catalog = Catalog::embedded();
     let named = match base_url {
         Some(base_url) => catalog.named_at(&name.to_string(), base_url),
@@ -107,16 +120,19 @@ pub(crate) fn choose(
         Failure::usage(error.message())
             .advice("For another provider, pass `--base-url URL` of its OpenAI-compatible API.")
     })?;
+    let by_variable = named.preset().base_url_variable.as_deref();
+    let by_variable = by_variable.and_then(&variable);
+    let is_own = base_url.is_none() && by_variable.is_none_or(|url| url.trim().is_empty());
     let named = named.variables(variable).streaming(streaming);
     let named = match tape.clone() {
         Tape::None => named,
         Tape::Record(recorder) => named.recorder(recorder),
         Tape::Replay(replay) => named.replay(replay),
     };
-    make(named, base_url.is_some())
+    make(named, base_url.is_some(), is_own)
 }
 
-fn make(named: NamedModel, is_given: bool) -> Result<Chosen, Failure> {
+fn make(named: NamedModel, is_given: bool, is_own: bool) -> Result<Chosen, Failure> {
     let preset = named.preset();
     let key = preset.key_variables.join(" or ");
     let place = match &preset.base_url_variable {
@@ -135,12 +151,16 @@ fn make(named: NamedModel, is_given: bool) -> Result<Chosen, Failure> {
         ))
     })?;
     let is_here = is_loopback(model.info().server_address.as_deref().unwrap_or(""));
-    let is_plain = address.is_ok_and(|url| url.trim_start().starts_with("http:"));
+    let address = address.ok();
+    let is_plain = address
+        .as_deref()
+        .is_some_and(|url| url.trim_start().starts_with("http:"));
     let warning = (has_key && is_plain && !is_here)
         .then(|| format!("warning: {place} is not https, so others on the way can read the key."));
     Ok(Chosen {
         model,
         key,
+        base_url: address.filter(|_| !is_own),
         warning,
     })
 }
@@ -172,10 +192,10 @@ mod tests {
         let model = (!model.is_empty()).then(|| model.parse().unwrap());
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let variables: HashMap<String, String> = variables.iter().map(owned).collect();
-        choose(model.as_ref(), base_url, true, &Tape::None, move |name| {
-            variables.get(name).cloned()
-        })
-        .map_err(|failure| failure.to_string())
+        let variable = move |name: &str| variables.get(name).cloned();
+        name(model.as_ref(), &variable)
+            .and_then(|name| choose(&name, base_url, true, &Tape::None, variable))
+            .map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -226,7 +246,12 @@ mod tests {
             ("AGENT_MODEL", "openai:m"),
             ("OPENAI_BASE_URL", "http://localhost:1/v1"),
         ];
-        assert!(choice("", None, &variables).is_ok());
+        let chosen = choice("", None, &variables).unwrap();
+        assert_eq!(
+            chosen.base_url.as_deref(),
+            Some("http://localhost:1/v1"),
+            "a run that goes on asks the same server"
+        );
     }
 
     #[test]

@@ -78,6 +78,14 @@ impl Output {
         let _ = writeln!(self.err, "{}", terminal::safe(&redacted));
     }
 
+    /// Writes a question to standard error, on a line that stays open for the answer; made safe as a note is.
+    pub(crate) fn prompt(&mut self, text: impl fmt::Display) {
+        let text = text.to_string();
+        let redacted = secret::redact(&text);
+        let _ = write!(self.err, "{} ", terminal::safe(&redacted));
+        let _ = self.err.flush();
+    }
+
     /// Whether nobody reads standard output any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed

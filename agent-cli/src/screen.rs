@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use agent_sdk::{
     operation::{Event, EventKind, Observer, Outcome},
     run::{RunError, RunReport, RunStream},
-    text::escape_json,
 };
 use futures_util::StreamExt;
+
+use agent_sdk::text::escape_json;
 
 use crate::{
     exit::{Exit, Failure},
     interrupt::Interrupt,
     live::Live,
     output::Output,
+    person::{Person, Said},
     terminal::{Paint, safe},
     text::length,
     tree::Trace,
@@ -37,6 +39,8 @@ pub(crate) struct Screen {
     live: Live,
     form: Form,
     interrupt: Interrupt,
+    /// Who is asked about tool calls, where somebody is there.
+    person: Option<Person>,
     /// The agent whose text is the answer; those inside it have theirs for themselves.
     agent: Arc<str>,
     /// Whether text was written, whether its line is still open, and whether what follows belongs to another turn.
@@ -61,11 +65,22 @@ impl Screen {
             output,
             form,
             interrupt,
+            person: None,
             agent: agent.into(),
             has_text: false,
             is_mid_line: false,
             is_new_turn: false,
         }
+    }
+
+    /// Lets a person be asked about tool calls.
+    pub(crate) fn ask(&mut self, person: Person) {
+        self.person = Some(person);
+    }
+
+    /// How runs are shown.
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// What has to watch the run for the live line.
@@ -85,8 +100,22 @@ impl Screen {
     ) -> Result<Result<RunReport, RunError>, Failure> {
         self.live.show();
         let mut failed = None;
-        while let Some(event) = run.next().await {
-            if let Err(failure) = self.event(&event) {
+        loop {
+            let person = async {
+                match &mut self.person {
+                    Some(person) => person.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                biased;
+                event = run.next() => match event {
+                    Some(event) => self.event(&event),
+                    None => break,
+                },
+                said = person => self.said(&said),
+            };
+            if let Err(failure) = heard {
                 failed.get_or_insert(failure);
             }
             if failed.is_some() || self.output.is_closed() {
@@ -98,6 +127,31 @@ impl Screen {
         match failed {
             Some(failure) => Err(failure),
             None => Ok(ended),
+        }
+    }
+
+    /// Shows what goes between the command and a person.
+    fn said(&mut self, said: &Said) -> Result<(), Failure> {
+        match said {
+            Said::Ask(question) => {
+                self.end_line()?;
+                self.live.hide();
+                self.output.prompt(question);
+            }
+            Said::Over(remark) => {
+                if let Some(remark) = remark {
+                    self.output.note(remark);
+                }
+                self.live.show();
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the live line, unless a question stands there.
+    fn show_live(&mut self) {
+        if !self.person.as_ref().is_some_and(Person::is_asked) {
+            self.live.show();
         }
     }
 
@@ -114,7 +168,7 @@ impl Screen {
             }
             EventKind::ToolUse { .. } | EventKind::ChatStarted { .. } => {
                 self.end_line()?;
-                self.live.show();
+                self.show_live();
                 Ok(())
             }
             EventKind::ChatRetry {
@@ -133,7 +187,7 @@ impl Screen {
                 self.output.note(format_args!(
                     "`{model}` failed ({reason}): try {attempt} in {wait}"
                 ));
-                self.live.show();
+                self.show_live();
                 Ok(())
             }
             _ => Ok(()),
@@ -205,7 +259,7 @@ impl Screen {
 }
 
 /// The width of the terminal that standard output is.
-fn width() -> usize {
+pub(crate) fn width() -> usize {
     console::Term::stdout()
         .size_checked()
         .map_or(WIDTH, |(_, columns)| columns.into())

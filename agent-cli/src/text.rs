@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent_sdk::cost::Usd;
+use jiff::Timestamp;
 
 /// `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
@@ -51,6 +52,26 @@ pub(crate) fn length(time: Duration, unicode: bool) -> String {
     format!("{} min {} s", seconds / 60, seconds % 60)
 }
 
+/// `512 bytes`, `12.3 kB`, `4.5 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    if number < 1000 {
+        return counted(number, "byte");
+    }
+    let mut tenths = number.saturating_add(50) / 100;
+    for unit in ["kB", "MB", "GB"] {
+        if tenths < 10_000 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        tenths = tenths.saturating_add(500) / 1000;
+    }
+    format!("{} TB", count(tenths / 10))
+}
+
+/// `2026-11-20 12:00:00Z`.
+pub(crate) fn moment(at: Timestamp) -> String {
+    format!("{at:.0}").replace('T', " ")
+}
+
 /// The text with its long lines broken between words; what follows a break is indented as the items of a list are.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(text.len() + 16);
@@ -91,6 +112,26 @@ mod tests {
         assert_eq!(shown(7_500_000), "$0.007500");
         assert_eq!(shown(12_000_000_400), "$12.000000");
         assert_eq!(shown(u64::MAX), "$18446744073.709552");
+    }
+
+    #[test]
+    fn sizes_and_moments_are_short() {
+        let shown = [0, 1, 999, 1000, 12_340, 999_949, 999_950, 4_500_000_000].map(bytes);
+        assert_eq!(
+            shown,
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1.0 kB",
+                "12.3 kB",
+                "999.9 kB",
+                "1.0 MB",
+                "4.5 GB"
+            ]
+        );
+        let at = "2026-11-20T12:00:00.123Z".parse().unwrap();
+        assert_eq!(moment(at), "2026-11-20 12:00:00Z");
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::{io::Write, process::Stdio};
 
-use support::{KEY, Server, agent, call, end, ended, piece};
+use support::{KEY, Server, agent, agent_in, call, end, ended, piece};
 
 fn answer(pieces: &[&str]) -> Server {
     let events: Vec<_> = pieces
@@ -162,15 +162,16 @@ fn failures_say_what_happened_and_still_show_the_trace() {
 
 #[test]
 fn a_server_that_is_not_there_is_said() {
-    let mut command = agent(&[
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [
         "run",
         "hi",
         "--model",
         "local:m",
         "--base-url",
         "http://127.0.0.1:9",
-    ]);
-    let output = command.output().unwrap();
+    ];
+    let output = agent_in(home.path(), &arguments).output().unwrap();
     let (code, _, err) = ended(&output);
     assert_eq!(code, Some(1));
     assert!(
@@ -234,7 +235,8 @@ fn a_model_writes_in_the_folder_only_where_it_may() {
 fn a_prompt_may_come_on_standard_input() {
     let server = answer(&["yes"]);
     let with = |input: &[u8]| {
-        let mut child = agent(&["run", "-", "--model", "openai:m", "--base-url", &server.url])
+        let arguments = ["run", "-", "--model", "openai:m", "--base-url", &server.url];
+        let mut child = agent_in(server.home.path(), &arguments)
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
@@ -268,7 +270,8 @@ fn logs_go_to_standard_error_and_hold_no_key() {
 
 #[test]
 fn telemetry_that_does_not_arrive_is_said_in_a_line() {
-    let mut command = answer(&["yes"]).run(&[]);
+    let server = answer(&["yes"]);
+    let mut command = server.run(&[]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
     let output = command.output().unwrap();
     let (code, out, err) = ended(&output);
@@ -299,7 +302,11 @@ fn a_run_is_recorded_and_replayed_without_the_server_and_without_the_key() {
         "--base-url",
         "http://127.0.0.1:1/v1",
     ];
-    let output = agent(&replay).args(["--replay", file]).output().unwrap();
+    let home = server.home.path();
+    let output = agent_in(home, &replay)
+        .args(["--replay", file])
+        .output()
+        .unwrap();
     let (code, again, err) = ended(&output);
     assert_eq!(code, Some(0), "{err}");
     assert!(
@@ -308,7 +315,7 @@ fn a_run_is_recorded_and_replayed_without_the_server_and_without_the_key() {
     );
     assert_eq!(again.lines().next(), out.lines().next());
 
-    let output = agent(&["run", "something else"])
+    let output = agent_in(home, &["run", "something else"])
         .args(&replay[2..])
         .args(["--replay", file])
         .output()

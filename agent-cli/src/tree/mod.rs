@@ -95,8 +95,20 @@ impl Trace {
 }
 
 impl Totals {
+    /// What the records of a run sum up to, over a time.
+    pub(crate) fn of(totals: &agent_sdk::operation::Totals, time: std::time::Duration) -> Self {
+        Self {
+            time,
+            model_calls: totals.model_calls,
+            tool_calls: totals.tool_calls,
+            usage: totals.usage,
+            cost: totals.cost,
+            unpriced_calls: totals.unpriced_calls,
+        }
+    }
+
     /// `1.4 s, 3 model calls, 5 tool calls, 1,234 tokens in (1,024 cached), 567 out, $0.012345 (1 unpriced call)`.
-    fn line(&self, style: Style) -> String {
+    pub(crate) fn line(&self, style: Style) -> String {
         let mut parts = vec![
             length(self.time, style.unicode),
             counted(self.model_calls.into(), "model call"),

@@ -5,17 +5,22 @@
     reason = "each test uses a part; helpers of tests may panic as tests do"
 )]
 
+pub(crate) mod script;
+
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    path::Path,
     process::{Command, Output, Stdio},
     thread,
 };
 
+use tempfile::TempDir;
+
 /// A key that must never be printed.
 pub(crate) const KEY: &str = "sk-canary-0123456789abcdefghij";
 
-/// The command, with no variables but those that a process needs.
+/// The command, with no variables but those that a process needs. There is no folder for its store.
 pub(crate) fn agent(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agent"));
     command
@@ -24,6 +29,13 @@ pub(crate) fn agent(arguments: &[&str]) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    command
+}
+
+/// The command, with its store in a folder.
+pub(crate) fn agent_in(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = agent(arguments);
+    command.env("AGENT_SDK_HOME", home).env("USER", "tester");
     command
 }
 
@@ -38,9 +50,11 @@ pub(crate) fn ended(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), out, err)
 }
 
-/// A server that gives every request the same answer; `hold` keeps the connection open after it.
+/// A server that gives every request the same answer; `hold` keeps the connection open after it. With it goes a folder for the
+/// store of the command that asks it.
 pub(crate) struct Server {
     pub(crate) url: String,
+    pub(crate) home: TempDir,
 }
 
 impl Server {
@@ -67,7 +81,8 @@ impl Server {
                 });
             }
         });
-        Self { url }
+        let home = tempfile::tempdir().unwrap();
+        Self { url, home }
     }
 
     /// A streamed answer of these events.
@@ -84,28 +99,31 @@ impl Server {
 
     /// Runs the command on a model of this server.
     pub(crate) fn run(&self, flags: &[&str]) -> Command {
-        let mut command = agent(&["run", "hi", "--model", "openai:m", "--base-url", &self.url]);
+        let arguments = ["run", "hi", "--model", "openai:m", "--base-url", &self.url];
+        let mut command = agent_in(self.home.path(), &arguments);
         command.args(flags).env("OPENAI_API_KEY", KEY);
         command
     }
 }
 
-fn read_request(stream: &mut impl Read) {
+/// Reads a request and gives back what was read.
+fn read_request(stream: &mut impl Read) -> String {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let read = stream.read(&mut buffer).unwrap_or(0);
         request.extend_from_slice(buffer.get(..read).unwrap());
-        let text = String::from_utf8_lossy(&request).to_lowercase();
+        let text = String::from_utf8_lossy(&request).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             assert!(read > 0, "the request broke off");
             continue;
         };
+        let head = head.to_lowercase();
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length:"));
         if read == 0 || body.len() >= length.map_or(0, |length| length.trim().parse().unwrap()) {
-            return;
+            return text;
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Agent;
 use crate::{
     model::ToolSpec,
     run::RunErrorKind,
+    session::SharedState,
     tool::{
         Effect, Tool, ToolContext, ToolError, ToolErrorKind, ToolOptions, ToolOutput, parse,
         schema_of,
@@ -64,7 +65,11 @@ impl Tool for AgentTool {
     async fn call(&self, context: ToolContext, arguments: &str) -> Result<ToolOutput, ToolError> {
         let Task { task } = parse(arguments)?;
         let inside = context.run().clone().inside_call(context.path());
-        match self.agent.run(task.as_str()).context(&inside).await {
+        let mut run = self.agent.run(task.as_str()).context(&inside);
+        if let Some(shared) = context.state::<SharedState>() {
+            run = run.shared(shared);
+        }
+        match run.await {
             Ok(report) => Ok(report.text.into_string().into()),
             Err(error) => {
                 if matches!(error.kind(), RunErrorKind::Journal | RunErrorKind::Changed)

@@ -157,7 +157,7 @@ impl AgentBuilder {
 
     /// Writes each answer into this file, in place of what it held. Default: none.
     ///
-    /// With a [workspace](Self::workspace) a relative path begins there, and its control characters are left out as in all that is
+    /// With a workspace a relative path begins there, and its control characters are left out as in all that is
     /// saved there.
     pub fn output_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.output_file = Some(path.into());

@@ -36,6 +36,7 @@ pub use runs::{Runs, StoredRecord, StoredRun, Summary};
 use crate::{
     message::Conversation,
     operation::{Meter, Outcome, RunId, Totals, TraceContext},
+    session::SessionVersion,
     store::{Append, Lease, LogId, LogKind, NewEntry, NewLog, Store, StoreError, StoreErrorKind},
 };
 
@@ -60,6 +61,7 @@ pub(crate) struct Journal {
     /// That this life began, until it is kept.
     opening: Mutex<Option<Record>>,
     summary: Summary,
+    session: Option<SessionVersion>,
 }
 
 /// What earlier lives of a run came to.
@@ -87,6 +89,7 @@ impl Journal {
         store: Arc<dyn Store>,
         run: &RunId,
         summary: Summary,
+        session: Option<SessionVersion>,
     ) -> Result<Self, StoreError> {
         let log = LogId::new(LogKind::Run, run.as_str())?;
         let new = NewLog::new(log.clone())
@@ -95,7 +98,9 @@ impl Journal {
             .about(summary.to_value());
         store.create(new).await?;
         let lease = store.lease(&log, &me(), LEASE).await?;
-        Ok(Self::of(store, log, lease, summary))
+        let mut journal = Self::of(store, log, lease, summary);
+        journal.session = session;
+        Ok(journal)
     }
 
     /// Takes up the journal of a run that began before.
@@ -131,6 +136,14 @@ impl Journal {
             }
         }
         journal.before.duration += life.map(between).unwrap_or_default();
+        if let Some(Record::Started {
+            conversation,
+            session: Some(session),
+            ..
+        }) = earlier.get_mut("").and_then(|records| records.first_mut())
+        {
+            *conversation = session.conversation(&journal.store).await?;
+        }
         journal.earlier = Mutex::new(earlier);
         if journal.asked().is_none() {
             return Err(StoreError::new(
@@ -161,6 +174,7 @@ impl Journal {
             kept: Mutex::default(),
             opening: Mutex::default(),
             summary,
+            session: None,
         }
     }
 
@@ -175,6 +189,11 @@ impl Journal {
             Record::Started { conversation, .. } => Some(conversation.clone()),
             _ => None,
         }
+    }
+
+    /// The version of the session that has what the outermost agent was asked.
+    pub(crate) fn session(&self) -> Option<&SessionVersion> {
+        self.session.as_ref()
     }
 
     /// Whose run it is, and of which session.

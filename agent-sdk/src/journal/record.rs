@@ -9,6 +9,8 @@ use crate::{
     message::{Conversation, ToolResult},
     model::ChatResponse,
     operation::{Outcome, Totals},
+    run::Artifact,
+    session::{SessionVersion, StateChange},
     store::{Entry, LogId, StoreError, StoreErrorKind},
 };
 
@@ -31,8 +33,12 @@ pub enum Record {
         version: u32,
         /// What the agent was made of.
         definition: Definition,
-        /// What was said before, the prompt included.
+        /// What was said before, the prompt included. Empty where it is kept in a session.
+        #[serde(default)]
         conversation: Conversation,
+        /// The version of the session that has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<SessionVersion>,
     },
     /// The model answered.
     Answered(Box<Answered>),
@@ -62,6 +68,12 @@ pub enum Record {
         place: usize,
         /// The result.
         result: ToolResult,
+        /// How the call changed the shared state.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<StateChange>,
+        /// The files that were written in the workspace since the record before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<Artifact>,
         /// How long the call took, in milliseconds.
         #[serde(default)]
         took_ms: f64,
@@ -106,6 +118,8 @@ impl Record {
         Self::ToolReturned {
             place,
             result,
+            changes: Vec::new(),
+            files: Vec::new(),
             took_ms: 0.0,
         }
     }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Machine, Stage, driver::Driver, error::Cause};
+use super::{Machine, Stage, driver::Driver, error::Cause, outputs};
 use crate::{
     journal::{Question, QuestionKind, Record, Verdict},
     message::{ToolCall, ToolResult},
     operation::{EventKind, Totals},
-    tool::{Admitted, Batch, Effect, Returned, ToolErrorKind, Turn},
+    tool::{Admitted, Batch, Effect, Finished, Returned, ToolErrorKind, Turn},
 };
 
 type Answers<'a> = FuturesUnordered<BoxFuture<'a, (usize, Verdict)>>;
@@ -76,7 +76,7 @@ impl Driver<'_> {
         let is_anybody_there = within.is_some_and(|within| within.control.approver.is_some());
         let mut is_held = false;
         loop {
-            if batch.is_empty() && !(is_anybody_there && !answers.is_empty()) {
+            if batch.is_empty() && (answers.is_empty() || !is_anybody_there) {
                 // Nobody is waited for, but an answer may have been left.
                 let Some(Some((place, verdict))) = answers.next().now_or_never() else {
                     break;
@@ -93,9 +93,14 @@ impl Driver<'_> {
             tokio::select! {
                 biased;
                 Some((place, returned)) = batch.next() => match returned {
-                    Returned::Result(result, took, spent) => {
-                        let took_ms = took.as_secs_f64() * 1e3;
-                        let record = Record::ToolReturned { place, result, took_ms };
+                    Returned::Result(Finished { result, took, spent, changes }) => {
+                        let record = Record::ToolReturned {
+                            place,
+                            result,
+                            changes,
+                            files: outputs::new_files(settings),
+                            took_ms: took.as_secs_f64() * 1e3,
+                        };
                         self.apply(machine, record, spent).await?;
                     }
                     Returned::Asks(text) => {

@@ -23,6 +23,7 @@ use crate::{
         AgentDetails, Details, Failure, Kind, Meter, Operation, Outcome, Payload, RunContext,
         Totals,
     },
+    session::SharedState,
 };
 
 /// What a run begins with.
@@ -294,17 +295,27 @@ impl Driver<'_> {
         let now = Definition::of(self.settings);
         let earlier = journal.take_earlier(&within.path);
         let Some(Record::Started { definition, .. }) = earlier.first() else {
-            let conversation = machine.conversation().clone();
+            let session = journal.session().filter(|_| within.path.is_empty());
             let started = Record::Started {
                 version: VERSION,
                 definition: now,
-                conversation,
+                conversation: match session {
+                    Some(_) => Conversation::new(),
+                    None => machine.conversation().clone(),
+                },
+                session: session.cloned(),
             };
             return self.commit(&[started], Totals::default()).await;
         };
         let changes = definition.changes(&now);
         if !changes.is_empty() && !within.control.accept_changes {
             return Err(Cause::Changed(changes));
+        }
+        for record in &earlier {
+            self.share(record);
+            if let Record::ToolReturned { files, .. } = record {
+                outputs::remember(self.settings, files);
+            }
         }
         machine.fold(earlier).map_err(|number| {
             Cause::Changed(vec![format!(
@@ -334,6 +345,16 @@ impl Driver<'_> {
         kept.map_err(Cause::Journal)
     }
 
+    /// Lets a call's changes of the shared state be seen by the calls after it.
+    fn share(&self, record: &Record) {
+        if let Record::ToolReturned { changes, .. } = record
+            && !changes.is_empty()
+            && let Some(shared) = self.settings.state.get::<SharedState>()
+        {
+            shared.adopt(changes);
+        }
+    }
+
     /// Keeps a record, and what it took to come to it, and then tells the machine.
     pub(super) async fn apply(
         &self,
@@ -342,6 +363,7 @@ impl Driver<'_> {
         spent: Totals,
     ) -> Result<(), Cause> {
         self.commit(std::slice::from_ref(&record), spent).await?;
+        self.share(&record);
         machine.apply(record);
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::{
     journal::{Journal, Summary, excerpt},
     message::{Conversation, Message, Role},
     operation::{RunContext, RunId},
+    session::SessionVersion,
     store::{Store, StoreError, StoreErrorKind},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Durable {
     pub(crate) store: Arc<dyn Store>,
     /// The run, where it began in an earlier life.
     pub(crate) goes_on: Option<RunId>,
+    /// The version of the session that has the conversation, where one has it.
+    pub(crate) session: Option<SessionVersion>,
     /// What the application wants to find again.
     pub(crate) application: Value,
 }
@@ -57,7 +60,9 @@ impl Durable {
             application: self.application,
             ..Summary::default()
         };
-        Journal::begin(self.store, run, summary).await.map(Arc::new)
+        Journal::begin(self.store, run, summary, self.session)
+            .await
+            .map(Arc::new)
     }
 }
 

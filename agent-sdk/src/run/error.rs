@@ -7,6 +7,7 @@ use crate::{
     journal::Question,
     model::ModelError,
     operation::Outcome,
+    session::SessionError,
     store::{StoreError, StoreErrorKind},
 };
 
@@ -37,6 +38,7 @@ pub(crate) enum Cause {
     Timeout,
     Cancelled,
     Journal(StoreError),
+    Session(SessionError),
     Changed(Vec<String>),
     Paused,
     Output(std::io::Error),
@@ -63,6 +65,8 @@ pub enum RunErrorKind {
     /// The store refused the run or did not keep an outcome; [`RunError::store_error`] says why. What was kept before is kept,
     /// and nothing was done that is not: the run can be resumed.
     Journal,
+    /// The session refused the run or what came of it; the run's own outcomes are kept.
+    Session,
     /// The run that was to be resumed is of another agent: [`RunError::changes`] says what changed.
     Changed,
     /// The run waits to be resumed; [`RunError::questions`] are to be answered first, if there are any.
@@ -83,6 +87,7 @@ impl RunErrorKind {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Journal => "journal",
+            Self::Session => "session",
             Self::Changed => "changed",
             Self::Paused => "paused",
             Self::OutputFile => "output_file",
@@ -101,6 +106,7 @@ impl Cause {
             Self::Timeout => RunErrorKind::Timeout,
             Self::Cancelled => RunErrorKind::Cancelled,
             Self::Journal(_) => RunErrorKind::Journal,
+            Self::Session(_) => RunErrorKind::Session,
             Self::Changed(_) => RunErrorKind::Changed,
             Self::Paused => RunErrorKind::Paused,
             Self::Output(_) => RunErrorKind::OutputFile,
@@ -213,6 +219,7 @@ impl fmt::Display for RunError {
                 f.write_str("cannot go on here: another process has it")
             }
             Cause::Journal(_) => f.write_str("stopped: what it did could not be kept"),
+            Cause::Session(_) => f.write_str("could not be made a turn of its session"),
             Cause::Changed(changes) => write!(
                 f,
                 "cannot go on: {}; resume it with the agent as it was, or accept the changes",
@@ -229,6 +236,7 @@ impl StdError for RunError {
         match &self.inner.cause {
             Cause::Model(error) => Some(error),
             Cause::Journal(error) => Some(error),
+            Cause::Session(error) => Some(error),
             Cause::Output(error) => Some(error),
             _ => None,
         }

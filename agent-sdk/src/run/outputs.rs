@@ -6,7 +6,7 @@ use std::{io, path::Path, sync::Arc};
 
 #[cfg(feature = "workspace")]
 use super::error::Cause;
-use super::{RunError, RunReport};
+use super::{Artifact, RunError, RunReport};
 use crate::{
     agent::Settings,
     operation::{Operation, RunContext},
@@ -42,6 +42,27 @@ pub(super) async fn save_answer(
         Some(path) => write(path.clone(), answer.to_owned()).await,
         None => Ok(()),
     }
+}
+
+/// What the run wrote in its workspace since this was last asked.
+pub(super) fn new_files(settings: &Settings) -> Vec<Artifact> {
+    #[cfg(feature = "workspace")]
+    if let Some(workspace) = &settings.workspace {
+        return workspace.new_artifacts();
+    }
+    #[cfg(not(feature = "workspace"))]
+    let _ = settings;
+    Vec::new()
+}
+
+/// Notes what earlier lives of the run wrote in its workspace.
+pub(super) fn remember(settings: &Settings, files: &[Artifact]) {
+    #[cfg(feature = "workspace")]
+    if let Some(workspace) = &settings.workspace {
+        workspace.remember(files);
+    }
+    #[cfg(not(feature = "workspace"))]
+    let _ = (settings, files);
 }
 
 /// Lists what the run wrote in its workspace, for its report.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     cost::Usd,
@@ -62,7 +62,7 @@ pub struct RunReport {
 }
 
 /// A file that a run wrote in its workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Artifact {
     /// Its path from the workspace, with `/` between names.
@@ -125,6 +125,28 @@ impl RunReport {
         self.tool_calls += totals.tool_calls;
         self.duration += before.duration;
         self.lives += before.lives;
+    }
+
+    /// The report of a run that did not begin.
+    pub(crate) fn not_begun(run: &RunId) -> Self {
+        Self {
+            run_id: run.clone(),
+            trace_id: TraceId(0),
+            outcome: Outcome::Error,
+            text: Content::default(),
+            usage: Usage::unknown(),
+            cost: Usd::ZERO,
+            unpriced_calls: 0,
+            model_calls: 0,
+            tool_calls: 0,
+            words: 0,
+            duration: Duration::ZERO,
+            error: Some("session".to_owned()),
+            artifacts: Vec::new(),
+            lives: 1,
+            questions: Vec::new(),
+            profile: Arc::default(),
+        }
     }
 
     /// The report of an operation that something else ended before.

@@ -18,6 +18,7 @@ use crate::{
     message::Conversation,
     model::ToolChoice,
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
+    session::{Session, SharedState, Turn},
     store::Store,
 };
 
@@ -35,6 +36,7 @@ pub struct RunRequest<'a> {
     resumed: Option<RunId>,
     application: Value,
     control: Option<Control>,
+    session: Option<Turn<'a>>,
     callbacks: Callbacks,
 }
 
@@ -70,6 +72,7 @@ impl<'a> RunRequest<'a> {
             resumed: None,
             application: Value::Null,
             control: None,
+            session: None,
             callbacks: Callbacks::default(),
         }
     }
@@ -150,6 +153,28 @@ impl<'a> RunRequest<'a> {
     /// a cancellation [`Agent::resume`] goes on where it was.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Makes the run a turn of a session: it goes on with the session's conversation, its tools share the session's state
+    /// ([`SharedState`], by [`ToolContext::state`](crate::tool::ToolContext::state)), and when it has answered or failed for good, what it said and changed is
+    /// the session's. It is kept in the session's store; one that paused, was cancelled or lost its process is left open there, to
+    /// be [resumed](Agent::resume) with the session.
+    pub fn session<'b>(self, session: &'b mut Session) -> RunRequest<'b>
+    where
+        'a: 'b,
+    {
+        let turn = Turn::of(session);
+        let mut request: RunRequest<'b> = self;
+        request = request.shared(turn.shared());
+        request.store.get_or_insert_with(|| turn.store());
+        request.session = Some(turn);
+        request
+    }
+
+    /// Has the run's tools share this state.
+    pub(crate) fn shared(mut self, state: Arc<SharedState>) -> Self {
+        Arc::make_mut(&mut self.settings).state.insert(state);
         self
     }
 
@@ -241,6 +266,7 @@ impl<'a> RunRequest<'a> {
             resumed,
             application,
             control,
+            session,
             callbacks,
         } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
@@ -248,9 +274,16 @@ impl<'a> RunRequest<'a> {
             let within = context.within().map(|within| &**within).cloned();
             context = context.with_within(within.unwrap_or_default().under(control));
         }
+        if let Some(turn) = &session {
+            context = context.with_labels(|labels| {
+                labels.session = Some(turn.id().into());
+                labels.user = Some(turn.user().into());
+            });
+        }
         let durable = store.map(|store| Durable {
             store,
             goes_on: resumed,
+            session: None,
             application,
         });
         if callbacks.progress.is_some() || callbacks.tool_use.is_some() {
@@ -263,6 +296,7 @@ impl<'a> RunRequest<'a> {
             input,
             stop: cancellation,
             durable,
+            session,
         }
     }
 }
@@ -274,15 +308,53 @@ struct Prepared<'a> {
     input: Input<'a>,
     stop: Option<CancellationToken>,
     durable: Option<Durable>,
+    session: Option<Turn<'a>>,
 }
 
 impl Prepared<'_> {
     async fn drive(mut self) -> Result<RunReport, RunError> {
+        match self.session.take() {
+            Some(turn) => self.drive_in(turn).await,
+            None => self.drive_alone().await,
+        }
+    }
+
+    /// Drives it as a turn of a session.
+    async fn drive_in(mut self, mut turn: Turn<'_>) -> Result<RunReport, RunError> {
+        let name = self.settings.name.clone();
+        let refused = |error, report| RunError::new(&name, Cause::Session(error), report);
+        let run = self.context.run_id().clone();
+        let goes_on = self.durable.as_ref().is_some_and(|it| it.goes_on.is_some());
+        let begun = if goes_on {
+            turn.go_on(&run).map(|()| Conversation::new())
+        } else {
+            let asked = std::mem::take(self.input.conversation());
+            turn.begin(&run, asked).await
+        };
+        match begun {
+            Ok(conversation) => {
+                if let Some(durable) = self.durable.as_mut().filter(|_| !goes_on) {
+                    durable.session = turn.version(&durable.store);
+                }
+                *self.input.conversation() = conversation;
+            }
+            Err(error) => return Err(refused(error, RunReport::not_begun(&run))),
+        }
+        let result = self.drive_alone().await;
+        let ended = turn.end(self.input.conversation().clone(), &result).await;
+        match (ended, result) {
+            (Err(error), Ok(report)) => Err(refused(error, report)),
+            // Why the run failed says more.
+            (_, result) => result,
+        }
+    }
+
+    async fn drive_alone(&mut self) -> Result<RunReport, RunError> {
         let launch = Launch {
             settings: &self.settings,
-            context: self.context,
-            stop: self.stop,
-            durable: self.durable,
+            context: self.context.clone(),
+            stop: self.stop.take(),
+            durable: self.durable.take(),
         };
         drive(launch, self.input.conversation()).await
     }

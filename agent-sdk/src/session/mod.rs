@@ -12,12 +12,13 @@
 //!
 //! # With runs
 //!
-//! [`Session::begin_run`] keeps the prompt and that a run is under way; [`Session::finish_run`] takes the conversation as the run left
-//! it and keeps what is new. After a crash in between, [`View::open_run`] names the run to resume.
+//! [`RunRequest::session`](crate::run::RunRequest::session) makes a run a turn of a session: it goes on with the conversation, its tools share the
+//! state, and what it said and changed is kept when it has answered. The run itself is kept in the same store while it goes on, so after a
+//! crash [`Session::open_run`] names the run to resume. (The parts are there too: [`Session::begin_run`], [`Session::finish_run`].)
 //!
 //! ```
 //! use std::sync::Arc;
-//! use agent_sdk::{agent::Agent, message::Message, operation::RunContext, testing::ScriptedModel};
+//! use agent_sdk::{agent::Agent, testing::ScriptedModel};
 //! use agent_sdk::{session::{NewSession, Sessions}, store::MemoryStore};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -26,11 +27,7 @@
 //! let mut session = sessions.create(NewSession::titled("A trip")).await?;
 //!
 //! let agent = Agent::builder("guide", ScriptedModel::new(["To Oslo."])).build()?;
-//! let context = RunContext::new();
-//! session.begin_run(context.run_id().clone(), Message::user("Where to?")).await?;
-//! let mut conversation = session.conversation().clone();
-//! agent.run_with(&mut conversation).context(&context).await?;
-//! session.finish_run(conversation).commit().await?;
+//! agent.run("Where to?").session(&mut session).await?;
 //! assert_eq!(session.conversation().last().unwrap().text(), "To Oslo.");
 //! # Ok(())
 //! # }
@@ -46,6 +43,7 @@ mod import;
 mod log;
 mod outline;
 mod record;
+mod run;
 mod sessions;
 mod state;
 mod summary;
@@ -63,6 +61,8 @@ pub use diff::{Change, Diff, Difference};
 pub use error::{SessionError, SessionErrorKind};
 pub use files::{FileInfo, FileLimits, FilesReport, NotKept, NotKeptReason};
 pub use history::{At, VersionSummary};
+pub use run::SessionVersion;
+pub(crate) use run::Turn;
 pub use sessions::{NewSession, SessionSummary, Sessions};
 pub use state::{SharedState, StateChange};
 pub use update::Update;

@@ -87,7 +87,7 @@ impl fmt::Debug for StateChange {
 /// JSON values under keys, as a tool is given them, with a record of what was changed. Cheap to clone; clones share everything.
 ///
 /// Tools that run beside each other each get a [`fork`](Self::fork): what was there when they began, and a record of their own. Whoever
-/// runs them keeps the [changes](Self::take_changes) with the call's result and then [applies](Self::apply) them, in the order in
+/// runs them keeps the [changes](Self::take_changes) with the call's result and then [adopts](Self::adopt) them, in the order in
 /// which results are kept, so that reading the results back gives the same state. Of two that set one key, the one kept last wins.
 #[derive(Clone, Default)]
 pub struct SharedState {
@@ -164,12 +164,11 @@ impl SharedState {
         changes.into_values().collect()
     }
 
-    /// Does what was done elsewhere; it is no change of this one's own.
-    pub fn apply(&self, changes: &[StateChange]) {
+    /// Does what was done in a [`fork`](Self::fork); it is a change of this one's own from now on.
+    pub fn adopt(&self, changes: &[StateChange]) {
         let mut inner = self.lock();
-        let values = Arc::make_mut(&mut inner.values);
         for change in changes {
-            change.apply(values);
+            inner.change(change.clone());
         }
     }
 

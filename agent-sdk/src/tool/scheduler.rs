@@ -18,10 +18,12 @@ use super::{
     Concurrency, Effect, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput,
 };
 use crate::{
-    journal::Record,
+    journal::{Journal, Record},
     message::{ToolCall, ToolResult},
     model::ToolSpec,
     operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals},
+    run::Within,
+    session::{SharedState, StateChange},
     store::StoreError,
 };
 
@@ -129,14 +131,25 @@ pub(crate) struct Admitted {
 /// What came of a call.
 #[derive(Debug)]
 pub(crate) enum Returned {
-    /// Its result, how long it took, and what it came to without what agents inside it have kept.
-    Result(ToolResult, Duration, Totals),
+    /// Its result.
+    Result(Finished),
     /// The tool asks a person first.
     Asks(String),
     /// An agent inside it paused: it gives its result when the run goes on.
     Paused,
     /// That it begins could not be journaled, so it did not.
     NotJournaled(StoreError),
+}
+
+/// A call that gave its result.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) result: ToolResult,
+    pub(crate) took: Duration,
+    /// What it came to, without what agents inside it have kept themselves.
+    pub(crate) spent: Totals,
+    /// How it changed the shared state.
+    pub(crate) changes: Vec<StateChange>,
 }
 
 impl<'a> Batch<'a> {
@@ -212,19 +225,9 @@ async fn run(
         None => format!("{}/{}", turn.number, call.id),
     };
     if let Some((within, journal)) = journal
-        && tool.is_some_and(|tool| tool.options().effect == Effect::Write)
+        && let Err(error) = announce(journal, within, tool, admitted.place).await
     {
-        let place = admitted.place;
-        let kept = journal
-            .commit(
-                &within.path,
-                &[Record::ToolStarted { place }],
-                Totals::default(),
-            )
-            .await;
-        if let Err(error) = kept {
-            return Returned::NotJournaled(error);
-        }
+        return Returned::NotJournaled(error);
     }
     let details = ToolDetails {
         call_id: Some(call.id.clone()),
@@ -248,12 +251,13 @@ async fn run(
     let started = operation.info().started_at;
     let waited = started.saturating_duration_since(queued);
     operation.record(|facts| facts.queued = Some(waited));
+    let (state, shared) = forked(turn.state);
     let result = match tool {
         Some(tool) => {
             let context = ToolContext::new(
                 operation.handle(),
                 call.id.clone(),
-                turn.state.clone(),
+                state,
                 path.as_str().into(),
                 admitted.is_approved,
             );
@@ -269,7 +273,14 @@ async fn run(
         let all = operation.close(outcome, Payload::Result(&result.content));
         let kept = journal.map(|(_, journal)| journal.kept_inside(&path));
         let spent = all.since(&kept.unwrap_or_default());
-        Returned::Result(result, started.elapsed(), spent)
+        Returned::Result(Finished {
+            result,
+            took: started.elapsed(),
+            spent,
+            changes: shared
+                .map(|shared| shared.take_changes())
+                .unwrap_or_default(),
+        })
     };
     let error = match result {
         Ok(output) => {
@@ -302,6 +313,32 @@ async fn run(
         _ => Outcome::Error,
     };
     returned(operation, outcome, result)
+}
+
+/// Journals that a call which writes is about to begin: without a result after it, it is in doubt.
+async fn announce(
+    journal: &Journal,
+    within: &Within,
+    tool: Option<&ToolHandle>,
+    place: usize,
+) -> Result<(), StoreError> {
+    if !tool.is_some_and(|tool| tool.options().effect == Effect::Write) {
+        return Ok(());
+    }
+    let record = Record::ToolStarted { place };
+    journal
+        .commit(&within.path, &[record], Totals::default())
+        .await
+}
+
+/// The application's state for one call, in which it has the shared state to itself.
+fn forked(state: &State) -> (State, Option<Arc<SharedState>>) {
+    let mut state = state.clone();
+    let shared = state.get::<SharedState>().map(|all| Arc::new(all.fork()));
+    if let Some(shared) = &shared {
+        state.insert(shared.clone());
+    }
+    (state, shared)
 }
 
 /// Calls a tool so that it can neither panic nor take for ever.

@@ -317,6 +317,21 @@ impl Workspace {
         record.map(|record| record.artifacts()).unwrap_or_default()
     }
 
+    /// What of that nobody has asked for yet.
+    pub(crate) fn new_artifacts(&self) -> Vec<Artifact> {
+        let record = self.record.as_ref();
+        record.map(|record| record.take_new()).unwrap_or_default()
+    }
+
+    /// Notes what earlier lives of the run wrote.
+    pub(crate) fn remember(&self, files: &[Artifact]) {
+        if let Some(record) = &self.record {
+            for file in files {
+                record.remember(file);
+            }
+        }
+    }
+
     /// Writes one of the files that a run leaves behind, whatever its name; the limits are on what tools write.
     pub(crate) fn leave(&self, path: &str, text: &str) -> Result<(), WorkspaceError> {
         let limits = Limits {

@@ -11,20 +11,47 @@ use crate::{operation::RunId, run::Artifact};
 #[derive(Debug)]
 pub(super) struct Record {
     run: RunId,
-    files: Mutex<BTreeMap<String, u64>>,
+    files: Mutex<BTreeMap<String, Written>>,
+}
+
+#[derive(Debug)]
+struct Written {
+    bytes: u64,
+    /// Whether nobody has asked for it yet.
+    is_new: bool,
 }
 
 impl Record {
     /// Notes a file, in place of what was noted of it before.
     pub(super) fn wrote(&self, path: String, bytes: u64) {
+        self.insert(path, bytes, true);
+    }
+
+    /// Notes a file of an earlier life of the run.
+    pub(super) fn remember(&self, file: &Artifact) {
+        self.insert(file.path.clone(), file.bytes, false);
+    }
+
+    fn insert(&self, path: String, bytes: u64, is_new: bool) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(path, bytes);
+        files.insert(path, Written { bytes, is_new });
+    }
+
+    /// The files that were noted since this was last asked.
+    pub(super) fn take_new(&self) -> Vec<Artifact> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = files.iter_mut().filter(|(_, file)| file.is_new);
+        new.map(|(path, file)| {
+            file.is_new = false;
+            Artifact::new(path.as_str(), file.bytes)
+        })
+        .collect()
     }
 
     /// The files, ordered by path.
     pub(super) fn artifacts(&self) -> Vec<Artifact> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let artifact = |(path, bytes): (&String, &u64)| Artifact::new(path.as_str(), *bytes);
+        let artifact = |(path, file): (&String, &Written)| Artifact::new(path.as_str(), file.bytes);
         files.iter().map(artifact).collect()
     }
 }

@@ -7,8 +7,11 @@ use crate::{
     message::Conversation,
     model::Usage,
     operation::{RunContext, RunId},
-    session::{SessionErrorKind, StateChange},
+    run::RunErrorKind,
+    session::{SessionErrorKind, SharedState, StateChange},
+    store::Store,
     testing::{CountingTool, ScriptedModel, Turn},
+    tool::{FnTool, NoArguments, ToolContext, ToolHandle},
 };
 
 #[tokio::test]
@@ -186,4 +189,110 @@ async fn a_run_after_a_compression_goes_on_from_the_short_conversation() {
     assert_eq!(session.conversation().len(), 5);
     let opened = session.sessions.open(session.id()).await.unwrap();
     assert_eq!(opened.conversation(), session.conversation());
+}
+
+/// Counts its calls in the shared state.
+fn counter() -> ToolHandle {
+    FnTool::new("count", "", async |context: ToolContext, _: NoArguments| {
+        let state: Arc<SharedState> = context.state().ok_or("no shared state")?;
+        let count = state.get("count").and_then(|it| it.as_u64()).unwrap_or(0) + 1;
+        state.set("count", count).map_err(|it| it.to_string())?;
+        Ok::<_, String>(count)
+    })
+    .into()
+}
+
+#[tokio::test]
+async fn a_run_is_a_turn_of_its_session_and_what_its_tools_changed_survives_a_pause() {
+    let store: Arc<dyn Store> = Arc::new(CountingStore::default());
+    let sessions = Sessions::new(store.clone(), "ann");
+    let mut session = sessions.create(NewSession::new()).await.unwrap();
+    let inner = Agent::builder(
+        "inner",
+        ScriptedModel::new([
+            Turn::new().tool_call("c", "count", "{}"),
+            Turn::from("counted"),
+        ]),
+    )
+    .tool(counter())
+    .build()
+    .unwrap();
+    let model = ScriptedModel::new([
+        Turn::new().tool_call("c", "count", "{}"),
+        Turn::new().tool_call("c", "inner", r#"{"task":"t"}"#),
+        Turn::new().tool_call("c", "look", "{}"),
+        Turn::new().tool_call("c", "count", "{}"),
+        Turn::from("three"),
+        Turn::from("again"),
+    ])
+    .recording();
+    let agent = Agent::builder("a", model.clone())
+        .tool(counter())
+        .tool(inner.as_tool())
+        .tool(CountingTool::new("look"))
+        .build()
+        .unwrap();
+    let run = agent.run("count").ask_before(["look"]);
+    let paused = run.session(&mut session).await.unwrap_err();
+    assert_eq!(paused.kind(), RunErrorKind::Paused);
+    assert_eq!(
+        session.state().get("count"),
+        None,
+        "not before it has answered"
+    );
+
+    // Another process.
+    let mut session = sessions.open(session.id()).await.unwrap();
+    let busy = agent.run("more").session(&mut session).await.unwrap_err();
+    assert_eq!(busy.kind(), RunErrorKind::Session);
+    let run = session.open_run().unwrap().clone();
+    assert_eq!(run, paused.report().run_id);
+    let runs = Runs::new(store.clone());
+    let kept = runs.get(run.as_str()).await.unwrap();
+    assert_eq!(kept.summary.session.as_deref(), Some(session.id()));
+    assert_eq!(kept.summary.user.as_deref(), Some("ann"));
+    runs.answer(run.as_str(), "c", Verdict::allow())
+        .await
+        .unwrap();
+    let resumed = agent.resume(run, store.clone()).session(&mut session);
+    assert_eq!(resumed.await.unwrap().text, "three");
+    assert_eq!(session.state()["count"], 3);
+    assert_eq!(session.open_run(), None);
+    assert_eq!(texts(&session).first().unwrap(), "count");
+    assert_eq!(texts(&session).last().unwrap(), "three");
+
+    let report = agent.run("more").session(&mut session).await.unwrap();
+    assert_eq!(report.text, "again");
+    let reopened = sessions.open(session.id()).await.unwrap();
+    assert_eq!(reopened.conversation(), session.conversation());
+    assert_eq!(reopened.conversation().len(), 12);
+    let requests = model.requests();
+    let asked = &requests.last().unwrap().conversation;
+    assert_eq!(asked.len(), 11, "all that was said before, and the prompt");
+}
+
+#[tokio::test]
+async fn s8_the_journal_of_a_turn_does_not_repeat_what_the_session_has() {
+    let store = CountingStore::default();
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let sessions = Sessions::new(shared.clone(), "ann");
+    let mut session = sessions.create(NewSession::new()).await.unwrap();
+    let agent = Agent::builder("a", ScriptedModel::new(["one", "two"]))
+        .build()
+        .unwrap();
+    let long = "x".repeat(100_000);
+    session.say(user(&long)).await.unwrap();
+    let report = agent.run("hi").session(&mut session).await.unwrap();
+    let kept = Runs::new(shared.clone())
+        .get(report.run_id.as_str())
+        .await
+        .unwrap();
+    assert!(kept.bytes < 5_000, "{}", kept.bytes);
+    // It can be gone on with all the same.
+    let mut conversation = Conversation::new();
+    let again = agent
+        .resume(report.run_id, shared)
+        .conversation(&mut conversation);
+    assert_eq!(again.await.unwrap().text, "one");
+    assert_eq!(&conversation, session.conversation());
 }

@@ -7,7 +7,7 @@ use crate::{
     testing::{
         BarrierTool, CountingTool, TraceCapture, failing_tool, hanging_tool, panicking_tool,
     },
-    tool::{Admitted, Batch, Returned, State, ToolHandle, ToolSet, Turn},
+    tool::{Admitted, Batch, Finished, Returned, State, ToolHandle, ToolSet, Turn},
 };
 
 /// Calls tools as an agent does, and returns the tree and the results in call order.
@@ -36,7 +36,7 @@ async fn call(width: usize, tools: Vec<ToolHandle>, names: &[&str]) -> (String, 
     );
     let mut results = vec![String::new(); calls.len()];
     while let Some((place, returned)) = batch.next().await {
-        let Returned::Result(result, ..) = returned else {
+        let Returned::Result(Finished { result, .. }) = returned else {
             panic!("no result: {returned:?}");
         };
         results[place] = result.content.into_string();

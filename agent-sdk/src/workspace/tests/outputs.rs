@@ -162,6 +162,26 @@ async fn what_an_agent_inside_writes_is_the_run_s_and_its_answer_is_not_saved() 
 }
 
 #[tokio::test]
+async fn an_agent_inside_leaves_no_answer_where_the_run_has_none() {
+    let sandbox = Sandbox::new(&[]);
+    let inner = Agent::builder("helper", ScriptedModel::new([Turn::from("A part.")]));
+    let inner = inner.workspace(sandbox.workspace.clone()).build().unwrap();
+    let turns = [
+        Turn::new().tool_call("1", "helper", r#"{"task":"help"}"#),
+        Turn::from("cut").finish(FinishReason::Length),
+    ];
+    let agent = agent(turns)
+        .workspace(sandbox.workspace.clone())
+        .tool(inner.as_tool())
+        .build()
+        .unwrap();
+    let error = agent.run("x").await.unwrap_err();
+    assert_eq!(error.report().tool_calls, 1);
+    assert_eq!(listed(error.report()), []);
+    assert_eq!(sandbox.workspace.files().unwrap().entries, []);
+}
+
+#[tokio::test]
 async fn a_tool_of_the_application_reaches_the_workspace() {
     let sandbox = Sandbox::new(&[]);
     let draw = FnTool::new("draw", "", async |context: ToolContext, _: NoArguments| {

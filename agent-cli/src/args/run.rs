@@ -1,0 +1,130 @@
+//! `run` and `resume`.
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use clap::Args;
+
+use super::{ModelName, Pair};
+
+const RUN_HELP: &str = "\
+Standard output gets the answer as it is written, then the trace, the totals and the bottleneck; piped, the same without colours.
+With `--json` it gets the events alone. Errors, logs and warnings go to standard error. If nobody reads standard output any more,
+the run is cancelled, and that is no error. The first Ctrl-C cancels the run and shows what was spent, the second ends at once.
+
+Each outcome is kept before the run goes on from it, so a run that was interrupted, killed or paused goes on where it was:
+`agent resume ID`. What was said is kept with it, for this user alone; keys never are. `--no-store` keeps nothing.
+
+With `--ask TOOL` a person decides about each call of that tool: on a terminal at once; elsewhere the run pauses (exit code 5)
+and says how to answer.
+
+Examples:
+  agent run 'Say something short.' --model openai:gpt-5-mini
+  agent run 'Tidy up the notes.' --workspace notes --write --ask write_file
+  git diff | agent run - --system 'You review changes.' --id review-17
+
+Variables:
+  AGENT_MODEL                  the model, where `--model` is not given
+  OPENAI_API_KEY               the key of the provider `openai`; of others it is ANTHROPIC_API_KEY, GROQ_API_KEY, …; of one that is not
+                               known, ACME, it is ACME_API_KEY. A server on this machine may need none.
+  OPENAI_BASE_URL              the address of `openai`, where `--base-url` is not given; of others GROQ_BASE_URL, …
+  AGENT_SDK_HOME               the folder in which runs are kept; not set: agent-sdk in the user's data folder
+  OTEL_EXPORTER_OTLP_ENDPOINT  where traces and metrics go, such as http://localhost:4318; not set: nowhere
+  RUST_LOG                     what `-v` logs, such as `warn,agent_sdk=debug`
+  NO_COLOR                     no colours";
+
+const RESUME_HELP: &str = "\
+The agent is made again as it was: model, address, instructions, limits, tools, tags. The key comes from the provider's variable,
+as with `agent run`. Nothing that has an outcome is done again: no model request, no tool call. A request that was under way is
+sent again with the same idempotency key; a call that was under way of a tool that changes something is asked about first.
+
+A run that has ended prints its answer again. One that another process has is left alone (exit code 1).
+
+Examples:
+  agent resume review-17
+  agent resume review-17 --max-turns 40     # it had reached its limit
+  agent resume review-17 --json | tail -n 1 # its report";
+
+/// How a run is shown.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
+    /// Prints one JSON event a line; the last one is `run_report`.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Serves metrics for Prometheus at this address while it runs.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Shows what happens inside, on standard error.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct RunArguments {
+    /// What to ask; `-` reads it from standard input.
+    pub(crate) prompt: String,
+    /// The model, for example `openai:gpt-5-mini`. Default: the variable `AGENT_MODEL`.
+    #[arg(long, value_name = "PROVIDER:NAME")]
+    pub(crate) model: Option<ModelName>,
+    /// Where the provider's API is. A provider that is not known is taken to speak OpenAI's. Default: the provider's own address.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// Instructions for the model.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// The most model calls to make.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_turns: Option<NonZeroU32>,
+    /// A tag on the run and everything in it; may be given again.
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub(crate) tags: Vec<Pair>,
+    /// A folder that the model may read, and nothing outside of it. Default: none.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Lets the model write in the folder too: it makes files and replaces them.
+    #[arg(long, requires = "workspace")]
+    pub(crate) write: bool,
+    /// A tool whose calls a person approves, each; may be given again.
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) ask: Vec<String>,
+    /// The run's id: letters, digits, `-`, `_`, `.` and `:`. Default: a new one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// The user on whose behalf it runs, in the store and in traces. Default: none.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Keeps nothing of the run: it cannot be resumed.
+    #[arg(long)]
+    pub(crate) no_store: bool,
+    /// Asks for whole answers instead of streams, for servers that cannot stream.
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Writes the exchanges with the provider to this file, without the key; one that exists goes on. It holds what was said.
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Answers from a file that `--record` wrote, in place of the provider: without a network and without a key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
+/// What `resume` takes.
+#[derive(Debug, Args)]
+#[command(after_help = RESUME_HELP)]
+pub(crate) struct ResumeArguments {
+    /// The run, as `agent runs list` names it.
+    pub(crate) id: String,
+    /// Goes on although tools or instructions are not what they were.
+    #[arg(long)]
+    pub(crate) accept_changes: bool,
+    /// The most model calls to make, those made already included. Default: as the run began.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_turns: Option<NonZeroU32>,
+    /// Where the provider's API is now. Default: where it was.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}

@@ -1,0 +1,255 @@
+//! Running an agent, from its first moment or from where it stopped, and showing all of it.
+
+use std::sync::Arc;
+
+use agent_sdk::{
+    message::{Conversation, Part},
+    operation::{RunContext, RunId},
+    run::{Limit, RunError, RunErrorKind, RunReport},
+    store::{Store, StoreErrorKind},
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Shown,
+    exit::{Exit, Failure},
+    explain::explain,
+    interrupt::Interrupt,
+    output::Output,
+    person, questions,
+    recipe::{Made, NAME, Recipe},
+    screen::{Form, Screen},
+    terminal::Paint,
+    watch::Watch,
+};
+
+/// A run that is to be made.
+pub(crate) struct Job {
+    pub(crate) made: Made,
+    pub(crate) recipe: Recipe,
+    pub(crate) id: RunId,
+    pub(crate) user: Option<String>,
+    pub(crate) work: Work,
+    pub(crate) shown: Shown,
+}
+
+/// From where it is run.
+pub(crate) enum Work {
+    /// From its first moment.
+    Begin { prompt: String, keep: Option<Keep> },
+    /// From where it stopped.
+    GoOn {
+        store: Arc<dyn Store>,
+        accept_changes: bool,
+    },
+}
+
+/// Where a run is kept.
+pub(crate) struct Keep {
+    pub(crate) store: Arc<dyn Store>,
+    /// What is kept beside it.
+    pub(crate) application: Value,
+}
+
+impl Work {
+    fn store(&self) -> Option<&Arc<dyn Store>> {
+        match self {
+            Self::Begin { keep, .. } => keep.as_ref().map(|keep| &keep.store),
+            Self::GoOn { store, .. } => Some(store),
+        }
+    }
+}
+
+/// Runs an agent and shows what it does.
+pub(crate) async fn perform(job: Job, mut output: Output, interrupt: Interrupt) -> Exit {
+    let watch = match Watch::start(job.shown.metrics, job.shown.verbose).await {
+        Ok(watch) => watch,
+        Err(failure) => {
+            output.note(&failure);
+            return failure.exit;
+        }
+    };
+    if let Some(url) = watch.metrics_url() {
+        output.note(format_args!("metrics: {url}"));
+    }
+    let form = if job.shown.json {
+        Form::Json
+    } else {
+        Form::Text
+    };
+    let mut screen = Screen::new(output, form, NAME, job.shown.verbose, interrupt.clone());
+    let observers = watch.observers().with_shared(screen.observer());
+    let mut context = RunContext::builder()
+        .run_id(job.id.clone())
+        .observers(observers)
+        .cancellation(interrupt.token().clone());
+    for (key, value) in &job.recipe.tags {
+        context = context.tag(key.as_str(), value.as_str());
+    }
+    if let Some(user) = &job.user {
+        context = context.user(user.as_str());
+    }
+    let exit = show(&mut screen, &job, &context.build(), &watch)
+        .await
+        .unwrap_or_else(|failure| {
+            screen.output.note(&failure);
+            failure.exit
+        });
+    for remark in job.made.tape.remarks() {
+        screen.output.note(remark);
+    }
+    watch.end(&mut screen.output).await;
+    exit
+}
+
+/// Runs the agent and shows all of it.
+async fn show(
+    screen: &mut Screen,
+    job: &Job,
+    context: &RunContext,
+    watch: &Watch,
+) -> Result<Exit, Failure> {
+    let mut conversation = Conversation::new();
+    let ended = follow(screen, job, context, &mut conversation).await?;
+    let report = match &ended {
+        Ok(report) => report,
+        Err(error) => error.report(),
+    };
+    let exit = screen.report(report)?;
+    if screen.form() == Form::Text && !screen.output.is_closed() {
+        let label = screen.output.out_style.paint(Paint::Strong, "Run:");
+        screen.output.line(format_args!("{label} {}.", job.id))?;
+    }
+    if watch.exports_traces() && !screen.output.is_closed() {
+        screen
+            .output
+            .note(format_args!("trace: {}", report.trace_id));
+    }
+    match &ended {
+        Ok(_) => {
+            if let Some(refusal) = refusal(&conversation) {
+                screen
+                    .output
+                    .note(format_args!("the model refused: {refusal}"));
+            }
+            Ok(exit)
+        }
+        Err(_) if screen.output.is_closed() && exit == Exit::Ok => Ok(exit),
+        Err(error) => {
+            let mut exit = exit;
+            if error.kind() != RunErrorKind::Paused {
+                let failure = explain(error, exit, &job.made.chosen);
+                exit = failure.exit;
+                screen.output.note(&failure);
+            }
+            if let Some(hint) = hint(job, error) {
+                screen.output.note(hint);
+            }
+            Ok(exit)
+        }
+    }
+}
+
+async fn follow(
+    screen: &mut Screen,
+    job: &Job,
+    context: &RunContext,
+    conversation: &mut Conversation,
+) -> Result<Result<RunReport, RunError>, Failure> {
+    let agent = &job.made.agent;
+    let mut request = match &job.work {
+        Work::Begin { prompt, keep } => {
+            *conversation = Conversation::from(prompt.as_str());
+            let request = agent.run_with(conversation);
+            match keep {
+                Some(keep) => request
+                    .store(keep.store.clone())
+                    .application(keep.application.clone()),
+                None => request,
+            }
+        }
+        Work::GoOn {
+            store,
+            accept_changes,
+        } => {
+            let request = agent
+                .resume(job.id.clone(), store.clone())
+                .conversation(conversation);
+            if *accept_changes {
+                request.accept_changes()
+            } else {
+                request
+            }
+        }
+    };
+    let pause = CancellationToken::new();
+    request = request
+        .context(context)
+        .pause(pause.clone())
+        .ask_before(job.recipe.ask.iter().map(String::as_str));
+    if person::is_there() {
+        let (person, asker) = person::person(pause);
+        screen.ask(person);
+        request = request.approver(asker);
+    } else if job.work.store().is_none() && !job.recipe.ask.is_empty() {
+        screen.output.note(
+            "warning: nobody can be asked here and nothing is kept, so calls that need a person's approval are refused",
+        );
+    }
+    screen.follow(request.stream()).await
+}
+
+/// What to do about a run that did not end, where something can be done.
+fn hint(job: &Job, error: &RunError) -> Option<String> {
+    let id = &job.id;
+    if job.work.store().is_none() {
+        return (error.kind() == RunErrorKind::Paused).then(|| {
+            format!("run {id} is paused; nothing of it was kept (`--no-store`), so it cannot go on")
+        });
+    }
+    let go_on = format!("agent resume {id}");
+    Some(match error.kind() {
+        RunErrorKind::Paused if error.questions().is_empty() => {
+            format!("run {id} is paused; go on with: {go_on}")
+        }
+        RunErrorKind::Paused => {
+            let asked = error.questions();
+            let (waits, listed) = (questions::waits(asked), questions::list(id.as_str(), asked));
+            format!("run {id} is paused: {waits}\n{listed}then go on with: {go_on}")
+        }
+        RunErrorKind::Cancelled => format!("run {id} is interrupted; go on with: {go_on}"),
+        RunErrorKind::Model | RunErrorKind::Timeout => {
+            format!("run {id} can go on where it stopped: {go_on}")
+        }
+        RunErrorKind::Journal if is_kept(error) => {
+            format!("run {id} can go on where it stopped: {go_on}")
+        }
+        RunErrorKind::LimitExceeded => match error.limit() {
+            Some(Limit::MaxTurns(turns)) => {
+                let more = turns.saturating_mul(2);
+                format!("run {id} can go on where it stopped: {go_on} --max-turns {more}")
+            }
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// Whether the store has the run although it failed.
+fn is_kept(error: &RunError) -> bool {
+    let kind = error.store_error().map(agent_sdk::store::StoreError::kind);
+    matches!(
+        kind,
+        Some(StoreErrorKind::Full | StoreErrorKind::Io | StoreErrorKind::Busy)
+    )
+}
+
+/// What the model said in place of an answer.
+fn refusal(conversation: &Conversation) -> Option<&str> {
+    let said = conversation.last()?;
+    said.parts.iter().find_map(|part| match part {
+        Part::Refusal(refusal) => Some(refusal.as_str()),
+        _ => None,
+    })
+}

@@ -1,0 +1,189 @@
+//! A server that answers each request with the next of its replies, and remembers the requests.
+
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{KEY, agent_in, call, end, piece, read_request};
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// Answers with these events.
+    Whole(Vec<String>),
+    /// Begins to answer, and goes on holding the connection until the client leaves.
+    Held(Vec<String>),
+    /// Refuses.
+    Status(&'static str),
+}
+
+impl Reply {
+    /// An answer.
+    pub(crate) fn says(text: &str) -> Self {
+        Self::Whole([piece(text)].into_iter().chain(end("stop")).collect())
+    }
+
+    /// The beginning of an answer.
+    pub(crate) fn begins(text: &str) -> Self {
+        Self::Held(vec![piece(text)])
+    }
+
+    /// A call of a tool.
+    pub(crate) fn calls(tool: &str) -> Self {
+        Self::calls_with(tool, "{}")
+    }
+
+    /// A call of a tool with arguments.
+    pub(crate) fn calls_with(tool: &str, arguments: &str) -> Self {
+        let events = [call(tool, arguments)].into_iter();
+        Self::Whole(events.chain(end("tool_calls")).collect())
+    }
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    head: String,
+    pub(crate) body: Value,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
+        })
+    }
+}
+
+/// A server with a script, a folder for the store of the command that asks it, and one with a file to read.
+pub(crate) struct Scripted {
+    pub(crate) url: String,
+    pub(crate) home: TempDir,
+    pub(crate) folder: TempDir,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Scripted {
+    pub(crate) fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let replies: Arc<Mutex<VecDeque<Reply>>> =
+            Arc::new(Mutex::new(replies.into_iter().collect()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = requests.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let (replies, log) = (replies.clone(), log.clone());
+                thread::spawn(move || {
+                    let text = read_request(&mut stream);
+                    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+                    log.lock().unwrap().push(Request {
+                        head: head.to_owned(),
+                        body: serde_json::from_str(body).unwrap_or_default(),
+                    });
+                    let reply = replies.lock().unwrap().pop_front();
+                    answer(
+                        &mut stream,
+                        reply.unwrap_or(Reply::Status("400 Not In The Script")),
+                    );
+                });
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "one line\n").unwrap();
+        Self {
+            url,
+            home: tempfile::tempdir().unwrap(),
+            folder,
+            requests,
+        }
+    }
+
+    /// `agent run hi --id r` on the server's model.
+    pub(crate) fn run(&self, flags: &[&str]) -> Command {
+        let mut command = self.agent(&["run", "hi", "--id", "r", "--model", "openai:m"]);
+        command.args(["--base-url", &self.url]).args(flags);
+        command
+    }
+
+    /// As [`run`](Self::run), with tools that read a folder.
+    pub(crate) fn run_with_tools(&self, flags: &[&str]) -> Command {
+        let mut command = self.run(&["--workspace"]);
+        command.arg(self.folder.path()).args(flags);
+        command
+    }
+
+    /// The command on the same store.
+    pub(crate) fn agent(&self, arguments: &[&str]) -> Command {
+        let mut command = agent_in(self.home.path(), arguments);
+        command.env("OPENAI_API_KEY", KEY);
+        command
+    }
+
+    /// What the command says when all goes well.
+    pub(crate) fn said(&self, arguments: &[&str]) -> String {
+        let output = self.agent(arguments).output().unwrap();
+        let (code, out, err) = super::ended(&output);
+        assert_eq!(code, Some(0), "{arguments:?}: {out}{err}");
+        out.to_owned()
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.said(arguments)).unwrap()
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.home.path().join("store.db")
+    }
+}
+
+fn answer(stream: &mut TcpStream, reply: Reply) {
+    let (events, hold) = match reply {
+        Reply::Status(status) => {
+            let body = r#"{"error":{"message":"no"}}"#;
+            let text = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.write_all(text.as_bytes());
+            return;
+        }
+        Reply::Whole(events) => (events, false),
+        Reply::Held(events) => (events, true),
+    };
+    let mut body = String::new();
+    for event in &events {
+        body.extend(["data: ", event, "\n\n"]);
+    }
+    if !hold {
+        body += "data: [DONE]\n\n";
+    }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    // The client may have gone.
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    while hold && matches!(stream.read(&mut [0; 64]), Ok(read) if read > 0) {}
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.unwrap().success());
+}
