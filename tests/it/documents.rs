@@ -24,12 +24,16 @@ fn each_invariant_names_a_test_that_exists() {
         ("agent_sdk", "agent-sdk/src"),
         ("agent_sdk_otel", "agent-sdk-otel/src"),
         ("it", "tests/it"),
+        ("crash", "tests/crash"),
         ("memory", "tests/memory"),
     ];
     let sources = folders.map(|(name, folder)| (name, source(&root.join(folder))));
     let mut named = 0;
     let is_test = |word: &&str| {
-        word.contains("::tests::") || word.starts_with("it::") || word.starts_with("memory::")
+        word.contains("::tests::")
+            || word.starts_with("it::")
+            || word.starts_with("memory::")
+            || word.starts_with("crash::")
     };
     for path in text.split('`').filter(is_test) {
         let (name, _) = path.split_once("::").unwrap();

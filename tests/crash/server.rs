@@ -1,0 +1,193 @@
+//! A model on loopback that notes each request and may hold the answer back.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, header},
+    response::IntoResponse,
+    routing::post,
+};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+
+/// How many turns call tools; the one after is the answer.
+pub(crate) const TOOL_TURNS: usize = 12;
+
+/// A model that stops when it is dropped. It answers by how often it has spoken in what it is shown.
+pub(crate) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// What was received, when it was.
+    pub(crate) received: Receiver<Received>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was received, and its number from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// A request to the model.
+    Request(usize),
+    /// A tool says that a call took effect.
+    Effect(usize),
+}
+
+struct Shared {
+    keys: Mutex<Vec<String>>,
+    effects: AtomicUsize,
+    /// The first effect that is not acknowledged yet.
+    effects_held_from: watch::Sender<usize>,
+    received: Mutex<Sender<Received>>,
+    /// The first request that is not answered yet.
+    held_from: watch::Sender<usize>,
+    /// How long each answer is.
+    bytes: usize,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with_answers_of(0)
+    }
+
+    pub(crate) fn with_answers_of(bytes: usize) -> Self {
+        let (sender, received) = channel();
+        let shared = Arc::new(Shared {
+            keys: Mutex::default(),
+            effects: AtomicUsize::new(0),
+            effects_held_from: watch::Sender::new(usize::MAX),
+            received: Mutex::new(sender),
+            held_from: watch::Sender::new(usize::MAX),
+            bytes,
+        });
+        let app = Router::new()
+            .route("/v1/effect", post(effect))
+            .fallback(answer)
+            .with_state(shared.clone());
+        let (ready, bound) = channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap().block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                ready.send(listener.local_addr().unwrap()).unwrap();
+                tokio::select! {
+                    _ = axum::serve(listener, app) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self {
+            address: bound.recv().unwrap(),
+            shared,
+            received,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Leaves the requests from this one on without an answer, until it is said otherwise.
+    pub(crate) fn hold_from(&self, request: usize) {
+        self.shared.held_from.send_replace(request);
+    }
+
+    /// Does not acknowledge effects from this one on, until it is said otherwise.
+    pub(crate) fn hold_effects_from(&self, effect: usize) {
+        self.shared.effects_held_from.send_replace(effect);
+    }
+
+    /// Waits until this was received.
+    pub(crate) fn wait_for(&self, what: Received) {
+        while self.received.recv().unwrap() != what {}
+    }
+
+    /// The idempotency keys of the requests since the last time.
+    pub(crate) fn take_keys(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.keys.lock().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+async fn effect(State(shared): State<Arc<Shared>>) {
+    let number = shared.effects.fetch_add(1, Ordering::SeqCst) + 1;
+    let received = Received::Effect(number);
+    shared.received.lock().unwrap().send(received).unwrap();
+    let mut held = shared.effects_held_from.subscribe();
+    held.wait_for(|from| number < *from).await.unwrap();
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> impl IntoResponse {
+    let request: Value = serde_json::from_slice(&body).unwrap();
+    let key = headers
+        .get("idempotency-key")
+        .map(|key| key.to_str().unwrap());
+    let number = {
+        let mut keys = shared.keys.lock().unwrap();
+        keys.push(key.unwrap_or("none").to_owned());
+        keys.len()
+    };
+    let received = Received::Request(number);
+    shared.received.lock().unwrap().send(received).unwrap();
+    let mut held = shared.held_from.subscribe();
+    held.wait_for(|from| number < *from).await.unwrap();
+
+    let messages = request["messages"].as_array().unwrap();
+    let said = messages
+        .iter()
+        .filter(|message| message["role"] == "assistant")
+        .count();
+    let call = |id: String, name: &str| {
+        let function = json!({"name": name, "arguments": "{}"});
+        json!({"id": id, "type": "function", "function": function})
+    };
+    let words = "x".repeat(shared.bytes);
+    let (message, reason) = if said < TOOL_TURNS {
+        let calls = [
+            call(format!("w{said}"), "note"),
+            call(format!("r{said}"), "look"),
+        ];
+        let message = json!({"role": "assistant", "content": words, "tool_calls": calls});
+        (message, "tool_calls")
+    } else {
+        let message = json!({"role": "assistant", "content": "All is noted."});
+        (message, "stop")
+    };
+    let body = json!({
+        "id": format!("chatcmpl-{said}"),
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 100 + said, "completion_tokens": 7, "total_tokens": 107 + said},
+    });
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+}
