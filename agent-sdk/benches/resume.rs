@@ -2,6 +2,11 @@
 //!
 //! What is measured is everything between having the file and having the answer: opening the store, taking the run, reading and
 //! folding its records, ending it again. The goal is one second.
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a bench that cannot be set up has nothing to measure; criterion's macros make items of their own"
+)]
 
 use std::{hint::black_box, num::NonZeroU32, path::Path, sync::Arc};
 

@@ -5,6 +5,10 @@
 //!
 //! A journal is a run's log in a [`Store`], leased by the one process that runs it. [`Runs`] is how everybody else
 //! sees the runs of a store: it lists them, reads them, answers their questions and asks them to stop.
+//!
+//! The lease is for 30 seconds and is renewed by the run itself, while it is polled. A process that is held up for longer, by a
+//! tool that blocks its thread or a stream that nobody reads, keeps the run as long as nobody else takes it up; if somebody does,
+//! what it tries to keep next is refused and it ends with [`RunErrorKind::Journal`](crate::run::RunErrorKind::Journal).
 
 mod definition;
 mod inbox;

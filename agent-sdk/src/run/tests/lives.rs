@@ -106,7 +106,7 @@ async fn s1_a_resumed_run_has_its_id_its_labels_all_its_sums_and_a_link_to_the_l
     assert!(last.duration >= reports[1].duration, "all lives together");
     assert!(last.duration >= Duration::from_millis(2));
 
-    let seen = agents.0.lock().unwrap();
+    let seen = std::mem::take(&mut *agents.0.lock().unwrap());
     assert_eq!(seen.len(), 3);
     for (n, life) in seen.iter().enumerate() {
         assert_eq!(life.run.as_str(), "r");
