@@ -24,7 +24,7 @@ use crate::{
     message::Conversation,
     model::IntoModel,
     operation::RunId,
-    run::{RunError, RunRequest, RunStream, TypedReport},
+    run::{ReplayRequest, RunError, RunRequest, RunStream, TypedReport},
     store::Store,
 };
 
@@ -84,6 +84,12 @@ impl Agent {
     /// not what they were.
     pub fn resume(&self, run: impl Into<RunId>, store: Arc<dyn Store>) -> RunRequest<'static> {
         RunRequest::resuming(self, run.into(), store)
+    }
+
+    /// Runs a run of a [store](RunRequest::store) again, against what was recorded, and says in what it differs now: see
+    /// [`ReplayRequest`]. No model is asked, no tool is called, and the stored run stays as it is.
+    pub fn replay(&self, run: impl Into<RunId>, store: Arc<dyn Store>) -> ReplayRequest {
+        ReplayRequest::new(self, run.into(), store)
     }
 
     /// A run on a prompt, as a stream of its events.

@@ -11,11 +11,14 @@
 //! what it tries to keep next is refused and it ends with [`RunErrorKind::Journal`](crate::run::RunErrorKind::Journal).
 
 mod definition;
+mod events;
 mod inbox;
 mod keep;
 mod question;
 mod record;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,10 +33,11 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 pub use definition::Definition;
+pub use events::{EventKeeper, StoredEvent};
 pub(crate) use inbox::Notice;
 pub use question::{Approver, Question, QuestionKind};
-pub(crate) use record::Line;
 pub use record::{Answered, Record, VERSION, Verdict};
+pub(crate) use record::{Line, newer};
 pub(crate) use runs::excerpt;
 pub use runs::{Runs, StoredRecord, StoredRun, Summary};
 
@@ -79,6 +83,8 @@ pub(crate) struct Before {
     pub(crate) duration: Duration,
     /// The agent's operation in the last of them.
     pub(crate) trace: Option<TraceContext>,
+    /// The number of their last event.
+    pub(crate) seq: u64,
 }
 
 #[derive(Default)]
@@ -123,13 +129,14 @@ impl Journal {
             let kept = Line::read(&journal.log, &entry)?;
             match &kept.record {
                 Record::Started { version, .. } if *version > VERSION => {
-                    return Err(record::newer(&journal.log, u64::from(*version)));
+                    return Err(newer(&journal.log, u64::from(*version)));
                 }
                 _ => {}
             }
             let before = &mut journal.before;
             before.totals.add(&kept.spent);
-            if let Record::LifeBegan { traceparent } = &kept.record {
+            before.seq = before.seq.max(kept.seq);
+            if let Record::LifeBegan { traceparent, .. } = &kept.record {
                 before.lives += 1;
                 before.trace = traceparent.parse().ok();
                 before.duration += life.take().map(between).unwrap_or_default();
@@ -149,6 +156,10 @@ impl Journal {
             *conversation = session.conversation(&journal.store).await?;
         }
         journal.earlier = Mutex::new(earlier);
+        // What happened after the last record of a life that was killed has a number too.
+        let events = journal.log.of_kind(LogKind::Events);
+        let kept = events::last_seq(&*journal.store, &events).await;
+        journal.before.seq = journal.before.seq.max(kept.unwrap_or_default());
         if journal.asked().is_none() {
             return Err(StoreError::new(
                 StoreErrorKind::NotFound,
@@ -212,10 +223,11 @@ impl Journal {
 
     /// Begins a life, of which `meter` shows the sums. That it began is kept together with its first record, so a life in which
     /// nothing happened leaves no trace.
-    pub(crate) fn begin_life(&self, meter: Meter, trace: TraceContext) {
+    pub(crate) fn begin_life(&self, meter: Meter, trace: TraceContext, ask_before: &[Arc<str>]) {
         let _ = self.meter.set(meter);
         *lock(&self.opening) = Some(Record::LifeBegan {
             traceparent: trace.traceparent(),
+            ask_before: ask_before.to_vec(),
         });
     }
 
@@ -325,6 +337,14 @@ impl Journal {
         kept
     }
 
+    /// The number of the last event before a record is kept; of the last one of all for the one that ends a life.
+    fn seq(&self, record: &Record) -> u64 {
+        self.meter.get().map_or(0, |meter| match record {
+            Record::Stopped { .. } => meter.seq_after(),
+            _ => meter.seq(),
+        })
+    }
+
     fn entries(
         &self,
         opening: Option<&Record>,
@@ -340,7 +360,12 @@ impl Journal {
         let records = records.iter().zip(spent);
         let records = records.map(|(record, spent)| (path, record, spent));
         let entries = opening.chain(records).map(|(path, record, spent)| {
-            let body = serde_json::to_vec(&Line { record, spent }).map_err(|error| {
+            let line = Line {
+                record,
+                spent,
+                seq: self.seq(record),
+            };
+            let body = serde_json::to_vec(&line).map_err(|error| {
                 StoreError::new(
                     StoreErrorKind::Io,
                     format!("a record of {} cannot be written as JSON", self.log),

@@ -1,7 +1,8 @@
 //! What happened in a run and will not be done again.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Definition, Question};
@@ -26,6 +27,9 @@ pub enum Record {
     LifeBegan {
         /// The agent's operation in this life, as W3C's `traceparent`.
         traceparent: String,
+        /// The tools that a person is asked about in this life, beside those that always ask.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ask_before: Vec<Arc<str>>,
     },
     /// The agent began. Its first record, once.
     Started {
@@ -173,6 +177,9 @@ pub(crate) struct Line<R> {
     pub(crate) record: R,
     #[serde(default, skip_serializing_if = "Totals::is_empty")]
     pub(crate) spent: Totals,
+    /// The number of the run's last event.
+    #[serde(default)]
+    pub(crate) seq: u64,
 }
 
 impl Line<Record> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Line, Notice, Question, RUNNING, Record, Verdict, inbox};
+use super::{Line, Notice, Question, RUNNING, Record, StoredEvent, Verdict, events, inbox};
 use crate::{
     message::Content,
     operation::{RunId, Totals},
@@ -76,7 +76,7 @@ pub(crate) fn excerpt(text: &str) -> Content {
 }
 
 /// A run of a store.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoredRun {
     /// Its id.
@@ -92,7 +92,7 @@ pub struct StoredRun {
     /// How many bytes they take.
     pub bytes: u64,
     /// The process that has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Holder>,
     /// What is at hand of it.
     #[serde(flatten)]
@@ -121,7 +121,7 @@ impl StoredRun {
 }
 
 /// A record of a run, as it was kept.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoredRecord {
     /// Its number, from 1.
@@ -187,6 +187,26 @@ impl Runs {
             })
         });
         records.collect()
+    }
+
+    /// The events of a run after a number, oldest first, at most so many: those that an [`EventKeeper`](super::EventKeeper) kept.
+    /// Beginning with the number of the last one gives the ones that follow.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::NotFound`] where there is neither such a run nor an event of it.
+    pub async fn events(
+        &self,
+        id: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let log = LogId::new(LogKind::Events, id)?;
+        let kept = events::read(&*self.store, &log, after, limit).await?;
+        if kept.is_empty() && self.store.head(&log).await?.is_none() {
+            self.get(id).await?;
+        }
+        Ok(kept)
     }
 
     /// The questions that a run waits to have answered.
@@ -298,13 +318,14 @@ impl Runs {
         Ok(removed.iter().map(|run| RunId::from(run.id())).collect())
     }
 
-    /// A run with all that happened in it, as one JSON document. It holds what was said.
+    /// A run with all that happened in it, as one JSON document; `docs/run-format.md` says what is in it. It holds what was said.
     pub async fn export(&self, id: &str) -> Result<Value, StoreError> {
         Ok(json!({
             "format": "agent-sdk/run",
             "version": super::VERSION,
             "run": self.get(id).await?,
             "records": self.records(id).await?,
+            "events": self.events(id, 0, usize::MAX).await?,
         }))
     }
 }

@@ -66,6 +66,29 @@ pub enum ModelErrorKind {
 }
 
 impl ModelErrorKind {
+    const ALL: [Self; 15] = [
+        Self::Authentication,
+        Self::RateLimited,
+        Self::Overloaded,
+        Self::Quota,
+        Self::ContextLength,
+        Self::ContentFilter,
+        Self::BadRequest,
+        Self::NotFound,
+        Self::Timeout,
+        Self::Truncated,
+        Self::Transport,
+        Self::Decode,
+        Self::Cancelled,
+        Self::Configuration,
+        Self::CircuitOpen,
+    ];
+
+    /// The class of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The low-cardinality value recorded as `error.type`.
     pub const fn as_str(self) -> &'static str {
         match self {

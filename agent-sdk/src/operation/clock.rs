@@ -40,6 +40,12 @@ impl FixedClock {
     }
 }
 
+impl From<SystemTime> for FixedClock {
+    fn from(time: SystemTime) -> Self {
+        Self(time)
+    }
+}
+
 impl Clock for FixedClock {
     fn now(&self) -> SystemTime {
         self.0

@@ -133,6 +133,11 @@ impl RunContext {
         self
     }
 
+    /// Lets the run's events go on after this number, where an earlier life had others.
+    pub(crate) fn continue_seq(&self, seq: u64) {
+        self.run.continue_seq(seq);
+    }
+
     pub(crate) fn pace(&self) -> Option<&Pace> {
         self.pace.as_deref()
     }

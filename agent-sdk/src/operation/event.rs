@@ -30,7 +30,8 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
-    /// Its number within the run, from 1, in the order in which things happened.
+    /// Its number within the run, from 1, in the order in which things happened. A run that is resumed goes on after the last
+    /// number of the life before: of the last event that was kept where that life was killed.
     pub seq: u64,
     /// When, by the wall clock; RFC 3339 with microseconds.
     #[serde(serialize_with = "rfc3339")]

@@ -198,6 +198,16 @@ impl Meter {
     pub(crate) fn totals(&self) -> Totals {
         self.run.totals(self.id)
     }
+
+    /// The number of the last event.
+    pub(crate) fn seq(&self) -> u64 {
+        self.run.seq()
+    }
+
+    /// The number that the last event will have once the operation has ended.
+    pub(crate) fn seq_after(&self) -> u64 {
+        self.run.seq_after(self.id)
+    }
 }
 
 impl std::fmt::Debug for OperationHandle {

@@ -300,6 +300,29 @@ impl Run {
             .unwrap_or_default()
     }
 
+    /// The number of the last event.
+    pub(crate) fn seq(&self) -> u64 {
+        self.lock().seq
+    }
+
+    /// The number that the last event will have once an open operation has ended: what its own end says, and the run's report
+    /// where it is the outermost.
+    pub(crate) fn seq_after(&self, id: OperationId) -> u64 {
+        let state = self.lock();
+        match state.open.get(&id) {
+            Some(open) if self.wants(Interests::EVENTS) => {
+                state.seq + 1 + u64::from(open.shared.info.parent.is_none())
+            }
+            _ => state.seq,
+        }
+    }
+
+    /// Numbers the next event after this one, where it has not come so far.
+    pub(crate) fn continue_seq(&self, seq: u64) {
+        let mut state = self.lock();
+        state.seq = state.seq.max(seq);
+    }
+
     /// Hands text to those who listen; costs one atomic load where nobody does.
     pub(crate) fn text(&self, info: &OperationInfo, delta: &str, reasoning: bool) {
         if !self.wants(Interests::TEXT | Interests::EVENTS) || OBSERVING.get() {

@@ -167,7 +167,7 @@ impl Driver<'_> {
         let within = self.context.within();
         let is_named = within.is_some_and(|within| within.control.ask_before.contains(&call.name));
         (is_named || tool.options().needs_approval).then(|| {
-            let text = format!("may `{}` be called?", call.name);
+            let text = may_call(&call.name);
             self.question(machine, place, call, QuestionKind::Approval, text)
         })
     }
@@ -278,4 +278,9 @@ impl Driver<'_> {
         }
         Ok(())
     }
+}
+
+/// What is asked before a call whose tool, or whose run, wants a person's approval; a tool that asks by itself has other words.
+pub(super) fn may_call(tool: &str) -> String {
+    format!("may `{tool}` be called?")
 }

@@ -1,14 +1,16 @@
 //! What the agents of one run share beyond being watched: where their outcomes are kept, when to pause, whom to ask.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::Cause;
+use super::{error::Cause, replay::Source};
 use crate::{
+    agent::Settings,
     journal::{Approver, Journal, Question, Verdict},
     operation::{RunId, SpanId},
 };
@@ -47,10 +49,12 @@ pub(crate) struct Control {
     pub(crate) ask_before: Vec<Arc<str>>,
     /// Whether a journal may go on with an agent that is not what it was.
     pub(crate) accept_changes: bool,
+    /// Where outcomes come from that happened before, in a replay.
+    pub(crate) source: Option<Arc<Source>>,
     /// What nobody has answered yet.
-    questions: Mutex<Vec<Question>>,
+    pub(super) questions: Mutex<Vec<Question>>,
     /// Why an agent inside a call cannot go on, and the whole run with it.
-    halt: Mutex<Option<Cause>>,
+    pub(super) halt: Mutex<Option<Cause>>,
 }
 
 impl Control {
@@ -122,6 +126,14 @@ impl fmt::Debug for Control {
 }
 
 impl Within {
+    /// What the agent here acts with: its own model and tools, or in a replay those that repeat what happened.
+    pub(crate) fn settings<'a>(&self, own: &'a Settings) -> Cow<'a, Settings> {
+        match &self.control.source {
+            Some(source) => Cow::Owned(source.in_place_of(own, &self.path)),
+            None => Cow::Borrowed(own),
+        }
+    }
+
     /// The place of the outermost agent of a run that is kept.
     pub(crate) fn outermost(control: Arc<Control>, journal: Arc<Journal>) -> Self {
         Self {

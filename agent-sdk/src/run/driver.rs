@@ -47,6 +47,9 @@ pub(crate) async fn drive(
         stop,
         durable,
     } = launch;
+    let place = context.within().cloned();
+    let acting = place.as_ref().map(|within| within.settings(settings));
+    let settings = acting.as_deref().unwrap_or(settings);
     let Opened {
         journal,
         context,
@@ -80,7 +83,12 @@ pub(crate) async fn drive(
     };
 
     if let Some(journal) = &journal {
-        journal.begin_life(Meter::of(&operation), operation.info().trace);
+        let ask_before = context.within().map(|within| &*within.control.ask_before);
+        journal.begin_life(
+            Meter::of(&operation),
+            operation.info().trace,
+            ask_before.unwrap_or_default(),
+        );
     }
     let mut over = if let Some(cause) = refused {
         Err(cause)

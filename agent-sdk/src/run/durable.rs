@@ -102,6 +102,7 @@ impl Opened {
 
 /// A context whose agents keep their outcomes in this journal.
 fn keep_in(context: RunContext, journal: &Arc<Journal>) -> RunContext {
+    context.continue_seq(journal.before().seq);
     let control = context.within().map(|within| within.control.clone());
     context.with_within(Within::outermost(
         control.unwrap_or_default(),

@@ -300,22 +300,7 @@ impl Machine {
         let stage = if verdict.allowed {
             Stage::Allowed
         } else {
-            let (class, what) = match question.kind {
-                QuestionKind::Approval => {
-                    (ToolErrorKind::Rejected, "a person did not allow this call")
-                }
-                QuestionKind::InDoubt => (
-                    ToolErrorKind::Interrupted,
-                    "this call was under way when the run stopped, and it is not known whether it took effect; it is not made again",
-                ),
-            };
-            let reason = verdict
-                .reason
-                .as_deref()
-                .filter(|reason| !reason.is_empty());
-            let reason = reason.map(|reason| format!(": {reason}"));
-            let why = format!("{}: {what}{}", class.as_str(), reason.unwrap_or_default());
-            Stage::Returned(ToolResult::error(call, why))
+            Stage::Returned(denied(call, question.kind, verdict))
         };
         self.put(place, stage)
     }
@@ -340,4 +325,22 @@ impl Machine {
             Phase::Asking
         };
     }
+}
+
+/// The result of a call that a person did not allow.
+pub(super) fn denied(call: &ToolCall, kind: QuestionKind, verdict: &Verdict) -> ToolResult {
+    let (class, what) = match kind {
+        QuestionKind::Approval => (ToolErrorKind::Rejected, "a person did not allow this call"),
+        QuestionKind::InDoubt => (
+            ToolErrorKind::Interrupted,
+            "this call was under way when the run stopped, and it is not known whether it took effect; it is not made again",
+        ),
+    };
+    let reason = verdict
+        .reason
+        .as_deref()
+        .filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| format!(": {reason}"));
+    let why = format!("{}: {what}{}", class.as_str(), reason.unwrap_or_default());
+    ToolResult::error(call, why)
 }

@@ -38,6 +38,25 @@ pub enum ToolErrorKind {
 }
 
 impl ToolErrorKind {
+    const ALL: [Self; 11] = [
+        Self::InvalidArguments,
+        Self::UnknownTool,
+        Self::Failed,
+        Self::Timeout,
+        Self::Panic,
+        Self::Cancelled,
+        Self::Limit,
+        Self::NeedsApproval,
+        Self::Rejected,
+        Self::Interrupted,
+        Self::Paused,
+    ];
+
+    /// The class of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The low-cardinality value recorded as `error.type`.
     pub const fn as_str(self) -> &'static str {
         match self {

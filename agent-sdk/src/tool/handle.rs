@@ -1,11 +1,11 @@
 //! A tool with its type erased.
 
-use std::{fmt, sync::Arc};
+use std::{any::TypeId, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
 use super::{Tool, ToolContext, ToolError, ToolOptions, ToolOutput};
-use crate::model::ToolSpec;
+use crate::{agent::AgentTool, model::ToolSpec};
 
 /// A [`Tool`] with its type erased; clones share one tool.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ trait ErasedTool: Send + Sync {
         context: ToolContext,
         arguments: &'a str,
     ) -> BoxFuture<'a, Result<ToolOutput, ToolError>>;
+
+    fn is_agent(&self) -> bool;
 }
 
 impl<T: Tool> ErasedTool for T {
@@ -31,6 +33,10 @@ impl<T: Tool> ErasedTool for T {
         arguments: &'a str,
     ) -> BoxFuture<'a, Result<ToolOutput, ToolError>> {
         Box::pin(self.call(context, arguments))
+    }
+
+    fn is_agent(&self) -> bool {
+        TypeId::of::<T>() == TypeId::of::<AgentTool>()
     }
 }
 
@@ -60,6 +66,11 @@ impl ToolHandle {
     pub fn with_options(mut self, options: ToolOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// Whether it is an agent: what happens inside is journaled inside.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.tool.is_agent()
     }
 
     pub(crate) fn call<'a>(

@@ -30,6 +30,9 @@ use crate::{
 /// The longest result that a model is shown, in bytes; a longer one loses its middle.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 256 * 1024;
 
+/// What the words in the place of a middle take at most, in bytes.
+const CUT_BYTES: usize = 64;
+
 /// The tools of an agent. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ToolSet {
@@ -60,6 +63,16 @@ impl ToolSet {
 
     pub(crate) fn get(&self, name: &str) -> Option<&ToolHandle> {
         self.by_name.get(name)
+    }
+
+    /// Other tools in the place of these, with the same specs.
+    pub(crate) fn map(&self, other: impl Fn(&ToolHandle) -> ToolHandle) -> Self {
+        let by_name = self.by_name.iter();
+        let by_name = by_name.map(|(name, tool)| (name.clone(), other(tool)));
+        Self {
+            specs: self.specs.clone(),
+            by_name: Arc::new(by_name.collect()),
+        }
     }
 
     /// These as well, in place of those of the same names.
@@ -365,13 +378,14 @@ async fn guarded(
     }
 }
 
-/// Cuts the middle out of a result that is too long for a model.
+/// Cuts the middle out of a result that is too long for a model; what comes out is not.
 fn shorten(text: String) -> String {
     if text.len() <= MAX_OUTPUT_BYTES {
         return text;
     }
-    let head = text.floor_char_boundary(MAX_OUTPUT_BYTES / 2);
-    let tail = text.ceil_char_boundary(text.len() - MAX_OUTPUT_BYTES / 2);
+    let half = (MAX_OUTPUT_BYTES - CUT_BYTES) / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
     let (head, tail) = (
         text.get(..head).unwrap_or(""),
         text.get(tail..).unwrap_or(""),
