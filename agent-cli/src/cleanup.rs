@@ -1,6 +1,6 @@
 //! `agent cleanup`: deletes what did not change for some time.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use agent_sdk::store::{LogKind, Query, Store, StoreError};
 use jiff::Timestamp;
@@ -27,39 +27,66 @@ pub(crate) fn run(arguments: &CleanupArguments, output: &mut Output) -> Result<E
         .checked_sub(DAY.saturating_mul(arguments.days))
         .unwrap_or(Timestamp::MIN);
     let store = home.store();
-    let old = home.wait(old_runs(&*store, before, now))?;
-    let size = |count: usize, size: u64| {
-        let runs = counted(count as u64, "run");
-        format!("{runs}, {}", bytes(size))
+    let old_runs = home.wait(old(&*store, LogKind::Run, before, now))?;
+    let old_sessions = if arguments.sessions {
+        home.wait(old(&*store, LogKind::Session, before, now))?
+    } else {
+        Vec::new()
     };
-    if arguments.dry_run {
-        let all = old.iter().map(|(_, size)| size).sum();
-        output.line(format_args!("would delete {}", size(old.len(), all)))?;
-        return Ok(Exit::Ok);
+    let mut removed: HashSet<String> = HashSet::new();
+    if !arguments.dry_run {
+        let runs = home.wait(home.runs().cleanup(before))?;
+        removed.extend(runs.iter().map(|run| run.as_str().to_owned()));
     }
-    let removed = home.wait(home.runs().cleanup(before))?;
-    let is_removed = |id: &String| removed.iter().any(|run| run.as_str() == id);
-    let freed = old.iter().filter(|(id, _)| is_removed(id));
-    let freed = freed.map(|(_, size)| size).sum();
-    output.line(format_args!("deleted {}", size(removed.len(), freed)))?;
+    let mut removed_sessions = HashSet::new();
+    if arguments.sessions && !arguments.dry_run {
+        for log in home.wait(store.cleanup(LogKind::Session, before))? {
+            home.wait(store.delete(&log.of_kind(LogKind::Files)))?;
+            removed_sessions.insert(log.id().to_owned());
+        }
+    }
+    let sum = |old: &[(String, u64)], removed: &HashSet<String>, noun: &str| {
+        let gone = old
+            .iter()
+            .filter(|(id, _)| arguments.dry_run || removed.contains(id));
+        let (count, size) = gone.fold((0, 0), |(count, size), (_, more)| (count + 1, size + more));
+        format!("{}, {}", counted(count, noun), bytes(size))
+    };
+    let verb = if arguments.dry_run {
+        "would delete"
+    } else {
+        "deleted"
+    };
+    output.line(format_args!("{verb} {}", sum(&old_runs, &removed, "run")))?;
+    if arguments.sessions {
+        output.line(format_args!(
+            "{verb} {}",
+            sum(&old_sessions, &removed_sessions, "session")
+        ))?;
+    }
     Ok(Exit::Ok)
 }
 
-/// The runs that did not change since a time and that no process has, and how much is kept of each.
-async fn old_runs(
+/// What did not change since a time and no process has, and how much is kept of each.
+async fn old(
     store: &dyn Store,
+    kind: LogKind,
     before: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<(String, u64)>, StoreError> {
-    let query = Query::of(LogKind::Run).before(before).limit(usize::MAX);
+    let query = Query::of(kind).before(before).limit(usize::MAX);
     let mut old = Vec::new();
     for head in store.list(query).await? {
         if head.holder.as_ref().is_some_and(|it| it.until > now) {
             continue;
         }
         let mut size = head.bytes;
-        for kind in [LogKind::Inbox, LogKind::Events] {
-            let beside = store.head(&head.log.of_kind(kind)).await?;
+        let beside = match kind {
+            LogKind::Session => &[LogKind::Files][..],
+            _ => &[LogKind::Inbox, LogKind::Events],
+        };
+        for kind in beside {
+            let beside = store.head(&head.log.of_kind(*kind)).await?;
             size += beside.map_or(0, |head| head.bytes);
         }
         old.push((head.log.id().to_owned(), size));

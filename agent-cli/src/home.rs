@@ -52,6 +52,11 @@ impl Home {
         Runs::new(self.store())
     }
 
+    /// Waits for something.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     /// Waits for an answer of the store.
     ///
     /// # Errors

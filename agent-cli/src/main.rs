@@ -11,6 +11,7 @@ mod cost;
 mod demo;
 mod exit;
 mod explain;
+mod file;
 mod halt;
 mod home;
 mod inspect;
@@ -28,6 +29,7 @@ mod run;
 mod runs;
 mod screen;
 mod secret;
+mod sessions;
 mod terminal;
 mod text;
 mod tools;
@@ -84,6 +86,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         Command::Interrupt(arguments) => halt::run(&arguments, &mut output),
         Command::Approve(arguments) => approve::run(arguments, &mut output),
         Command::Runs(arguments) => runs::run(&arguments.what, &mut output),
+        Command::Sessions(arguments) => sessions::run(arguments, &mut output),
         Command::Cleanup(arguments) => cleanup::run(&arguments, &mut output),
         Command::Demo(arguments) => demo::run(arguments, output),
     }

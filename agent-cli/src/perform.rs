@@ -6,6 +6,7 @@ use agent_sdk::{
     message::{Conversation, Part},
     operation::{RunContext, RunId},
     run::{Limit, RunError, RunErrorKind, RunReport},
+    session::Session,
     store::{Store, StoreErrorKind},
 };
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::{
     person, questions,
     recipe::{Made, NAME, Recipe},
     screen::{Form, Screen},
+    sessions,
     terminal::Paint,
     watch::Watch,
 };
@@ -30,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) recipe: Recipe,
     pub(crate) id: RunId,
     pub(crate) user: Option<String>,
+    /// The session that it is under way in.
+    pub(crate) session: Option<Session>,
     pub(crate) work: Work,
     pub(crate) shown: Shown,
 }
@@ -37,7 +41,10 @@ pub(crate) struct Job {
 /// From where it is run.
 pub(crate) enum Work {
     /// From its first moment.
-    Begin { prompt: String, keep: Option<Keep> },
+    Begin {
+        conversation: Conversation,
+        keep: Option<Keep>,
+    },
     /// From where it stopped.
     GoOn {
         store: Arc<dyn Store>,
@@ -62,11 +69,16 @@ impl Work {
 }
 
 /// Runs an agent and shows what it does.
-pub(crate) async fn perform(job: Job, mut output: Output, interrupt: Interrupt) -> Exit {
+pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interrupt) -> Exit {
     let watch = match Watch::start(job.shown.metrics, job.shown.verbose).await {
         Ok(watch) => watch,
         Err(failure) => {
             output.note(&failure);
+            if let (Some(session), Work::Begin { .. }) = (&mut job.session, &job.work)
+                && let Err(error) = session.abandon_run().await
+            {
+                output.note(sessions::failure(&error));
+            }
             return failure.exit;
         }
     };
@@ -90,7 +102,11 @@ pub(crate) async fn perform(job: Job, mut output: Output, interrupt: Interrupt) 
     if let Some(user) = &job.user {
         context = context.user(user.as_str());
     }
-    let exit = show(&mut screen, &job, &context.build(), &watch)
+    if let Some(session) = &job.session {
+        context = context.session(session.id());
+    }
+    let mut session = job.session.take();
+    let exit = show(&mut screen, &job, &mut session, &context.build(), &watch)
         .await
         .unwrap_or_else(|failure| {
             screen.output.note(&failure);
@@ -107,11 +123,18 @@ pub(crate) async fn perform(job: Job, mut output: Output, interrupt: Interrupt) 
 async fn show(
     screen: &mut Screen,
     job: &Job,
+    session: &mut Option<Session>,
     context: &RunContext,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
     let mut conversation = Conversation::new();
-    let ended = follow(screen, job, context, &mut conversation).await?;
+    let ended = follow(screen, job, context, &mut conversation).await;
+    // What standard output has to say of it comes after what was said.
+    let refused = refusal(&conversation).map(str::to_owned);
+    if let Some(session) = session {
+        settle(session, job, ended.as_ref().ok(), conversation).await?;
+    }
+    let ended = ended?;
     let report = match &ended {
         Ok(report) => report,
         Err(error) => error.report(),
@@ -128,7 +151,7 @@ async fn show(
     }
     match &ended {
         Ok(_) => {
-            if let Some(refusal) = refusal(&conversation) {
+            if let Some(refusal) = refused {
                 screen
                     .output
                     .note(format_args!("the model refused: {refusal}"));
@@ -151,6 +174,21 @@ async fn show(
     }
 }
 
+/// Lets the session have what was said, or gives up a run that cannot go on; one that can stays open.
+async fn settle(
+    session: &mut Session,
+    job: &Job,
+    ended: Option<&Result<RunReport, RunError>>,
+    conversation: Conversation,
+) -> Result<(), Failure> {
+    let settled = match ended {
+        Some(Ok(_)) => session.finish_run(conversation).commit().await,
+        Some(Err(error)) if hint(job, error).is_none() => session.abandon_run().await,
+        _ => return Ok(()),
+    };
+    settled.map(drop).map_err(|error| sessions::failure(&error))
+}
+
 async fn follow(
     screen: &mut Screen,
     job: &Job,
@@ -159,8 +197,11 @@ async fn follow(
 ) -> Result<Result<RunReport, RunError>, Failure> {
     let agent = &job.made.agent;
     let mut request = match &job.work {
-        Work::Begin { prompt, keep } => {
-            *conversation = Conversation::from(prompt.as_str());
+        Work::Begin {
+            conversation: asked,
+            keep,
+        } => {
+            *conversation = asked.clone();
             let request = agent.run_with(conversation);
             match keep {
                 Some(keep) => request

@@ -1,12 +1,15 @@
 //! `agent resume`: goes on with a run where it was.
 
+use std::num::NonZeroU32;
+
 use agent_sdk::{
     journal::{Record, StoredRecord, StoredRun},
-    message::Message,
+    message::{Conversation, Message},
+    run::{Limits, Machine},
+    session::{Session, SessionErrorKind},
+    text::escape_json,
 };
 use serde_json::json;
-
-use agent_sdk::text::escape_json;
 
 use crate::{
     args::ResumeArguments,
@@ -16,6 +19,7 @@ use crate::{
     output::Output,
     perform::{Job, Work, perform},
     recipe::Recipe,
+    sessions,
     terminal::safe,
     tree,
 };
@@ -55,8 +59,9 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
     let job = Job {
         made,
         recipe,
-        id: run.id,
+        id: run.id.clone(),
         user: None,
+        session: session(&home, &run)?,
         work: Work::GoOn {
             store: home.store(),
             accept_changes: arguments.accept_changes,
@@ -69,6 +74,7 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
 /// Prints the answer of a run that has ended. Nobody is asked, and nothing is written.
 fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let records = home.wait(home.runs().records(run.id.as_str()))?;
+    finish(home, run, &records)?;
     let answer = last_said(&records).map(Message::text).unwrap_or_default();
     let lives = records
         .iter()
@@ -109,4 +115,36 @@ fn last_said(records: &[StoredRecord]) -> Option<&Message> {
         Record::Answered(answered) => Some(&answered.response.message),
         _ => None,
     })
+}
+
+/// The session that a run is under way in.
+fn session(home: &Home, run: &StoredRun) -> Result<Option<Session>, Failure> {
+    let Some(id) = &run.summary.session else {
+        return Ok(None);
+    };
+    let user = run.summary.user.as_deref().map(str::to_owned);
+    let session = home.block_on(sessions::of_user(home, user).open(id));
+    match session {
+        Ok(session) => Ok(Some(session).filter(|session| session.open_run() == Some(&run.id))),
+        // The run can go on without it.
+        Err(error) if error.kind() == SessionErrorKind::NotFound => Ok(None),
+        Err(error) => Err(sessions::failure(&error)),
+    }
+}
+
+/// Lets a session have what a run said, where its process died in between.
+fn finish(home: &Home, run: &StoredRun, records: &[StoredRecord]) -> Result<(), Failure> {
+    let Some(mut session) = session(home, run)? else {
+        return Ok(());
+    };
+    let own = records.iter().filter(|it| it.path.is_empty());
+    let own = own.map(|it| it.record.clone());
+    let mut limits = Limits::default();
+    (limits.max_turns, limits.max_tool_calls) = (NonZeroU32::MAX, u32::MAX);
+    let mut machine = Machine::new(Conversation::new(), limits);
+    if machine.fold(own).is_err() {
+        return Ok(());
+    }
+    let finished = session.finish_run(machine.take_conversation());
+    sessions::wait(home, finished.commit()).map(drop)
 }

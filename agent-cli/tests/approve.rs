@@ -131,3 +131,28 @@ fn where_nobody_can_be_asked_and_nothing_is_kept_the_call_is_not_made() {
     assert!(err.contains("warning: nobody can be asked here"), "{err}");
     assert!(!told(&server).contains("notes.txt"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_call_that_writes_is_made_once_it_is_allowed() {
+    let arguments = r#"{"path":"notes.txt","content":"more\n"}"#;
+    let server = Scripted::new([
+        Reply::calls_with("append_file", arguments),
+        Reply::says("done"),
+    ]);
+    let file = server.folder.path().join("notes.txt");
+    std::fs::remove_file(&file).unwrap();
+    let flags = ["--write", "--ask", "append_file"];
+    assert_eq!(
+        server
+            .run_with_tools(&flags)
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(5)
+    );
+    server.said(&["approve", "r", "call-1", "yes"]);
+    assert!(server.said(&["resume", "r"]).starts_with("done\n"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "more\n");
+}

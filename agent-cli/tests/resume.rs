@@ -9,13 +9,15 @@
 mod support;
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     process::Child,
+    thread,
+    time::Duration,
 };
 
 use support::{
     KEY, ended,
-    script::{Reply, Scripted, signal},
+    script::{Gate, Reply, Scripted, signal},
 };
 
 /// Waits for the first line that the command prints.
@@ -140,21 +142,29 @@ fn s4_of_two_processes_one_has_the_run_and_the_other_says_who() {
 
 #[test]
 fn a_second_process_asks_the_first_to_pause() {
-    let events = ["begun\n"].map(support::piece);
-    let server = Scripted::new([Reply::Held(events.to_vec()), Reply::says("done")]);
-    let mut child = server.run(&[]).spawn().unwrap();
-    let mut out = first_line(&mut child);
+    let gate = Gate::default();
+    let server = Scripted::new([
+        Reply::calls("list_files").behind(&gate),
+        Reply::says("done"),
+    ]);
+    let child = server.run_with_tools(&[]).spawn().unwrap();
+    while server.requests().is_empty() {
+        thread::yield_now();
+    }
     let said = server.said(&["interrupt", "r"]);
-    assert!(said.contains("was asked to pause"), "{said}");
-    // The request that is under way is not cut off; the run pauses before the next. Here the server never ends it.
-    signal(&child, "INT");
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let process = format!("run r, process {}, was asked to pause", child.id());
+    assert!(said.starts_with(&process), "{said}");
+    // The run looks into its inbox twice a second.
+    thread::sleep(Duration::from_secs(2));
+    gate.open();
+    let output = child.wait_with_output().unwrap();
+    let (code, _, err) = ended(&output);
+    assert_eq!(
+        (code, err),
+        (Some(5), "run r is paused; go on with: agent resume r\n")
+    );
     let said = server.said(&["interrupt", "r"]);
-    assert!(said.contains("not under way (it is `cancelled`)"), "{said}");
-    let output = server.agent(&["interrupt", "other"]).output().unwrap();
-    assert_eq!(ended(&output).0, Some(2));
+    assert!(said.contains("not under way (it is `paused`)"), "{said}");
     // The wish was for the life that it was said to.
     assert!(server.said(&["resume", "r"]).starts_with("done\n"));
     assert!(
@@ -162,6 +172,7 @@ fn a_second_process_asks_the_first_to_pause() {
             .said(&["interrupt", "r"])
             .contains("has ended already")
     );
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod run;
 mod runs;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -15,6 +16,7 @@ pub(crate) use self::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
         ListArguments, RunsArguments, RunsCommand, ShowArguments,
     },
+    sessions::{SessionsArguments, SessionsCommand},
     tools::{CostArguments, DemoArguments, Inspect, InspectArguments, InspectResponseArguments},
     values::{ModelName, Pair},
 };
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Approve(ApproveArguments),
     /// Lists, shows, exports and deletes the runs that are kept.
     Runs(RunsArguments),
+    /// Lists, shows and changes sessions: conversations that outlive their runs.
+    Sessions(SessionsArguments),
     /// Deletes what did not change for some time.
     Cleanup(CleanupArguments),
     /// Reviews a folder with a scripted model: no key and no network needed.

@@ -91,9 +91,13 @@ pub(crate) struct RunArguments {
     /// The run's id: letters, digits, `-`, `_`, `.` and `:`. Default: a new one.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// The user on whose behalf it runs, in the store and in traces. Default: none.
+    /// The user on whose behalf it runs, in the store and in traces. Default: none, and with `--session` the system's name for who
+    /// runs the command.
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
+    /// The session that the run goes on with, or `new` for a new one, whose id is said on standard error. It must be the user's.
+    #[arg(long, value_name = "ID", conflicts_with = "no_store")]
+    pub(crate) session: Option<String>,
     /// Keeps nothing of the run: it cannot be resumed.
     #[arg(long)]
     pub(crate) no_store: bool,

@@ -149,6 +149,9 @@ pub(crate) struct CleanupArguments {
     /// Deletes what did not change for so many days.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=36_500))]
     pub(crate) days: u32,
+    /// Deletes sessions too, everybody's, with their files.
+    #[arg(long)]
+    pub(crate) sessions: bool,
     /// Says what would be deleted, and deletes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -6,7 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
     thread,
 };
 
@@ -22,6 +22,8 @@ pub(crate) enum Reply {
     Whole(Vec<String>),
     /// Begins to answer, and goes on holding the connection until the client leaves.
     Held(Vec<String>),
+    /// Answers once it is let to.
+    Gated(Vec<String>, Gate),
     /// Refuses.
     Status(&'static str),
 }
@@ -42,10 +44,34 @@ impl Reply {
         Self::calls_with(tool, "{}")
     }
 
+    /// The same, once the gate is open.
+    pub(crate) fn behind(self, gate: &Gate) -> Self {
+        match self {
+            Self::Whole(events) => Self::Gated(events, gate.clone()),
+            other => other,
+        }
+    }
+
     /// A call of a tool with arguments.
     pub(crate) fn calls_with(tool: &str, arguments: &str) -> Self {
         let events = [call(tool, arguments)].into_iter();
         Self::Whole(events.chain(end("tool_calls")).collect())
+    }
+}
+
+/// Holds an answer back until it is opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let is_open = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(is_open, |is_open| !*is_open).unwrap());
     }
 }
 
@@ -164,6 +190,10 @@ fn answer(stream: &mut TcpStream, reply: Reply) {
             );
             let _ = stream.write_all(text.as_bytes());
             return;
+        }
+        Reply::Gated(events, gate) => {
+            gate.wait();
+            (events, false)
         }
         Reply::Whole(events) => (events, false),
         Reply::Held(events) => (events, true),
