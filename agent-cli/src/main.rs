@@ -24,6 +24,7 @@ mod person;
 mod prompt;
 mod questions;
 mod recipe;
+mod replay;
 mod resume;
 mod run;
 mod runs;
@@ -83,6 +84,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         },
         Command::Run(arguments) => run::run(*arguments, output),
         Command::Resume(arguments) => resume::run(arguments, output),
+        Command::Replay(arguments) => replay::run(&arguments, output),
         Command::Interrupt(arguments) => halt::run(&arguments, &mut output),
         Command::Approve(arguments) => approve::run(arguments, &mut output),
         Command::Runs(arguments) => runs::run(&arguments.what, &mut output),

@@ -21,7 +21,6 @@ use crate::{
     person, questions,
     recipe::{Made, NAME, Recipe},
     screen::{Form, Screen},
-    sessions,
     terminal::Paint,
     watch::Watch,
 };
@@ -41,10 +40,7 @@ pub(crate) struct Job {
 /// From where it is run.
 pub(crate) enum Work {
     /// From its first moment.
-    Begin {
-        conversation: Conversation,
-        keep: Option<Keep>,
-    },
+    Begin { prompt: String, keep: Option<Keep> },
     /// From where it stopped.
     GoOn {
         store: Arc<dyn Store>,
@@ -74,11 +70,6 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
         Ok(watch) => watch,
         Err(failure) => {
             output.note(&failure);
-            if let (Some(session), Work::Begin { .. }) = (&mut job.session, &job.work)
-                && let Err(error) = session.abandon_run().await
-            {
-                output.note(sessions::failure(&error));
-            }
             return failure.exit;
         }
     };
@@ -101,9 +92,6 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
     }
     if let Some(user) = &job.user {
         context = context.user(user.as_str());
-    }
-    if let Some(session) = &job.session {
-        context = context.session(session.id());
     }
     let mut session = job.session.take();
     let exit = show(&mut screen, &job, &mut session, &context.build(), &watch)
@@ -128,13 +116,7 @@ async fn show(
     watch: &Watch,
 ) -> Result<Exit, Failure> {
     let mut conversation = Conversation::new();
-    let ended = follow(screen, job, context, &mut conversation).await;
-    // What standard output has to say of it comes after what was said.
-    let refused = refusal(&conversation).map(str::to_owned);
-    if let Some(session) = session {
-        settle(session, job, ended.as_ref().ok(), conversation).await?;
-    }
-    let ended = ended?;
+    let ended = follow(screen, job, session, context, &mut conversation).await?;
     let report = match &ended {
         Ok(report) => report,
         Err(error) => error.report(),
@@ -151,7 +133,7 @@ async fn show(
     }
     match &ended {
         Ok(_) => {
-            if let Some(refusal) = refused {
+            if let Some(refusal) = refusal(&conversation) {
                 screen
                     .output
                     .note(format_args!("the model refused: {refusal}"));
@@ -174,35 +156,17 @@ async fn show(
     }
 }
 
-/// Lets the session have what was said, or gives up a run that cannot go on; one that can stays open.
-async fn settle(
-    session: &mut Session,
-    job: &Job,
-    ended: Option<&Result<RunReport, RunError>>,
-    conversation: Conversation,
-) -> Result<(), Failure> {
-    let settled = match ended {
-        Some(Ok(_)) => session.finish_run(conversation).commit().await,
-        Some(Err(error)) if hint(job, error).is_none() => session.abandon_run().await,
-        _ => return Ok(()),
-    };
-    settled.map(drop).map_err(|error| sessions::failure(&error))
-}
-
 async fn follow(
     screen: &mut Screen,
     job: &Job,
+    session: &mut Option<Session>,
     context: &RunContext,
     conversation: &mut Conversation,
 ) -> Result<Result<RunReport, RunError>, Failure> {
     let agent = &job.made.agent;
     let mut request = match &job.work {
-        Work::Begin {
-            conversation: asked,
-            keep,
-        } => {
-            *conversation = asked.clone();
-            let request = agent.run_with(conversation);
+        Work::Begin { prompt, keep } => {
+            let request = agent.run(prompt.as_str()).conversation(conversation);
             match keep {
                 Some(keep) => request
                     .store(keep.store.clone())
@@ -224,6 +188,9 @@ async fn follow(
             }
         }
     };
+    if let Some(session) = session {
+        request = request.session(session);
+    }
     let pause = CancellationToken::new();
     request = request
         .context(context)

@@ -31,6 +31,8 @@ pub(crate) struct Person {
     questions: UnboundedReceiver<Asked>,
     current: Option<Asked>,
     lines: Option<UnboundedReceiver<String>>,
+    /// Whether a question was left open: the run pauses, and asks nothing more.
+    is_over: bool,
 }
 
 /// What the run asks. It gets an answer, or pauses.
@@ -64,6 +66,7 @@ pub(crate) fn person(pause: CancellationToken) -> (Person, Asker) {
         questions,
         current: None,
         lines: None,
+        is_over: false,
     };
     let asker = Asker {
         questions: sender,
@@ -97,7 +100,8 @@ impl Person {
     /// Waits for what is to be shown next. Nothing is lost where the future is dropped.
     pub(crate) async fn next(&mut self) -> Said {
         let (Some(asked), Some(lines)) = (&mut self.current, &mut self.lines) else {
-            let Some(asked) = self.questions.recv().await else {
+            let asked = self.questions.recv().await;
+            let Some(asked) = asked.filter(|_| !self.is_over) else {
                 return std::future::pending().await;
             };
             forget_what_was_typed();
@@ -121,6 +125,7 @@ impl Person {
             Line::LeaveOpen => {
                 // The sender goes with it, and so the run learns that nobody answers.
                 self.current = None;
+                self.is_over = true;
                 Said::Over(Some(
                     "left open; the run pauses once what it has begun is over".to_owned(),
                 ))

@@ -27,8 +27,15 @@ pub(crate) fn line(question: &Question) -> String {
 
 /// `write_file {"path": "a"}`.
 pub(crate) fn call(question: &Question) -> String {
-    let arguments = cut(&safe_line(&question.arguments), ARGUMENTS);
-    format!("{} {arguments}", safe_line(&question.tool))
+    let arguments = safe_line(&question.arguments);
+    let tool = safe_line(&question.tool);
+    let more = arguments.chars().count().saturating_sub(ARGUMENTS);
+    if more == 0 {
+        return format!("{tool} {arguments}");
+    }
+    let arguments = cut(&arguments, ARGUMENTS);
+    let more = counted(more as u64, "more character");
+    format!("{tool} {arguments} ({more}; `agent runs show ID --json` has all)")
 }
 
 /// All questions of a run, each with the command that answers it.

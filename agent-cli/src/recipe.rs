@@ -132,11 +132,29 @@ impl Recipe {
     /// A part of it cannot be had: the key, the folder, a file.
     pub(crate) fn make(&self) -> Result<Made, Failure> {
         let tape = Tape::open(self.record.as_deref(), self.replay.as_deref())?;
+        self.make_with(tape, |name| std::env::var(name).ok())
+    }
+
+    /// Makes the agent to be replayed: no model is asked, so that no key is needed and no file of exchanges.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be had.
+    pub(crate) fn make_to_replay(&self) -> Result<Made, Failure> {
+        self.make_with(Tape::None, |name| {
+            let is_set = std::env::var(name).ok();
+            is_set.or_else(|| name.ends_with("_KEY").then(|| "none".to_owned()))
+        })
+    }
+
+    fn make_with(
+        &self,
+        tape: Tape,
+        variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Made, Failure> {
         let name: ModelName = self.model.parse().map_err(Failure::usage)?;
         let base_url = self.base_url.as_deref();
-        let chosen = model::choose(&name, base_url, !self.no_stream, &tape, |name| {
-            std::env::var(name).ok()
-        })?;
+        let chosen = model::choose(&name, base_url, !self.no_stream, &tape, variable)?;
         let mut agent = Agent::builder(NAME, chosen.model.clone());
         if let Some(system) = &self.system {
             agent = agent.instructions(system);

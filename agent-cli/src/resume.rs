@@ -1,11 +1,8 @@
 //! `agent resume`: goes on with a run where it was.
 
-use std::num::NonZeroU32;
-
 use agent_sdk::{
     journal::{Record, StoredRecord, StoredRun},
-    message::{Conversation, Message},
-    run::{Limits, Machine},
+    message::Message,
     session::{Session, SessionErrorKind},
     text::escape_json,
 };
@@ -32,7 +29,9 @@ use crate::{
 pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit, Failure> {
     let home = Home::open()?;
     let run = home.run(&arguments.id)?;
-    if &*run.status == "ok" {
+    let session = session(&home, &run)?;
+    // Where its session has not taken the answer in yet, it goes on to its end once more.
+    if &*run.status == "ok" && session.is_none() {
         return again(&home, &run, arguments.shown.json, &mut output);
     }
     if let Some(holder) = run
@@ -59,9 +58,9 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
     let job = Job {
         made,
         recipe,
-        id: run.id.clone(),
+        id: run.id,
         user: None,
-        session: session(&home, &run)?,
+        session,
         work: Work::GoOn {
             store: home.store(),
             accept_changes: arguments.accept_changes,
@@ -74,7 +73,6 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
 /// Prints the answer of a run that has ended. Nobody is asked, and nothing is written.
 fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let records = home.wait(home.runs().records(run.id.as_str()))?;
-    finish(home, run, &records)?;
     let answer = last_said(&records).map(Message::text).unwrap_or_default();
     let lives = records
         .iter()
@@ -130,21 +128,4 @@ fn session(home: &Home, run: &StoredRun) -> Result<Option<Session>, Failure> {
         Err(error) if error.kind() == SessionErrorKind::NotFound => Ok(None),
         Err(error) => Err(sessions::failure(&error)),
     }
-}
-
-/// Lets a session have what a run said, where its process died in between.
-fn finish(home: &Home, run: &StoredRun, records: &[StoredRecord]) -> Result<(), Failure> {
-    let Some(mut session) = session(home, run)? else {
-        return Ok(());
-    };
-    let own = records.iter().filter(|it| it.path.is_empty());
-    let own = own.map(|it| it.record.clone());
-    let mut limits = Limits::default();
-    (limits.max_turns, limits.max_tool_calls) = (NonZeroU32::MAX, u32::MAX);
-    let mut machine = Machine::new(Conversation::new(), limits);
-    if machine.fold(own).is_err() {
-        return Ok(());
-    }
-    let finished = session.finish_run(machine.take_conversation());
-    sessions::wait(home, finished.commit()).map(drop)
 }

@@ -1,7 +1,6 @@
 //! `agent run`: asks a model, lets it use tools, and shows where time and money went.
 
 use agent_sdk::{
-    message::{Conversation, Message},
     operation::RunId,
     session::{NewSession, Session},
     store::{LogId, LogKind, StoreErrorKind},
@@ -50,15 +49,13 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
         Some(home)
     };
     let session = match (&home, &arguments.session) {
-        (Some(home), Some(session)) => {
-            let user = arguments.user.clone();
-            Some(begin_in(home, session, user, &id, &prompt, &mut output)?)
-        }
+        (Some(home), Some(name)) => Some(open_session(
+            home,
+            name,
+            arguments.user.clone(),
+            &mut output,
+        )?),
         _ => None,
-    };
-    let conversation = match &session {
-        Some(session) => session.conversation().clone(),
-        None => Conversation::from(prompt.as_str()),
     };
     let keep = home.as_ref().map(|home| Keep {
         store: home.store(),
@@ -72,29 +69,26 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
             .user
             .or_else(|| session.as_ref().map(|_| home::user())),
         session,
-        work: Work::Begin { conversation, keep },
+        work: Work::Begin { prompt, keep },
         shown: arguments.shown,
     };
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
 
-/// Opens a session, or makes one, and keeps in it what the run is asked.
-fn begin_in(
+/// Opens a session, or makes one.
+fn open_session(
     home: &Home,
     name: &str,
     user: Option<String>,
-    run: &RunId,
-    prompt: &str,
     output: &mut Output,
 ) -> Result<Session, Failure> {
     let of_user = sessions::of_user(home, user);
-    let mut session = if name == "new" {
+    if name == "new" {
         let made = sessions::wait(home, of_user.create(NewSession::new()))?;
         output.note(format_args!("session: {}", made.id()));
-        made
-    } else {
-        sessions::wait(home, of_user.open(name))?
-    };
+        return Ok(made);
+    }
+    let session = sessions::wait(home, of_user.open(name))?;
     if let Some(open) = session.open_run() {
         return Err(Failure::new(
             Exit::Failed,
@@ -104,8 +98,6 @@ fn begin_in(
             "`agent resume {open}` goes on with it, `agent sessions abandon {name}` gives it up."
         )));
     }
-    let begun = session.begin_run(run.clone(), Message::user(prompt));
-    sessions::wait(home, begun)?;
     Ok(session)
 }
 

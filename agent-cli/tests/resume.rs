@@ -261,3 +261,68 @@ fn a_run_that_is_not_there_is_said() {
         assert!(err.contains("`agent runs list`"), "{err}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_is_not_what_it_was_is_refused_with_the_remedy() {
+    use std::sync::Arc;
+
+    use agent_sdk::{
+        agent::Agent,
+        operation::RunContext,
+        store::SqliteStore,
+        testing::{CountingTool, ScriptedModel, Turn},
+    };
+
+    let server = Scripted::new([Reply::says("done")]);
+    // A run of an agent with other instructions, which waits.
+    let store = Arc::new(SqliteStore::open(server.file()).unwrap());
+    let model = ScriptedModel::new([Turn::new().tool_call("c", "look", "{}")]);
+    let agent = Agent::builder("agent", model)
+        .instructions("as it was")
+        .tool(CountingTool::new("look"))
+        .build()
+        .unwrap();
+    let recipe = serde_json::json!({"agent_run": {"model": "openai:m", "base_url": server.url, "system": "as it is"}});
+    let context = RunContext::builder().run_id("r").build();
+    let waits = agent
+        .run("hi")
+        .context(&context)
+        .store(store.clone())
+        .application(recipe)
+        .ask_before(["look"])
+        .await;
+    assert!(waits.is_err());
+    let context = RunContext::builder().run_id("other").build();
+    let waits = agent
+        .run("hi")
+        .context(&context)
+        .store(store.clone())
+        .ask_before(["look"])
+        .await;
+    assert!(waits.is_err());
+    drop(store);
+
+    let output = server.agent(&["resume", "r"]).output().unwrap();
+    let (code, _, err) = ended(&output);
+    assert_eq!(code, Some(2), "{err}");
+    for said in [
+        "the instructions changed",
+        "tool `look` is gone",
+        "agent resume r --accept-changes",
+    ] {
+        assert!(err.contains(said), "no {said:?} in {err}");
+    }
+    server.said(&["approve", "r", "c", "no"]);
+    let output = server
+        .agent(&["resume", "r", "--accept-changes"])
+        .output()
+        .unwrap();
+    let (code, out, err) = ended(&output);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("done\n"), "{out}");
+
+    let output = server.agent(&["resume", "other"]).output().unwrap();
+    let (code, _, err) = ended(&output);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("was not begun by `agent run`"), "{err}");
+}

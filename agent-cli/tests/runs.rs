@@ -223,3 +223,34 @@ fn a_run_has_the_id_that_it_is_given_once() {
     }
     assert_eq!(server.requests().len(), 2);
 }
+
+#[test]
+fn a_run_is_replayed_without_a_key_and_differences_are_named() {
+    let server = ran(&[]);
+    let replay = |flags: &[&str]| {
+        let mut command = server.agent(&["replay", "r"]);
+        command.args(flags).env_remove("OPENAI_API_KEY");
+        let output = command.output().unwrap();
+        let (code, out, err) = ended(&output);
+        assert_eq!(err, "");
+        (code, out.to_owned())
+    };
+    let (code, out) = replay(&[]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.starts_with("one file\n"), "{out}");
+    assert!(out.contains("2 model calls, 1 tool call"), "{out}");
+    assert!(out.ends_with("Replay: run r goes as it went.\n"), "{out}");
+    let (code, out) = replay(&["--max-turns", "1"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains("run r does not go as it went: ") && out.contains("  ending: "),
+        "{out}"
+    );
+    let (code, out) = replay(&["--json"]);
+    assert_eq!(code, Some(0), "{out}");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["differences"], serde_json::json!([]));
+    assert_eq!(json["report"]["text"], "one file");
+    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.json(&["runs", "list", "--json"])["records"], 6);
+}

@@ -11,7 +11,7 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
-    run::{ResumeArguments, RunArguments, Shown},
+    run::{ReplayArguments, ResumeArguments, RunArguments, Shown},
     runs::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
         ListArguments, RunsArguments, RunsCommand, ShowArguments,
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Goes on with a run that was paused, interrupted or failed.
     Resume(ResumeArguments),
+    /// Runs a run that is kept again, against what was recorded, and says in what it differs.
+    Replay(ReplayArguments),
     /// Asks a run that is under way to pause.
     Interrupt(InterruptArguments),
     /// Answers what a run asks about a tool call.

@@ -44,6 +44,16 @@ Examples:
   agent resume review-17 --max-turns 40     # it had reached its limit
   agent resume review-17 --json | tail -n 1 # its report";
 
+const REPLAY_HELP: &str = "\
+The agent is made again as it was and really runs, with the limits, checks and prices of today; models, tools and people answer
+what they answered then. Nothing goes over the network, no key is needed, no file is written, and the stored run stays as it is.
+
+The exit code is 0 where the run goes as it went, and 1 where it differs; the differences are listed.
+
+Examples:
+  agent replay review-17
+  agent replay review-17 --json | jq .differences";
+
 /// How a run is shown.
 #[derive(Debug, Args)]
 pub(crate) struct Shown {
@@ -131,4 +141,28 @@ pub(crate) struct ResumeArguments {
     pub(crate) base_url: Option<String>,
     #[command(flatten)]
     pub(crate) shown: Shown,
+}
+
+/// What `replay` takes.
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct ReplayArguments {
+    /// The run, as `agent runs list` names it.
+    pub(crate) id: String,
+    /// The most model calls to make. Default: as the run began.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_turns: Option<NonZeroU32>,
+    /// Takes the recorded times, so many times as fast; 1 is as it was. Default: no time at all.
+    #[arg(long, value_name = "X", value_parser = speed)]
+    pub(crate) speed: Option<f64>,
+    /// Prints one JSON object: the report and the differences.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok();
+    speed
+        .filter(|speed: &f64| speed.is_finite() && *speed > 0.0)
+        .ok_or_else(|| "expected a number above 0".to_owned())
 }

@@ -62,7 +62,7 @@ pub(super) fn draw(
             let mut own = calls.iter().filter(|(of, _)| *of == path);
             own.nth(place).map_or("a tool", |(_, call)| &*call.name)
         };
-        let (took, what, paint) = what(&record.record, name);
+        let (took, what, paint) = what(&record.record, &run.summary.task, name);
         let at = record.at.duration_since(run.created);
         let indent = "  ".repeat(depth(path));
         table.row([
@@ -90,6 +90,7 @@ fn depth(path: &str) -> usize {
 
 fn what<'a>(
     record: &'a Record,
+    task: &str,
     name: impl Fn(usize) -> &'a str,
 ) -> (Option<Duration>, String, Option<Paint>) {
     let millis = |took: f64| Some(Duration::from_secs_f64((took.max(0.0) / 1e3).min(1e9)));
@@ -104,7 +105,8 @@ fn what<'a>(
                 .messages()
                 .iter()
                 .rfind(|it| it.role == Role::User);
-            let asked = asked.map(Message::text).unwrap_or_default();
+            // In a session it stands there.
+            let asked = asked.map_or_else(|| task.to_owned(), Message::text);
             let what = format!("agent {} began: {}", definition.agent, said(&asked));
             (None, what, None)
         }

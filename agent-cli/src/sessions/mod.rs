@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: SessionsArguments, output: &mut Output) -> Result<E
             output.line(format_args!("version {version} is the snapshot"))?;
         }
         SessionsCommand::Compress { id, keep_turns } => {
-            compress(&home, open(&id)?, keep_turns, output)?
+            compress(&home, open(&id)?, keep_turns, output)?;
         }
         SessionsCommand::Abandon { id } => {
             let mut session = open(&id)?;
