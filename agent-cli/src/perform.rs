@@ -148,7 +148,7 @@ async fn show(
                 exit = failure.exit;
                 screen.output.note(&failure);
             }
-            if let Some(hint) = hint(job, error) {
+            if let Some(hint) = hint(job, session.is_some(), error) {
                 screen.output.note(hint);
             }
             Ok(exit)
@@ -209,7 +209,7 @@ async fn follow(
 }
 
 /// What to do about a run that did not end, where something can be done.
-fn hint(job: &Job, error: &RunError) -> Option<String> {
+fn hint(job: &Job, in_session: bool, error: &RunError) -> Option<String> {
     let id = &job.id;
     if job.work.store().is_none() {
         return (error.kind() == RunErrorKind::Paused).then(|| {
@@ -227,7 +227,11 @@ fn hint(job: &Job, error: &RunError) -> Option<String> {
             format!("run {id} is paused: {waits}\n{listed}then go on with: {go_on}")
         }
         RunErrorKind::Cancelled => format!("run {id} is interrupted; go on with: {go_on}"),
-        RunErrorKind::Model | RunErrorKind::Timeout => {
+        // A session takes such a run for over, and is asked again.
+        RunErrorKind::Model | RunErrorKind::LimitExceeded if in_session => return None,
+        // It has its answer, and only the session does not know of it.
+        RunErrorKind::Session if error.report().model_calls == 0 => return None,
+        RunErrorKind::Model | RunErrorKind::Timeout | RunErrorKind::Session => {
             format!("run {id} can go on where it stopped: {go_on}")
         }
         RunErrorKind::Journal if is_kept(error) => {

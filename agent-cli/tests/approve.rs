@@ -73,6 +73,8 @@ fn a_call_that_is_allowed_is_made_when_the_run_goes_on() {
         .filter(|it| it["record"]["type"] == "approval_given")
         .collect();
     assert_eq!(given[0]["record"]["verdict"]["by"], "tester");
+    let replayed = server.said(&["replay", "r"]);
+    assert!(replayed.contains("goes as it went"), "{replayed}");
 }
 
 #[test]

@@ -142,3 +142,22 @@ fn a_run_that_was_killed_finishes_in_its_session() {
     assert_eq!(ended(&output).0, Some(0), "{output:?}");
     assert_eq!(asked(&server), ["hi", "done", "next"]);
 }
+
+#[test]
+fn a_new_session_is_named_where_scripts_do_not_read_it() {
+    let server = Scripted::new([Reply::says("hello")]);
+    let output = run(&server, "hi", "r", "new");
+    let (code, out, err) = ended(&output);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("hello\n"), "{out}");
+    let id = err.strip_prefix("session: ").unwrap().trim();
+    assert!(
+        server
+            .said(&["sessions", "show", id])
+            .contains("assistant\n  hello")
+    );
+    // A run of a session is shown and replayed as any other is.
+    assert!(server.said(&["runs", "show", "r"]).contains("began: hi"));
+    assert!(server.said(&["replay", "r"]).contains("goes as it went"));
+    assert!(server.said(&["resume", "r"]).starts_with("hello\n"));
+}
