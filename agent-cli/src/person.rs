@@ -181,6 +181,8 @@ fn lines() -> UnboundedReceiver<String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -199,5 +201,80 @@ mod tests {
         for unclear in ["yes but", "maybe", "yn", "j", "nope"] {
             assert_eq!(read(unclear), Line::Unclear, "{unclear}");
         }
+    }
+
+    fn question(tool: &str) -> Question {
+        let json = serde_json::json!({
+            "path": format!("1/{tool}"), "call_id": tool, "tool": tool, "arguments": "{}", "kind": "approval", "text": "?",
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn asked(said: Said) -> String {
+        match said {
+            Said::Ask(text) => text,
+            Said::Over(remark) => panic!("{remark:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_question_stands_at_a_time_and_what_was_typed_before_answers_nothing() {
+        let pause = CancellationToken::new();
+        let (mut person, asker) = person(pause.clone());
+        let (typed, lines) = mpsc::unbounded_channel();
+        person.lines = Some(lines);
+        typed.send("y".to_owned()).unwrap();
+        let (first, second) = (question("first"), question("second"));
+        let work = async {
+            assert!(asked(person.next().await).starts_with("first {}"));
+            typed.send("n not now".to_owned()).unwrap();
+            assert!(matches!(person.next().await, Said::Over(None)));
+            assert!(asked(person.next().await).starts_with("second {}"));
+            typed.send("what?".to_owned()).unwrap();
+            assert!(asked(person.next().await).contains("y or n"));
+            typed.send("yes".to_owned()).unwrap();
+            assert!(matches!(person.next().await, Said::Over(None)));
+        };
+        let (first, second, ()) = tokio::join!(asker.decide(&first), asker.decide(&second), work);
+        assert_eq!(first.reason.as_deref(), Some("not now"));
+        assert!(!first.allowed && second.allowed && second.by.is_some());
+        assert!(!pause.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_left_open_pauses_the_run_and_is_the_last() {
+        let pause = CancellationToken::new();
+        let (mut person, asker) = person(pause.clone());
+        let (typed, lines) = mpsc::unbounded_channel();
+        person.lines = Some(lines);
+        let (first, second) = (question("first"), question("second"));
+        let work = async {
+            asked(person.next().await);
+            typed.send(String::new()).unwrap();
+            assert!(matches!(person.next().await, Said::Over(Some(_))));
+            pause.cancelled().await;
+            assert!(person.next().now_or_never().is_none());
+        };
+        tokio::select! {
+            biased;
+            _ = asker.decide(&first) => panic!("answered"),
+            _ = asker.decide(&second) => panic!("answered"),
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_was_answered_elsewhere_is_taken_back() {
+        let (mut person, asker) = person(CancellationToken::new());
+        let (typed, lines) = mpsc::unbounded_channel::<String>();
+        person.lines = Some(lines);
+        let first = question("first");
+        let mut decision = asker.decide(&first);
+        assert!((&mut decision).now_or_never().is_none());
+        asked(person.next().await);
+        drop(decision);
+        assert!(matches!(person.next().await, Said::Over(Some(_))));
+        assert!(!person.is_asked());
+        drop(typed);
     }
 }
