@@ -94,7 +94,7 @@ impl ReplayRequest {
     /// Takes the recorded times, this many times as fast: 1 is as it was. Default: no time at all.
     ///
     /// The times are Tokio's. On a current-thread runtime whose clock is paused (`tokio::time::pause`, with Tokio's feature
-    /// `test-util`) a replay at speed 1 is over at once and shows the original times, to the millisecond, in its trace and in
+    /// `test-util`) a replay at speed 1 is over at once and shows the original times, each rounded up to a millisecond, in its trace and in
     /// its profile. What is no positive number is the default.
     pub fn speed(mut self, speed: f64) -> Self {
         self.speed = Some(speed);
