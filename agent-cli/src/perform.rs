@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agent_sdk::{
+    journal::EventKeeper,
     message::{Conversation, Part},
     operation::{RunContext, RunId},
     run::{Limit, RunError, RunErrorKind, RunReport},
@@ -82,7 +83,12 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
         Form::Text
     };
     let mut screen = Screen::new(output, form, NAME, job.shown.verbose, interrupt.clone());
-    let observers = watch.observers().with_shared(screen.observer());
+    let mut observers = watch.observers().with_shared(screen.observer());
+    let events = job.work.store().cloned().map(EventKeeper::new);
+    if let Some(events) = &events {
+        observers = observers.with(events.clone());
+    }
+    let keeping = events.clone().map(|events| tokio::spawn(events.run()));
     let mut context = RunContext::builder()
         .run_id(job.id.clone())
         .observers(observers)
@@ -100,6 +106,11 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
             screen.output.note(&failure);
             failure.exit
         });
+    if let (Some(events), Some(keeping)) = (events, keeping) {
+        // The run itself is kept; of its events those that the store refuses are missing.
+        let _ = events.flush().await;
+        keeping.abort();
+    }
     for remark in job.made.tape.remarks() {
         screen.output.note(remark);
     }
@@ -130,6 +141,18 @@ async fn show(
         screen
             .output
             .note(format_args!("trace: {}", report.trace_id));
+    }
+    if let (Some(folder), Form::Text) = (&job.recipe.workspace, screen.form())
+        && job.recipe.own_workspace
+        && !screen.output.is_closed()
+    {
+        let label = screen.output.out_style.paint(Paint::Strong, "Files:");
+        let names: Vec<&str> = report.artifacts.iter().map(|it| it.path.as_str()).collect();
+        let names = crate::terminal::safe(&names.join(", ")).into_owned();
+        let folder = folder.display();
+        screen
+            .output
+            .line(format_args!("{label} {names} in {folder}"))?;
     }
     match &ended {
         Ok(_) => {

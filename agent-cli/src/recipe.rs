@@ -44,6 +44,9 @@ pub(crate) struct Recipe {
     /// Whether the model may write in the workspace.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) write: bool,
+    /// Whether the workspace was made for the run, and its answer and its report are saved there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) own_workspace: bool,
     /// The tools whose calls a person approves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ask: Vec<String>,
@@ -83,6 +86,7 @@ impl Recipe {
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
                 .collect(),
             write: arguments.write,
+            own_workspace: false,
             ask: arguments.ask.clone(),
             no_stream: arguments.no_stream,
             record: full(&arguments.record)?,
@@ -162,20 +166,25 @@ impl Recipe {
         if let Some(turns) = self.max_turns {
             agent = agent.max_turns(turns);
         }
-        let tools = match &self.workspace {
+        match &self.workspace {
             Some(workspace) => {
                 let workspace = tools::workspace(workspace)?;
-                if self.write {
+                let tools = if self.write {
                     workspace.tools()
                 } else {
                     workspace.read_tools()
-                }
+                };
+                self.check_asks(&tools)?;
+                agent = if self.own_workspace {
+                    // With it come its tools.
+                    agent.workspace(workspace)
+                } else {
+                    agent.tools(tools)
+                };
             }
-            None => Vec::new(),
-        };
-        self.check_asks(&tools)?;
+            None => self.check_asks(&[])?,
+        }
         let agent = agent
-            .tools(tools)
             .build()
             .map_err(|error| Failure::usage(error.to_string()).because(&error))?;
         Ok(Made {

@@ -14,8 +14,8 @@ use crate::{
     output::Output,
     perform::{Job, Keep, Work, perform},
     prompt,
-    recipe::Recipe,
-    sessions,
+    recipe::{Made, Recipe},
+    sessions, tools,
 };
 
 /// Does what `agent run` says.
@@ -24,8 +24,17 @@ use crate::{
 ///
 /// Something that was given cannot be used. Nothing was asked then.
 pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, Failure> {
-    let recipe = Recipe::of(&arguments)?;
-    let made = recipe.make()?;
+    let mut recipe = Recipe::of(&arguments)?;
+    let id = match &arguments.id {
+        Some(id) => checked(id)?,
+        None => RunId::random(),
+    };
+    let prompt = prompt::read(&arguments.prompt)?;
+    let made = if recipe.write && recipe.workspace.is_none() {
+        make_with_own_workspace(&mut recipe, &prompt, &id)?
+    } else {
+        recipe.make()?
+    };
     if let Some(path) = &arguments.replay {
         let path = path.display();
         output.note(format_args!(
@@ -34,11 +43,6 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     } else if let Some(warning) = &made.chosen.warning {
         output.note(warning);
     }
-    let id = match &arguments.id {
-        Some(id) => checked(id)?,
-        None => RunId::random(),
-    };
-    let prompt = prompt::read(&arguments.prompt)?;
     let application = recipe.to_value(&made.chosen)?;
     let home = if arguments.no_store {
         None
@@ -73,6 +77,21 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
         shown: arguments.shown,
     };
     interrupt::run(|interrupt| perform(job, output, interrupt))
+}
+
+/// Makes the agent with a folder of its own to write in.
+fn make_with_own_workspace(
+    recipe: &mut Recipe,
+    prompt: &str,
+    run: &RunId,
+) -> Result<Made, Failure> {
+    let folder = tools::own_workspace(prompt, run)?;
+    recipe.workspace = Some(folder.clone());
+    recipe.own_workspace = true;
+    recipe.make().inspect_err(|_| {
+        // Nothing is in it yet, and nothing will be.
+        let _ = std::fs::remove_dir(folder);
+    })
 }
 
 /// Opens a session, or makes one.

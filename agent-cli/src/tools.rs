@@ -1,10 +1,36 @@
 //! The folder that a model may work in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use agent_sdk::workspace::Workspace;
+use agent_sdk::{
+    operation::RunId,
+    workspace::{Named, Workspace, Workspaces},
+};
+use jiff::tz::TimeZone;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, home};
+
+/// Makes a folder for a run, in the user's home of what is kept.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub(crate) fn own_workspace(prompt: &str, run: &RunId) -> Result<PathBuf, Failure> {
+    let failure =
+        |what: String| Failure::usage(format!("no folder can be made for the run: {what}"));
+    let home = agent_sdk::store::home().map_err(|error| failure(error.to_string()))?;
+    let named = Named::new(prompt, home::now())
+        .time_zone(TimeZone::system())
+        .run(run.as_str());
+    Workspaces::new(home.join("workspaces"))
+        .create(&named)
+        .map(|workspace| workspace.path().to_owned())
+        .map_err(|error| {
+            failure(error.to_string())
+                .because(&error)
+                .advice("AGENT_SDK_HOME names the folder that it would be in; `--workspace DIR` names one of yours.")
+        })
+}
 
 /// Opens the folder that `--workspace` names.
 ///

@@ -37,7 +37,6 @@ fn what_is_missing_is_named_and_nothing_is_asked() {
             "ACME_API_KEY",
         ),
         (&["run", "hi", "--nonsense"], "--nonsense"),
-        (&["run", "hi", "--write"], "--workspace"),
         (&["run", ""], "AGENT_MODEL"),
         (
             &[

@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use support::{
     KEY, agent, ended,
@@ -253,4 +253,55 @@ fn a_run_is_replayed_without_a_key_and_differences_are_named() {
     assert_eq!(json["report"]["text"], "one file");
     assert_eq!(server.requests().len(), 2);
     assert_eq!(server.json(&["runs", "list", "--json"])["records"], 6);
+}
+
+#[test]
+fn a_run_that_may_write_and_has_no_folder_gets_one_of_its_own() {
+    let arguments = r#"{"path":"notes/a.txt","content":"hello"}"#;
+    let replies = [
+        Reply::calls_with("write_file", arguments),
+        Reply::says("Wrote it."),
+    ];
+    let server = Scripted::new(replies);
+    let output = server.run(&["--write"]).output().unwrap();
+    let (code, out, err) = ended(&output);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let files = out
+        .lines()
+        .find(|line| line.starts_with("Files: "))
+        .unwrap();
+    assert!(files.contains("answer.md, notes/a.txt in "), "{files}");
+    let (_, folder) = files.split_once(" in ").unwrap();
+    let workspaces = server.home.path().join("workspaces");
+    assert!(Path::new(folder).starts_with(workspaces), "{folder}");
+    let read = |name: &str| fs::read_to_string(Path::new(folder).join(name)).unwrap();
+    assert_eq!(
+        (&*read("notes/a.txt"), &*read("answer.md")),
+        ("hello", "Wrote it.")
+    );
+    assert!(read("report.json").contains("\"tool_calls\": 1"));
+    let exported: serde_json::Value =
+        serde_json::from_str(&server.said(&["runs", "export", "r"])).unwrap();
+    let kinds: Vec<_> = exported["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["type"].clone())
+        .collect();
+    assert_eq!(
+        (&kinds[0], kinds.last().unwrap()),
+        (&"run_started".into(), &"run_report".into())
+    );
+
+    // A model that is not to be had leaves no folder behind.
+    let before = fs::read_dir(Path::new(folder).parent().unwrap())
+        .unwrap()
+        .count();
+    let mut refused = server.run(&["--write", "--id", "other"]);
+    let output = refused.env_remove("OPENAI_API_KEY").output().unwrap();
+    assert_eq!(ended(&output).0, Some(2));
+    let after = fs::read_dir(Path::new(folder).parent().unwrap())
+        .unwrap()
+        .count();
+    assert_eq!(before, after);
 }

@@ -92,8 +92,9 @@ pub(crate) struct RunArguments {
     /// A folder that the model may read, and nothing outside of it. Default: none.
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
-    /// Lets the model write in the folder too: it makes files and replaces them.
-    #[arg(long, requires = "workspace")]
+    /// Lets the model write in the folder too: it makes files and replaces them. Without `--workspace` in a new folder of the run's
+    /// own, in which its answer and its report are saved too.
+    #[arg(long)]
     pub(crate) write: bool,
     /// A tool whose calls a person approves, each; may be given again.
     #[arg(long, value_name = "TOOL")]

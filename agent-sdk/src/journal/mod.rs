@@ -231,6 +231,11 @@ impl Journal {
         });
     }
 
+    /// Whether anything was kept in this life.
+    pub(crate) fn has_begun_life(&self) -> bool {
+        lock(&self.opening).is_none()
+    }
+
     /// Keeps records of an agent, all of them or none, and what it took to come to them.
     pub(crate) async fn commit(
         &self,

@@ -203,6 +203,8 @@ impl Within {
 
     /// The place of a call in a turn.
     pub(crate) fn call_path(&self, turn: u32, call: &str) -> String {
+        // The id is the model's, and may not pass for two.
+        let call = call.replace('/', "%2F");
         if self.path.is_empty() {
             format!("{turn}/{call}")
         } else {

@@ -110,12 +110,7 @@ pub(crate) async fn drive(
     outputs::list(settings, &operation);
 
     if let Some(journal) = &journal {
-        let outcome = over.as_ref().map_or_else(Cause::outcome, |()| Outcome::Ok);
-        let class = over.as_ref().err().map(|cause| cause.class().to_owned());
-        if let Err(error) = journal.end_life(outcome, class, &text).await {
-            // Each outcome is kept already: whoever resumes the run finds it where it is.
-            tracing::warn!(target: "agent_sdk::journal", error = &error as &dyn std::error::Error, "the end of a run was not kept");
-        }
+        end_life(journal, &over, &text).await;
     }
     let summed = |mut report: RunReport| {
         if let Some(journal) = &journal {
@@ -198,6 +193,19 @@ impl Drop for Live<'_> {
         self.machine
             .settle("interrupted: the run was dropped before the call had a result");
         *self.target = self.machine.take_conversation();
+    }
+}
+
+/// Keeps how a life ended. One in which nothing was done is none.
+async fn end_life(journal: &Journal, over: &Result<(), Cause>, text: &str) {
+    if matches!(over, Ok(()) | Err(Cause::Changed(_))) && !journal.has_begun_life() {
+        return;
+    }
+    let outcome = over.as_ref().map_or_else(Cause::outcome, |()| Outcome::Ok);
+    let class = over.as_ref().err().map(|cause| cause.class().to_owned());
+    if let Err(error) = journal.end_life(outcome, class, text).await {
+        // Each outcome is kept already: whoever resumes the run finds it where it is.
+        tracing::warn!(target: "agent_sdk::journal", error = &error as &dyn std::error::Error, "the end of a run was not kept");
     }
 }
 

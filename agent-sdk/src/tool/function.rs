@@ -1,6 +1,6 @@
 //! Functions as tools.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+use std::{any::Any, fmt, future::Future, marker::PhantomData, sync::Arc};
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,7 +14,7 @@ use crate::model::ToolSpec;
 #[diagnostic::on_unimplemented(
     message = "this function cannot be a tool",
     note = "a tool is `async fn() -> Result<T, E>`, `async fn(Args) -> …` or `async fn(ToolContext, Args) -> …`",
-    note = "with `Args: Deserialize + JsonSchema`, `T: Serialize` and `E: Display`"
+    note = "with `Args: Deserialize + JsonSchema`, `T: Serialize` and `E: Display + 'static`"
 )]
 pub trait ToolFn<Marker>: Send + Sync + 'static {
     /// The arguments.
@@ -34,7 +34,7 @@ where
     A: DeserializeOwned + JsonSchema + Send,
     Fut: Future<Output = Result<T, E>> + Send,
     T: Serialize,
-    E: fmt::Display,
+    E: fmt::Display + 'static,
 {
     type Arguments = A;
 
@@ -49,7 +49,7 @@ where
     A: DeserializeOwned + JsonSchema + Send,
     Fut: Future<Output = Result<T, E>> + Send,
     T: Serialize,
-    E: fmt::Display,
+    E: fmt::Display + 'static,
 {
     type Arguments = A;
 
@@ -63,7 +63,7 @@ where
     F: Fn() -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, E>> + Send,
     T: Serialize,
-    E: fmt::Display,
+    E: fmt::Display + 'static,
 {
     type Arguments = NoArguments;
 
@@ -161,7 +161,7 @@ where
     F: Fn(ToolContext, A) -> Result<T, E> + Send + Sync + 'static,
     A: DeserializeOwned + JsonSchema + Send + 'static,
     T: Serialize,
-    E: fmt::Display,
+    E: fmt::Display + 'static,
 {
     /// A tool of this name and description that calls this function.
     pub fn new(name: impl Into<Arc<str>>, description: impl Into<Arc<str>>, function: F) -> Self {
@@ -257,8 +257,16 @@ pub(crate) fn parse<A: DeserializeOwned>(arguments: &str) -> Result<A, ToolError
 }
 
 /// What a function returned, as the model sees it: a string as it is, anything else as JSON.
-fn output<T: Serialize, E: fmt::Display>(result: Result<T, E>) -> Result<ToolOutput, ToolError> {
-    let value = result.map_err(|error| ToolError::failed(error.to_string()))?;
+fn output<T, E>(result: Result<T, E>) -> Result<ToolOutput, ToolError>
+where
+    T: Serialize,
+    E: fmt::Display + 'static,
+{
+    let value = result.map_err(|error| {
+        // One of our own keeps its class: it may be a question and no failure.
+        let own = (&error as &dyn Any).downcast_ref::<ToolError>().cloned();
+        own.unwrap_or_else(|| ToolError::failed(error.to_string()))
+    })?;
     let unreadable = |error| ToolError::failed(format!("the tool's result is not JSON: {error}"));
     let json = serde_json::to_string(&value).map_err(unreadable)?;
     if json.starts_with('"') {

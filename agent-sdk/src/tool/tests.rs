@@ -136,3 +136,27 @@ async fn a_tool_sees_the_application_s_state_and_its_call() {
         "content prints redacted: {printed}"
     );
 }
+
+#[tokio::test]
+async fn a_function_s_own_tool_error_keeps_its_class() {
+    let tool = FnTool::new("send", "", async |context: ToolContext, _: NoArguments| {
+        if context.is_approved() {
+            Ok("sent")
+        } else {
+            Err(ToolError::needs_approval("to three people?"))
+        }
+    });
+    let turns = [Turn::new().tool_call("c", "send", "{}"), Turn::from("ok")];
+    let agent = Agent::builder("a", ScriptedModel::new(turns))
+        .tool(tool)
+        .build()
+        .unwrap();
+    let run = agent
+        .run("go")
+        .approver(|question: crate::journal::Question| async move {
+            assert_eq!(question.text, "to three people?");
+            crate::journal::Verdict::allow()
+        });
+    let report = run.await.unwrap();
+    assert_eq!((report.text.as_str(), report.tool_calls), ("ok", 1));
+}
