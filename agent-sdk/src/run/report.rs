@@ -127,34 +127,22 @@ impl RunReport {
         self.lives += before.lives;
     }
 
-    /// The report of a run that did not begin.
+    /// The report of a run that its session refused, before it began.
     pub(crate) fn not_begun(run: &RunId) -> Self {
-        Self {
-            run_id: run.clone(),
-            trace_id: TraceId(0),
-            outcome: Outcome::Error,
-            text: Content::default(),
-            usage: Usage::unknown(),
-            cost: Usd::ZERO,
-            unpriced_calls: 0,
-            model_calls: 0,
-            tool_calls: 0,
-            words: 0,
-            duration: Duration::ZERO,
-            error: Some("session".to_owned()),
-            artifacts: Vec::new(),
-            lives: 1,
-            questions: Vec::new(),
-            profile: Arc::default(),
-        }
+        Self::empty(run, TraceId(0), Outcome::Error, "session")
     }
 
     /// The report of an operation that something else ended before.
     pub(crate) fn given_up(info: &OperationInfo) -> Self {
+        let outcome = Outcome::Cancelled;
+        Self::empty(&info.run_id, info.trace.trace_id, outcome, "cancelled")
+    }
+
+    fn empty(run: &RunId, trace_id: TraceId, outcome: Outcome, error: &str) -> Self {
         Self {
-            run_id: info.run_id.clone(),
-            trace_id: info.trace.trace_id,
-            outcome: Outcome::Cancelled,
+            run_id: run.clone(),
+            trace_id,
+            outcome,
             text: Content::default(),
             usage: Usage::unknown(),
             cost: Usd::ZERO,
@@ -163,8 +151,8 @@ impl RunReport {
             tool_calls: 0,
             words: 0,
             duration: Duration::ZERO,
+            error: Some(error.to_owned()),
             artifacts: Vec::new(),
-            error: Some("cancelled".to_owned()),
             lives: 1,
             questions: Vec::new(),
             profile: Arc::default(),

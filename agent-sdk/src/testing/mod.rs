@@ -25,6 +25,7 @@
 mod event_log;
 mod polls;
 mod scripted;
+mod store;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -34,6 +35,7 @@ mod turn;
 pub use event_log::EventLog;
 pub use polls::drop_at_every_poll;
 pub use scripted::ScriptedModel;
+pub use store::{FaultyStore, StoreCounts};
 pub use tools::{BarrierTool, CountingTool, failing_tool, hanging_tool, panicking_tool};
 pub use trace::{CapturedOperation, TraceCapture};
 pub use turn::Turn;

@@ -1,102 +1,13 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-
-use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     agent::Agent,
     journal::{Runs, Verdict},
     operation::{Outcome, Payload, RunContext, trace_tool},
-    store::{Entry, Head, Lease, MemoryStore, Query},
-    testing::{CountingTool, EventLog, ScriptedModel, Turn},
+    store::MemoryStore,
+    testing::{CountingTool, EventLog, FaultyStore, ScriptedModel, Turn},
 };
-
-/// A store that refuses appends for as long as it is told to.
-#[derive(Debug, Default)]
-struct Failing {
-    inner: MemoryStore,
-    fails: AtomicBool,
-}
-
-impl Failing {
-    fn refuse(&self) -> Option<StoreError> {
-        let fails = self.fails.load(Ordering::SeqCst);
-        fails.then(|| StoreError::new(StoreErrorKind::Full, "no room"))
-    }
-}
-
-impl Store for Failing {
-    fn create(&self, log: NewLog) -> BoxFuture<'_, Result<Head, StoreError>> {
-        match self.refuse() {
-            Some(error) => Box::pin(std::future::ready(Err(error))),
-            None => self.inner.create(log),
-        }
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<u64, StoreError>> {
-        match self.refuse() {
-            Some(error) => Box::pin(std::future::ready(Err(error))),
-            None => self.inner.append(append),
-        }
-    }
-
-    fn read<'a>(
-        &'a self,
-        log: &'a LogId,
-        after: u64,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Entry>, StoreError>> {
-        self.inner.read(log, after, limit)
-    }
-
-    fn head<'a>(&'a self, log: &'a LogId) -> BoxFuture<'a, Result<Option<Head>, StoreError>> {
-        self.inner.head(log)
-    }
-
-    fn list(&self, query: Query) -> BoxFuture<'_, Result<Vec<Head>, StoreError>> {
-        self.inner.list(query)
-    }
-
-    fn lease<'a>(
-        &'a self,
-        log: &'a LogId,
-        name: &'a str,
-        time: Duration,
-    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.inner.lease(log, name, time)
-    }
-
-    fn renew<'a>(
-        &'a self,
-        lease: &'a Lease,
-        time: Duration,
-    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.inner.renew(lease, time)
-    }
-
-    fn release<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.release(lease)
-    }
-
-    fn delete<'a>(&'a self, log: &'a LogId) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.delete(log)
-    }
-
-    fn cleanup(
-        &self,
-        kind: LogKind,
-        before: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<LogId>, StoreError>> {
-        self.inner.cleanup(kind, before)
-    }
-}
 
 fn turns() -> [Turn; 2] {
     [
@@ -289,8 +200,8 @@ async fn what_does_not_fit_is_counted_exactly_where_it_is_missing() {
 
 #[tokio::test(start_paused = true)]
 async fn s3_a_store_that_fails_does_not_disturb_the_run_and_gets_the_events_once_it_works() {
-    let store = Arc::new(Failing::default());
-    store.fails.store(true, Ordering::SeqCst);
+    let store = Arc::new(FaultyStore::new());
+    store.take_room();
     let (keeper, log) = (EventKeeper::new(store.clone()), EventLog::new());
     let writing = tokio::spawn(keeper.clone().run());
     let report = agent(&keeper, &log).run("hi").await.unwrap();
@@ -302,7 +213,7 @@ async fn s3_a_store_that_fails_does_not_disturb_the_run_and_gets_the_events_once
     let error = keeper.flush().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Full);
     assert_eq!((keeper.waiting(), keeper.missed()), (log.events().len(), 0));
-    store.fails.store(false, Ordering::SeqCst);
+    store.make_room();
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(keeper.waiting(), 0, "it was tried again");
     writing.abort();

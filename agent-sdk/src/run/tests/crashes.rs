@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::runtime::Builder;
 
-use super::world::{Faulty, Kept, Notes, World, allow, boss, crash_after, never_again};
+use super::world::{FaultyStore, Kept, Notes, World, allow, boss, crash_after, never_again};
 use crate::{
     journal::{QuestionKind, Runs, Verdict},
     operation::{Outcome, RunContext},
@@ -17,7 +17,7 @@ type Decide = fn(QuestionKind) -> Verdict;
 const ID: &str = "run-1";
 
 /// Begins the run in a process that lives for so many polls; `None` if it did not live to the end.
-async fn first_life(world: &World, store: &Faulty, polls: usize) -> Option<RunReport> {
+async fn first_life(world: &World, store: &FaultyStore, polls: usize) -> Option<RunReport> {
     let context = RunContext::builder().run_id(ID).build();
     let agent = boss(world);
     let run = agent
@@ -31,7 +31,7 @@ async fn first_life(world: &World, store: &Faulty, polls: usize) -> Option<RunRe
 /// Resumes the run in a process that lives for so many polls, or runs it anew if nothing of it was kept.
 async fn next_life(
     world: &World,
-    store: &Faulty,
+    store: &FaultyStore,
     polls: usize,
     decide: Decide,
 ) -> Option<RunReport> {
@@ -124,7 +124,7 @@ fn crashes_at_every_poll(decide: Decide) {
     let mut whole = None;
     let world = World::default();
     each_paused_runtime(async |n| {
-        let store = Faulty::new();
+        let store = FaultyStore::new();
         if n == 0 {
             whole = first_life(&world, &store, usize::MAX).await;
             world.take();
@@ -162,8 +162,12 @@ fn crashes_at_every_poll(decide: Decide) {
 }
 
 /// The n-th store: only the first run of all uses the one that was given.
-fn store_of(n: usize, store: &Faulty) -> Faulty {
-    if n == 0 { Faulty::new() } else { store.clone() }
+fn store_of(n: usize, store: &FaultyStore) -> FaultyStore {
+    if n == 0 {
+        FaultyStore::new()
+    } else {
+        store.clone()
+    }
 }
 
 fn same_as_undisturbed(case: &str, report: &RunReport, whole: &RunReport, denied: usize) {
@@ -191,7 +195,7 @@ fn s1_a_call_in_doubt_that_is_not_allowed_again_is_told_as_interrupted() {
 fn s1_a_run_that_crashes_in_every_life_comes_to_its_end() {
     let world = World::default();
     each_paused_runtime(async |n| {
-        let store = Faulty::new();
+        let store = FaultyStore::new();
         if n < 8 {
             return false;
         }

@@ -10,7 +10,7 @@ use futures_util::future::join;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Act, Faulty, World, acting, allow, boss, crash_after};
+use super::world::{Act, FaultyStore, World, acting, allow, boss, crash_after};
 use crate::{
     agent::Agent,
     journal::Runs,
@@ -147,7 +147,7 @@ fn s4_whoever_lost_the_lease_ends_and_writes_nothing_more() {
 
 #[tokio::test(start_paused = true)]
 async fn s4_a_lease_that_cannot_be_renewed_is_lost_only_to_another() {
-    let (world, store) = (World::default(), Faulty::new());
+    let (world, store) = (World::default(), FaultyStore::new());
     let agent = patient(&world, Duration::from_secs(100));
     let run = agent
         .run("go")

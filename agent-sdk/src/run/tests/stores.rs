@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::world::{Faulty, Kept, World, allow, boss};
+use super::world::{FaultyStore, Kept, World, allow, boss};
 use crate::{
     journal::Runs,
     operation::{Outcome, RunContext},
@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test(start_paused = true)]
 async fn s3_where_the_nth_append_finds_no_room_the_run_pauses_and_completes_when_there_is_some() {
     for n in 0.. {
-        let (world, store) = (World::default(), Faulty::with_room(n));
+        let (world, store) = (World::default(), FaultyStore::with_room(n));
         let context = RunContext::builder().run_id("r").build();
         let run = boss(&world)
             .run("go")

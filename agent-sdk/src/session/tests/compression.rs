@@ -232,7 +232,7 @@ fn given_up_at_any_point_it_is_kept_whole_or_not_at_all() {
     let trace = TraceCapture::new();
     let opened: Mutex<Option<Sessions>> = Mutex::default();
     let compress = || async {
-        let sessions = Sessions::new(Arc::new(CountingStore::default()), "ann");
+        let sessions = Sessions::new(Arc::new(FaultyStore::default()), "ann");
         let mut session = sessions.create(NewSession::new().id("s")).await.unwrap();
         let turns = [user("one"), assistant("1"), user("two"), assistant("2")];
         session.extend(turns).await.unwrap();

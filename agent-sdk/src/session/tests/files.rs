@@ -12,7 +12,7 @@ const LIMITS: fn() -> FileLimits = FileLimits::default;
 
 #[tokio::test]
 async fn a_version_has_the_files_of_its_time_and_what_did_not_change_is_written_once() {
-    let store = CountingStore::default();
+    let store = FaultyStore::default();
     let sessions = Sessions::new(Arc::new(store.clone()), "ann");
     let mut session = sessions.create(NewSession::new()).await.unwrap();
     let binary = Bytes::from(vec![0, 159, 255]);
@@ -26,14 +26,19 @@ async fn a_version_has_the_files_of_its_time_and_what_did_not_change_is_written_
         .await
         .unwrap();
     assert_eq!((kept.written, kept.unchanged, kept.removed), (3, 0, 0));
-    store.take();
+    store.take_counts();
     let files = [("src/a.txt", Bytes::from("two")), ("b.bin", binary.clone())];
     let kept = session
         .keep_files(Some("v2"), files, LIMITS())
         .await
         .unwrap();
     assert_eq!((kept.written, kept.unchanged, kept.removed), (1, 1, 1));
-    let (appends, entries, bytes, _) = store.take();
+    let StoreCounts {
+        appends,
+        entries,
+        bytes,
+        ..
+    } = store.take_counts();
     assert_eq!((appends, entries), (2, 2), "one content and one record");
     assert!(bytes < 300, "{bytes}");
 
@@ -140,13 +145,13 @@ async fn a_branch_has_the_files_of_its_version_and_its_own_from_then_on() {
 
 #[tokio::test]
 async fn many_files_are_written_a_few_at_a_time() {
-    let store = CountingStore::default();
+    let store = FaultyStore::default();
     let sessions = Sessions::new(Arc::new(store.clone()), "ann");
     let mut session = sessions.create(NewSession::new()).await.unwrap();
     let files = (0..10_u8).map(|n| (format!("f{n}"), vec![n; 1 << 20]));
     session.keep_files(None, files, LIMITS()).await.unwrap();
     // The first one is tried before the log is there.
-    assert_eq!(store.take().0, 1 + 3 + 1);
+    assert_eq!(store.take_counts().appends, 1 + 3 + 1);
     for n in 0..10_u8 {
         let content = session.file(&format!("f{n}"), session.version()).await;
         assert_eq!(content.unwrap(), vec![n; 1 << 20]);

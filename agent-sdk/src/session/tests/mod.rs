@@ -2,7 +2,6 @@
 
 mod basics;
 mod compression;
-mod counting;
 mod exchange;
 mod files;
 mod history;
@@ -12,8 +11,8 @@ mod state;
 
 use std::sync::Arc;
 
-use self::counting::CountingStore;
 use super::{NewSession, Session, SessionError, Sessions};
+use crate::testing::{FaultyStore, StoreCounts};
 use crate::{
     message::{Message, ToolCall, ToolResult},
     store::MemoryStore,

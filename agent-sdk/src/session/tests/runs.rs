@@ -16,7 +16,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_run_is_kept_in_two_appends_its_prompt_first() {
-    let store = CountingStore::default();
+    let store = FaultyStore::default();
     let sessions = Sessions::new(Arc::new(store.clone()), "ann");
     let mut session = sessions.create(NewSession::new()).await.unwrap();
     let model = ScriptedModel::new([
@@ -29,7 +29,7 @@ async fn a_run_is_kept_in_two_appends_its_prompt_first() {
         .unwrap();
     let context = RunContext::new();
     let run = context.run_id().clone();
-    store.take();
+    store.take_counts();
     session
         .begin_run(run.clone(), user("Measure."))
         .await
@@ -46,7 +46,9 @@ async fn a_run_is_kept_in_two_appends_its_prompt_first() {
     let finish = session.finish_run(conversation.clone());
     let finish = finish.changes([StateChange::set("measured", true)]);
     finish.usage(&Usage::new(900, 100)).commit().await.unwrap();
-    let (appends, entries, ..) = store.take();
+    let StoreCounts {
+        appends, entries, ..
+    } = store.take_counts();
     assert_eq!((appends, entries), (2, 2));
     assert_eq!(session.conversation(), &conversation);
     assert_eq!(session.open_run(), None);
@@ -204,7 +206,7 @@ fn counter() -> ToolHandle {
 
 #[tokio::test]
 async fn a_run_is_a_turn_of_its_session_and_what_its_tools_changed_survives_a_pause() {
-    let store: Arc<dyn Store> = Arc::new(CountingStore::default());
+    let store: Arc<dyn Store> = Arc::new(FaultyStore::default());
     let sessions = Sessions::new(store.clone(), "ann");
     let mut session = sessions.create(NewSession::new()).await.unwrap();
     let inner = Agent::builder(
@@ -273,7 +275,7 @@ async fn a_run_is_a_turn_of_its_session_and_what_its_tools_changed_survives_a_pa
 
 #[tokio::test]
 async fn s8_the_journal_of_a_turn_does_not_repeat_what_the_session_has() {
-    let store = CountingStore::default();
+    let store = FaultyStore::default();
     let shared: Arc<dyn Store> = Arc::new(store.clone());
     let sessions = Sessions::new(shared.clone(), "ann");
     let mut session = sessions.create(NewSession::new()).await.unwrap();

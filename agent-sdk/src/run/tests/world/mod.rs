@@ -1,7 +1,6 @@
 //! What is outside of a run and outlives its crashes: tools act on it, models are asked in it, and it notes what happened.
 
 mod agents;
-mod store;
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +11,8 @@ use std::{
     time::Duration,
 };
 
+pub(super) use crate::testing::FaultyStore;
 pub(super) use agents::{TASK, acting, boss};
-pub(super) use store::Faulty;
 
 use crate::{
     journal::{Approver, Question, QuestionKind, Record, Runs, Verdict},
