@@ -18,7 +18,7 @@ use crate::{
     message::Conversation,
     model::ToolChoice,
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
-    session::{Session, SharedState, Turn},
+    session::{AutoCompress, Session, SharedState, Turn},
     store::Store,
 };
 
@@ -37,6 +37,7 @@ pub struct RunRequest<'a> {
     application: Value,
     control: Option<Control>,
     session: Option<Turn<'a>>,
+    compression: Option<AutoCompress>,
     callbacks: Callbacks,
 }
 
@@ -73,6 +74,7 @@ impl<'a> RunRequest<'a> {
             application: Value::Null,
             control: None,
             session: None,
+            compression: None,
             callbacks: Callbacks::default(),
         }
     }
@@ -172,6 +174,13 @@ impl<'a> RunRequest<'a> {
         request
     }
 
+    /// Compresses the context of the run's [session](Self::session) before the run begins, where it fills the model's window as far as it may. A
+    /// summary that a model writes is an operation of its own under the run's id, priced and traced; it is not in the run's report.
+    pub fn auto_compress(mut self, policy: AutoCompress) -> Self {
+        self.compression = Some(policy);
+        self
+    }
+
     /// Has the run's tools share this state.
     pub(crate) fn shared(mut self, state: Arc<SharedState>) -> Self {
         Arc::make_mut(&mut self.settings).state.insert(state);
@@ -267,6 +276,7 @@ impl<'a> RunRequest<'a> {
             application,
             control,
             session,
+            compression,
             callbacks,
         } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
@@ -297,6 +307,7 @@ impl<'a> RunRequest<'a> {
             stop: cancellation,
             durable,
             session,
+            compression,
         }
     }
 }
@@ -309,6 +320,7 @@ struct Prepared<'a> {
     stop: Option<CancellationToken>,
     durable: Option<Durable>,
     session: Option<Turn<'a>>,
+    compression: Option<AutoCompress>,
 }
 
 impl Prepared<'_> {
@@ -329,7 +341,11 @@ impl Prepared<'_> {
             turn.go_on(&run).map(|()| Conversation::new())
         } else {
             let asked = std::mem::take(self.input.conversation());
-            turn.begin(&run, asked).await
+            let short = turn.make_short(&self.context, self.compression.take());
+            match short.await {
+                Ok(()) => turn.begin(&run, asked).await,
+                Err(error) => Err(error),
+            }
         };
         match begun {
             Ok(conversation) => {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Session, SessionError, SharedState, View, log::SessionLog};
+use super::{AutoCompress, Session, SessionError, SharedState, View, log::SessionLog};
 use crate::{
     message::Conversation,
-    operation::RunId,
+    operation::{RunContext, RunId},
     run::{RunError, RunErrorKind, RunReport},
     store::{Store, StoreError, StoreErrorKind},
 };
@@ -83,6 +83,21 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn user(&self) -> &str {
         self.session.sessions.user()
+    }
+
+    /// Compresses the context where it is due.
+    pub(crate) async fn make_short(
+        &mut self,
+        context: &RunContext,
+        policy: Option<AutoCompress>,
+    ) -> Result<(), SessionError> {
+        let Some(policy) = policy else {
+            return Ok(());
+        };
+        let done = self.session.compress_if_needed(context, &policy).await;
+        // What it left out of the state is not the run's either.
+        self.shared.become_as(&self.session.view.state);
+        done.map(drop)
     }
 
     /// Keeps what the run is asked, and gives the conversation that it is to answer.

@@ -172,6 +172,11 @@ impl SharedState {
         }
     }
 
+    /// Takes on other values, before anybody has used these.
+    pub(super) fn become_as(&self, values: &Arc<BTreeMap<Arc<str>, Value>>) {
+        self.lock().values = values.clone();
+    }
+
     /// The same values, from here on apart, with a record of changes of its own.
     #[must_use]
     pub fn fork(&self) -> Self {

@@ -8,7 +8,7 @@ use crate::{
     model::Usage,
     operation::{RunContext, RunId},
     run::RunErrorKind,
-    session::{SessionErrorKind, SharedState, StateChange},
+    session::{AutoCompress, Compression, SessionErrorKind, SharedState, StateChange},
     store::Store,
     testing::{CountingTool, ScriptedModel, Turn},
     tool::{FnTool, NoArguments, ToolContext, ToolHandle},
@@ -297,4 +297,43 @@ async fn s8_the_journal_of_a_turn_does_not_repeat_what_the_session_has() {
         .conversation(&mut conversation);
     assert_eq!(again.await.unwrap().text, "one");
     assert_eq!(&conversation, session.conversation());
+}
+
+#[tokio::test]
+async fn a_turn_that_would_overflow_the_window_begins_with_a_short_context() {
+    let mut session = session().await;
+    for turn in 0..5 {
+        let long = format!("{turn} {}", "x".repeat(4_000));
+        session
+            .extend([user(&long), assistant("ok")])
+            .await
+            .unwrap();
+    }
+    session
+        .update()
+        .set("kept", 1)
+        .set("gone", 2)
+        .commit()
+        .await
+        .unwrap();
+    let model = ScriptedModel::new(["small", "big"]).recording();
+    let agent = Agent::builder("a", model.clone()).build().unwrap();
+    let short = Compression::keep_last_turns(1).keep_keys(["kept"]);
+    let wide = AutoCompress::new(1_000_000, short.clone());
+    let narrow = AutoCompress::new(1_000, short);
+    for policy in [wide, narrow] {
+        let run = agent.run("next").session(&mut session);
+        run.auto_compress(policy).await.unwrap();
+    }
+    let asked: Vec<usize> = model
+        .requests()
+        .iter()
+        .map(|it| it.conversation.len())
+        .collect();
+    assert_eq!(asked, [11, 4], "a note, the last turn, and the prompt");
+    assert_eq!(
+        (session.state().get("gone"), &session.state()["kept"]),
+        (None, &1.into())
+    );
+    assert_eq!(session.conversation().last().unwrap().text(), "big");
 }
