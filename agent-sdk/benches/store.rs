@@ -3,16 +3,16 @@
 //! `cargo bench -p agent-sdk --features sqlite --bench store`, bodies of 1,000 bytes, on a 2-core shared x86-64 VM (ext4 on a virtual
 //! disk that answers an fsync in some 50 µs), November 2026:
 //!
-//! | | some other work (load 3) | busy (load 4 to 5) |
+//! | | idle | busy (load 4 to 5) |
 //! |---|---|---|
-//! | one write of its body and one fsync, median | 0.06 ms | 3.9 ms |
-//! | one write of what it commits and one fsync, median | 0.12 ms | 4.0 ms |
-//! | one durable append, median | 0.21 ms | 4.05 ms |
-//! | 64 tasks, 100 durable appends each: CPU per append | 55 µs | 55 to 60 µs |
-//! | the same: wall per append | 174 µs | 136 to 228 µs |
+//! | one write of its body and one fsync, median | 66 µs | 3.9 ms |
+//! | one write of what it commits and one fsync, median | 134 µs | 4.0 ms |
+//! | one durable append, median | 200 µs | 4.05 ms |
+//! | 64 tasks, 100 durable appends each: CPU per append | 50 µs | 55 to 60 µs |
+//! | the same: wall per append | 52 µs | 136 to 228 µs |
 //!
-//! On the busy machine the waits are for a processor more than for the disk. An append is an fsync of three pages, and some 90 µs:
-//! on a disk that takes milliseconds it is the fsync, on one that takes microseconds the way to the writing thread and back is seen.
+//! On the busy machine the waits are for a processor more than for the disk. An append is an fsync of three pages, and some 65 µs for
+//! the way to the writing thread and back: on a disk that takes milliseconds that is nothing, on one that takes microseconds it is seen.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
