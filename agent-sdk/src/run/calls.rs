@@ -45,8 +45,9 @@ impl Driver<'_> {
                 }),
             }
         }
-        let new = self.request(machine, calls, new).await?;
-        asked.extend(new);
+        if !new.is_empty() {
+            asked.extend(Box::pin(self.request(machine, calls, new)).await?);
+        }
         self.work(machine, calls, ready, asked).await
     }
 
@@ -81,7 +82,7 @@ impl Driver<'_> {
                 let Some(Some((place, verdict))) = answers.next().now_or_never() else {
                     break;
                 };
-                self.decide(machine, place, verdict, &mut batch).await?;
+                Box::pin(self.decide(machine, place, verdict, &mut batch)).await?;
                 continue;
             }
             let pausing = async {
@@ -106,7 +107,7 @@ impl Driver<'_> {
                     Returned::Asks(text) => {
                         let Some(call) = calls.get(place) else { continue };
                         let question = self.question(machine, place, call, QuestionKind::Approval, text);
-                        for (place, question) in self.request(machine, calls, vec![(place, question)]).await? {
+                        for (place, question) in Box::pin(self.request(machine, calls, vec![(place, question)])).await? {
                             self.await_answer(&mut answers, place, question);
                         }
                         if is_held {
@@ -122,7 +123,7 @@ impl Driver<'_> {
                     Returned::NotJournaled(error) => return Err(Cause::Journal(error)),
                 },
                 Some((place, verdict)) = answers.next() => {
-                    self.decide(machine, place, verdict, &mut batch).await?;
+                    Box::pin(self.decide(machine, place, verdict, &mut batch)).await?;
                 }
                 () = pausing => {
                     is_held = true;

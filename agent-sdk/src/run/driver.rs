@@ -110,7 +110,7 @@ pub(crate) async fn drive(
     outputs::list(settings, &operation);
 
     if let Some(journal) = &journal {
-        end_life(journal, &over, &text).await;
+        Box::pin(end_life(journal, &over, &text)).await;
     }
     let summed = |mut report: RunReport| {
         if let Some(journal) = &journal {
@@ -256,7 +256,9 @@ impl Driver<'_> {
         };
         let lost = async {
             match (journal, context.within()) {
-                (Some(journal), Some(within)) => journal.keep(&within.control.pausing).await,
+                (Some(journal), Some(within)) => {
+                    Box::pin(journal.keep(&within.control.pausing)).await
+                }
                 _ => std::future::pending().await,
             }
         };
@@ -271,7 +273,9 @@ impl Driver<'_> {
     }
 
     async fn run(&mut self, machine: &mut Machine) -> Result<(), Cause> {
-        self.begin_or_go_on(machine).await?;
+        if self.journal().is_some() {
+            Box::pin(self.begin_or_go_on(machine)).await?;
+        }
         loop {
             let command = machine.command();
             if self.is_pausing() && !matches!(command, Command::Finish(_)) {
@@ -354,10 +358,8 @@ impl Driver<'_> {
         let Some((within, journal)) = self.journal() else {
             return Ok(());
         };
-        let kept = journal
-            .commit(&within.path, records, spent)
-            .instrument(self.span.clone())
-            .await;
+        let kept = journal.commit(&within.path, records, spent);
+        let kept = Box::pin(kept.instrument(self.span.clone())).await;
         kept.map_err(Cause::Journal)
     }
 

@@ -89,7 +89,7 @@ impl Opened {
         let Some(durable) = durable else {
             return nothing(context, None);
         };
-        match durable.open(&context, settings, conversation).await {
+        match Box::pin(durable.open(&context, settings, conversation)).await {
             Ok(journal) => Self {
                 context: keep_in(context, &journal),
                 journal: Some(journal),

@@ -326,7 +326,8 @@ struct Prepared<'a> {
 impl Prepared<'_> {
     async fn drive(mut self) -> Result<RunReport, RunError> {
         match self.session.take() {
-            Some(turn) => self.drive_in(turn).await,
+            // Boxed, as are the journal's futures: what is not used takes no room in the future of a run.
+            Some(turn) => Box::pin(self.drive_in(turn)).await,
             None => self.drive_alone().await,
         }
     }

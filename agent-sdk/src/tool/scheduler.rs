@@ -238,7 +238,7 @@ async fn run(
         None => format!("{}/{}", turn.number, call.id),
     };
     if let Some((within, journal)) = journal
-        && let Err(error) = announce(journal, within, tool, admitted.place).await
+        && let Err(error) = Box::pin(announce(journal, within, tool, admitted.place)).await
     {
         return Returned::NotJournaled(error);
     }
