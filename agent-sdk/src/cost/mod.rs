@@ -15,6 +15,7 @@
 
 mod bill;
 mod book;
+mod bound;
 mod matching;
 mod price;
 mod rate;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use book::{PriceBook, PriceRequest};
+pub use bound::{OutputRoom, UsageBound};
 pub use table::PriceError;
 pub use usd::{ExactUsd, ParseUsdError, Usd};
 
