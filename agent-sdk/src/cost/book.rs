@@ -131,6 +131,7 @@ impl PriceBook {
             provider: model.provider.clone(),
             model: model.id.clone(),
             snapshot: Some(self.0.table.date.clone()),
+            estimated: false,
         })
     }
 
@@ -187,6 +188,16 @@ impl PriceBook {
         let model = self.find(request.provider, request.model)?;
         let rates = Active::new(&model, Moment::from(request.at), &request.context)?;
         Bound::new(&rates, most)
+    }
+
+    /// Whether a request is refused whose price is not known.
+    pub(crate) fn denies_unknown(&self) -> bool {
+        false
+    }
+
+    /// Whether a request may be sent whose price is not known, under a hard budget as well.
+    pub(crate) fn allows_unknown(&self) -> bool {
+        false
     }
 
     /// Remembers misses too: a model that runs at home has no price, and is asked for as often.
