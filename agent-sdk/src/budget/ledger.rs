@@ -358,7 +358,7 @@ impl Ledger {
                             budget: budget.clone(),
                             scope: scope.clone(),
                         };
-                        all.push(book::standing(&post, account));
+                        all.push(book::standing(&post, &account.current));
                     }
                 }
                 all.sort_by(|a, b| (&a.budget, &a.scope).cmp(&(&b.budget, &b.scope)));
@@ -384,7 +384,7 @@ impl Ledger {
                 let stands = |post: &Post| {
                     book.with(post, now, |account| {
                         account.turn(&post.budget, now);
-                        book::standing(post, account)
+                        book::standing(post, &account.current)
                     })
                 };
                 posts.iter().map(stands).collect()
