@@ -194,7 +194,7 @@ impl OperationHandle {
 
     /// Says what the try is charged, where nobody knows what it used.
     pub(crate) fn estimate(&self, cost: Option<Cost>) {
-        self.record(|facts| facts.estimate = cost);
+        self.record(|facts| facts.estimate = cost.map(Box::new));
     }
 
     /// Adds to what a model request used.

@@ -229,12 +229,10 @@ pub struct Facts {
     /// How many tries before the last may have been charged without anybody knowing: they timed out, broke off or got lost,
     /// and no usage was reported.
     pub lost_attempts: u32,
-    /// What tries before the last came to, of a request that was sent again; part of `usage`.
-    pub earlier_tries: Vec<Try>,
+    /// What each try came to, of a request that was sent again; while it runs, each but the last.
+    pub tries: Vec<Try>,
     /// What the last try is charged, where nobody knows what it used.
-    pub estimate: Option<Cost>,
-    /// What the last try cost, or the only one; known at the end.
-    pub last_cost: Option<Cost>,
+    pub estimate: Option<Box<Cost>>,
     /// How long the answer was allowed to be, where a budget decided that.
     pub budget_max_tokens: Option<u32>,
     /// How the budget stands that is nearest to its cap, of an agent or a workflow: as the last of its requests left it.
@@ -262,6 +260,22 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Adds the last of several tries; answers with what all of them cost.
+    pub(crate) fn add_last_try(&mut self, cost: Option<Cost>) -> Option<Cost> {
+        let was_refused = self.usage.is_unknown() && self.is_refusal();
+        self.tries.push(Try {
+            usage: self.usage,
+            cost,
+            was_refused,
+        });
+        self.usage = Usage::unknown();
+        for each in &self.tries {
+            self.usage.add(&each.usage);
+        }
+        let costs = self.tries.iter().filter_map(|each| each.cost.clone());
+        costs.reduce(|sum, more| sum.plus(&more))
+    }
+
     /// Whether it is known to have cost nothing: it was refused, or answered from the response cache.
     pub fn was_free(&self) -> bool {
         self.cached || self.was_refused()
@@ -271,14 +285,16 @@ impl Facts {
     ///
     /// A request that timed out, broke off, was given up or got lost on the way may have been charged: of those nobody knows.
     pub fn was_refused(&self) -> bool {
-        let class = self.error.as_ref().map(|failure| &*failure.class);
-        self.usage.is_unknown()
-            && self.lost_attempts == 0
-            && class.is_some_and(|class| {
-                ModelErrorKind::REFUSALS
-                    .iter()
-                    .any(|kind| kind.as_str() == class)
-            })
+        self.usage.is_unknown() && self.lost_attempts == 0 && self.is_refusal()
+    }
+
+    /// Whether what came last of the provider was a refusal.
+    fn is_refusal(&self) -> bool {
+        self.error.as_ref().is_some_and(|failure| {
+            ModelErrorKind::REFUSALS
+                .iter()
+                .any(|kind| kind.as_str() == failure.class)
+        })
     }
 }
 

@@ -232,21 +232,13 @@ impl Run {
         let end = facts
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
-        let last = facts.estimate.clone();
+        let last = facts.estimate.as_deref().cloned();
         let last = last.or_else(|| self.price(info, &Billed::of_facts(&facts)));
-        let cost = facts
-            .earlier_tries
-            .iter()
-            .filter_map(|earlier| earlier.cost.clone());
-        let cost = cost.chain(last.clone()).reduce(|sum, more| sum.plus(&more));
-        facts.last_cost = last;
-        if !facts.earlier_tries.is_empty() {
-            let mut usage = std::mem::take(&mut facts.usage);
-            for earlier in &facts.earlier_tries {
-                usage.add(&earlier.usage);
-            }
-            facts.usage = usage;
-        }
+        let cost = if facts.tries.is_empty() {
+            last
+        } else {
+            facts.add_last_try(last)
+        };
         let own = own_totals(info.kind, outcome, &facts, cost.as_ref());
         totals.add(&own);
         roll_up(state, shared, &own);

@@ -200,9 +200,9 @@ impl Tries<'_> {
         let was_refused = partial.is_none() && error.kind().is_refusal();
         self.operation.record(|facts| {
             facts.lost_attempts += u32::from(partial.is_none() && !was_refused);
-            facts.earlier_tries.push(Try {
+            facts.tries.push(Try {
                 usage: partial.map_or_else(Usage::unknown, |partial| partial.usage),
-                cost: facts.estimate.take().or(cost),
+                cost: facts.estimate.take().map(|cost| *cost).or(cost),
                 was_refused,
             });
         });
