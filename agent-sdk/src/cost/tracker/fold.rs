@@ -110,7 +110,6 @@ impl Folds {
         self.lines
     }
 
-
     pub(super) fn len(&self) -> usize {
         self.by_key.len()
     }
