@@ -29,7 +29,7 @@ impl CostReport {
         let mut over = taken.saturating_sub(GAP.len()).saturating_sub(width);
         while over > 0 {
             // The widest gives way first.
-            let values = columns.iter_mut().filter(|column| column.is_value);
+            let values = columns.iter_mut().filter(|column| column.may_be_cut);
             let Some(widest) = values.max_by_key(|column| column.width()) else {
                 break;
             };
@@ -125,7 +125,10 @@ impl CostReport {
             let total = if place == 0 { "total" } else { "" };
             let values = self.rows.iter().map(|row| value(row, place));
             let cells = [head].into_iter().chain(values).chain([total.to_owned()]);
-            columns.push(Column::new(true, cells));
+            columns.push(Column {
+                may_be_cut: !dimension.is_time(),
+                ..Column::new(true, cells)
+            });
         }
         let mut number = |head: &str, of: &dyn Fn(&CostSums) -> String| {
             let cells = [head.to_owned()].into_iter().chain(all().map(of));
@@ -210,6 +213,8 @@ impl fmt::Display for CostReport {
 
 struct Column {
     is_value: bool,
+    /// A time without its end would be another one.
+    may_be_cut: bool,
     cells: Vec<String>,
 }
 
@@ -217,6 +222,7 @@ impl Column {
     fn new(is_value: bool, cells: impl Iterator<Item = String>) -> Self {
         Self {
             is_value,
+            may_be_cut: false,
             cells: cells.collect(),
         }
     }

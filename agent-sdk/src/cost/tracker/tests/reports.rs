@@ -41,16 +41,15 @@ fn by_model_the_largest_first_and_unpriced_calls_are_named() {
         report.to_string(),
         "\
 model       requests  charges  unpriced  input  output            USD
-gpt-x              2        0         0  2,000      20  3.500000000  
-(none)             0        1         0      -       -  0.005000000  
-gpt-x-mini         1        0         0  1,000      10  0.000250001  
+gpt-x              2        0         0  2,000      20  3.500000000
+(none)             0        1         0      -       -  0.005000000
+gpt-x-mini         1        0         0  1,000      10  0.000250001
 mystery            2        0         2      7       8              ?
 total              5        1         2  3,007      38  3.505250001+?
 2 calls unpriced: the cost is unknown and not in the total.
   acme:mystery: 1 (no price for it)
   acme:mystery: 1 (usage not reported)
 "
-        .replace("  \n", "\n")
     );
 }
 
