@@ -44,6 +44,7 @@
 //! | [`message`] | conversations and their parts |
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts |
+//! | [`budget`] | how much may be spent, admitted before it is, and who is told |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
@@ -61,6 +62,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod budget;
 pub mod cost;
 mod ids;
 pub mod journal;

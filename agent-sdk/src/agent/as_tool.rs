@@ -83,6 +83,7 @@ impl Tool for AgentTool {
                 }
                 let kind = match error.kind() {
                     RunErrorKind::LimitExceeded => ToolErrorKind::Limit,
+                    RunErrorKind::Budget => ToolErrorKind::Budget,
                     RunErrorKind::Timeout => ToolErrorKind::Timeout,
                     RunErrorKind::Cancelled => ToolErrorKind::Cancelled,
                     RunErrorKind::Paused => ToolErrorKind::Paused,

@@ -16,6 +16,7 @@ use super::{Agent, Output, Settings};
 #[cfg(feature = "workspace")]
 use crate::workspace::Workspace;
 use crate::{
+    budget::Ledger,
     cost::PriceBook,
     model::{ChatSettings, ModelError, ModelHandle, ToolChoice},
     operation::Observers,
@@ -49,6 +50,7 @@ pub struct AgentBuilder {
     state: State,
     observers: Observers,
     prices: Option<PriceBook>,
+    ledger: Option<Ledger>,
 }
 
 impl AgentBuilder {
@@ -73,6 +75,7 @@ impl AgentBuilder {
             state: State::default(),
             observers: Observers::none(),
             prices: None,
+            ledger: None,
         }
     }
 
@@ -209,6 +212,12 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets what the runs that do not bring a context of their own may spend. Default: as much as their limits let them.
+    pub fn ledger(mut self, ledger: &Ledger) -> Self {
+        self.ledger = Some(ledger.clone());
+        self
+    }
+
     /// Sets the prices of the runs that do not bring a context of their own. Default: the embedded table.
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.prices = Some(prices);
@@ -276,6 +285,7 @@ impl AgentBuilder {
             state: self.state,
             observers: self.observers,
             prices: self.prices,
+            ledger: self.ledger,
         })))
     }
 }

@@ -6,6 +6,7 @@ use super::Output;
 #[cfg(feature = "workspace")]
 use crate::workspace::Workspace;
 use crate::{
+    budget::Ledger,
     cost::PriceBook,
     model::{ChatSettings, ModelHandle, ToolChoice},
     operation::{Observers, RunContext, RunId},
@@ -34,14 +35,18 @@ pub(crate) struct Settings {
     pub(crate) state: State,
     pub(crate) observers: Observers,
     pub(crate) prices: Option<PriceBook>,
+    pub(crate) ledger: Option<Ledger>,
 }
 
 impl Settings {
-    /// A run with the agent's observers and prices: a new one, or the one of this id.
+    /// A run with the agent's observers, prices and ledger: a new one, or the one of this id.
     pub(crate) fn new_context(&self, id: Option<RunId>) -> RunContext {
         let mut builder = RunContext::builder().observers(self.observers.clone());
         if let Some(id) = id {
             builder = builder.run_id(id.as_str());
+        }
+        if let Some(ledger) = &self.ledger {
+            builder = builder.ledger(ledger);
         }
         match &self.prices {
             Some(prices) => builder.prices(prices.clone()).build(),

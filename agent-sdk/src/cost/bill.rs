@@ -7,7 +7,8 @@ use super::price::{Active, Kind, Rate};
 use super::usd::{ExactUsd, Usd};
 use crate::model::Usage;
 
-const INPUT: [Kind; 6] = [
+/// What the input is billed by; first the rate of what has no other.
+pub(super) const INPUT: [Kind; 6] = [
     Kind::Input,
     Kind::CacheRead,
     Kind::CacheWrite,
@@ -15,7 +16,8 @@ const INPUT: [Kind; 6] = [
     Kind::InputAudio,
     Kind::CacheAudioRead,
 ];
-const OUTPUT: [Kind; 3] = [Kind::Output, Kind::OutputAudio, Kind::Reasoning];
+/// What the output is billed by; first the rate of what has no other.
+pub(super) const OUTPUT: [Kind; 3] = [Kind::Output, Kind::OutputAudio, Kind::Reasoning];
 
 /// The amounts of one line.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use super::bill::bill;
+use super::bound::{Bound, OutputRoom, UsageBound};
 use super::price::{Active, Model, Moment};
 use super::table::{PriceError, Table};
-use super::{Cost, PriceSource};
+use super::{Cost, PriceSource, Usd};
 use crate::model::Usage;
 
 const EMBEDDED: &str = include_str!("prices.json");
@@ -130,7 +131,73 @@ impl PriceBook {
             provider: model.provider.clone(),
             model: model.id.clone(),
             snapshot: Some(self.0.table.date.clone()),
+            estimated: false,
         })
+    }
+
+    /// The most that a request can be billed, rounded up to whole nano-USD: what to reserve before it is sent.
+    ///
+    /// No usage within `most` costs more, whichever of its tokens are read from a cache, written to one, audio or
+    /// reasoning, and whichever tier the size of the input falls in. Where the context names a service tier or a
+    /// kind of processing, the bound holds for that and for the usual rates, whichever is billed; where it names none,
+    /// for the usual rates only: a provider that answers in a dearer tier of its own choice, or with another model,
+    /// bills by what nobody asked for.
+    ///
+    /// `None` where that is unknown: no model has the name, a rate is missing that the request may need (for searches
+    /// of the web included, and where nothing limits them), or the amount is beyond [`Usd::MAX`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// use agent_sdk::cost::{OutputRoom, PriceBook, PriceRequest, Usd, UsageBound};
+    ///
+    /// let book = PriceBook::embedded();
+    /// let at = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+    /// let request = PriceRequest::new("openai", "gpt-4o-2024-08-06", at);
+    ///
+    /// // 2.5 USD in and 10 USD out, per million tokens.
+    /// let most = UsageBound::new(1000, 500);
+    /// assert_eq!(book.upper_bound(&request, &most), Some(Usd::from_nanos(7_500_000)));
+    ///
+    /// // A cent pays for that input and 750 tokens of output.
+    /// let cent = Usd::from_nanos(10_000_000);
+    /// let most = UsageBound::new(1000, u64::MAX);
+    /// assert_eq!(book.output_within(&request, &most, cent), OutputRoom::UpTo(750));
+    /// ```
+    pub fn upper_bound(&self, request: &PriceRequest<'_>, most: &UsageBound) -> Option<Usd> {
+        self.bound(request, most)?.with_output(most.output_tokens)
+    }
+
+    /// The most output tokens, up to those of `most`, for which [`upper_bound`](Self::upper_bound) is no more than
+    /// `budget`; give [`u64::MAX`] output tokens where nothing else limits them.
+    pub fn output_within(
+        &self,
+        request: &PriceRequest<'_>,
+        most: &UsageBound,
+        budget: Usd,
+    ) -> OutputRoom {
+        self.bound(request, most)
+            .map_or(OutputRoom::Unpriced, |bound| {
+                bound.output_within(most.output_tokens, budget)
+            })
+    }
+
+    fn bound(&self, request: &PriceRequest<'_>, most: &UsageBound) -> Option<Bound> {
+        let model = self.find(request.provider, request.model)?;
+        let rates = Active::new(&model, Moment::from(request.at), &request.context)?;
+        Bound::new(&rates, most)
+    }
+
+    /// Whether a request is refused whose price is not known.
+    pub(crate) fn denies_unknown(&self) -> bool {
+        false
+    }
+
+    /// Whether a request may be sent whose price is not known, under a hard budget as well.
+    pub(crate) fn allows_unknown(&self) -> bool {
+        false
     }
 
     /// Remembers misses too: a model that runs at home has no price, and is asked for as often.

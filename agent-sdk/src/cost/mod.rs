@@ -18,6 +18,7 @@
 
 mod bill;
 mod book;
+mod bound;
 mod matching;
 mod price;
 mod rate;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use book::{PriceBook, PriceRequest};
+pub use bound::{OutputRoom, UsageBound};
 pub use table::PriceError;
 pub use tracker::{
     CostKeeper, CostLine, CostLines, CostPages, CostQuery, CostReport, CostRow, CostSums,
@@ -62,6 +64,9 @@ pub struct Cost {
     pub model: Arc<str>,
     /// The date of the table, where the price comes from one.
     pub snapshot: Option<Arc<str>>,
+    /// Whether nobody said what was used, and `total` is the most that it can have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 /// Where a price comes from.
@@ -103,7 +108,19 @@ impl Cost {
             provider: provider.into(),
             model: model.into(),
             snapshot: None,
+            estimated: false,
         }
+    }
+
+    /// This and another request's, under this one's names; each part that would be larger than its type holds is left as it was.
+    #[must_use]
+    pub(crate) fn plus(mut self, more: &Self) -> Self {
+        self.total = self.total.saturating_add(more.total);
+        self.input = self.input.checked_add(more.input).unwrap_or(self.input);
+        self.output = self.output.checked_add(more.output).unwrap_or(self.output);
+        self.fees = self.fees.checked_add(more.fees).unwrap_or(self.fees);
+        self.estimated |= more.estimated;
+        self
     }
 
     /// This and what was paid with it, under this one's names; `None` where the sum is larger than its type holds.
@@ -113,6 +130,7 @@ impl Cost {
         self.input = self.input.checked_add(more.input)?;
         self.output = self.output.checked_add(more.output)?;
         self.fees = self.fees.checked_add(more.fees)?;
+        self.estimated |= more.estimated;
         Some(self)
     }
 }

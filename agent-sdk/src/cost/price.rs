@@ -122,6 +122,12 @@ impl Rate {
         Some(tier.map_or(self.base, |tier| tier.price))
     }
 
+    /// The highest price that an input of up to this many tokens can lead to.
+    pub(super) fn dearest(&self, size: u64) -> ExactUsd {
+        let reached = self.tiers.iter().filter(|tier| tier.above < size);
+        reached.fold(self.base, |dearest, tier| dearest.max(tier.price))
+    }
+
     /// Whether no input makes it cost anything.
     pub(super) fn is_free(&self) -> bool {
         self.base == ExactUsd::ZERO && self.tiers.iter().all(|tier| tier.price == ExactUsd::ZERO)
@@ -200,6 +206,21 @@ impl<'a> Active<'a> {
             .find(|(variant, _)| variant.holds(self.at, self.context))
             .map(|(_, rate)| rate)
             .or_else(|| self.usual.get(kind))
+    }
+
+    /// The highest price for `kind` of the usual rates and of each variant that holds, whichever of them will be
+    /// billed, for an input of up to this many tokens.
+    pub(super) fn dearest(&self, kind: Kind, size: u64) -> Option<ExactUsd> {
+        let variants = self
+            .variants
+            .iter()
+            .filter(|variant| variant.holds(self.at, self.context))
+            .map(|variant| &variant.rates);
+        std::iter::once(self.usual)
+            .chain(variants)
+            .filter_map(|rates| rates.get(kind))
+            .map(|rate| rate.dearest(size))
+            .max()
     }
 
     /// Whether nothing that every request is billed for has a rate: the model is listed, but its price is not.

@@ -174,6 +174,17 @@ impl ExactUsd {
         self.0.checked_add(more.0).map(Self)
     }
 
+    /// The exact difference; `None` where it would be negative.
+    pub fn checked_sub(self, less: Self) -> Option<Self> {
+        self.0.checked_sub(less.0).map(Self)
+    }
+
+    /// How many things at `each` this pays for; [`u64::MAX`] where they are free or there are more.
+    pub(super) fn how_many(self, each: Self) -> u64 {
+        let count = self.0.checked_div(each.0).unwrap_or(u128::MAX);
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
     /// The exact product; `None` where it is too large to hold.
     pub fn checked_mul(self, count: u64) -> Option<Self> {
         self.0.checked_mul(u128::from(count)).map(Self)

@@ -63,10 +63,12 @@ pub enum ModelErrorKind {
     Configuration,
     /// The circuit breaker is open: nothing was sent.
     CircuitOpen,
+    /// A budget did not admit the request: nothing was sent.
+    Budget,
 }
 
 impl ModelErrorKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Authentication,
         Self::RateLimited,
         Self::Overloaded,
@@ -82,6 +84,7 @@ impl ModelErrorKind {
         Self::Cancelled,
         Self::Configuration,
         Self::CircuitOpen,
+        Self::Budget,
     ];
 
     /// The class of this name.
@@ -107,6 +110,7 @@ impl ModelErrorKind {
             Self::Cancelled => "cancelled",
             Self::Configuration => "configuration",
             Self::CircuitOpen => "circuit_open",
+            Self::Budget => "budget",
         }
     }
 
@@ -123,7 +127,7 @@ impl ModelErrorKind {
     }
 
     /// The classes of requests that were refused before anything was done that would be charged for.
-    pub(crate) const REFUSALS: [Self; 9] = [
+    pub(crate) const REFUSALS: [Self; 10] = [
         Self::Authentication,
         Self::RateLimited,
         Self::Overloaded,
@@ -133,6 +137,7 @@ impl ModelErrorKind {
         Self::NotFound,
         Self::Configuration,
         Self::CircuitOpen,
+        Self::Budget,
     ];
 
     /// Whether a request of this failure was refused before anything was done that would be charged for.

@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use super::{
     ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelErrorKind, ModelHandleBuilder,
-    ModelInfo, OutputFormat, Usage,
+    ModelInfo, OutputFormat,
     around::{Answer, Call, Layers, Origin},
     observed::Observed,
 };
@@ -96,7 +96,7 @@ impl ModelHandle {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatResponse, ModelError> {
-        if self.layers.is_some() {
+        if self.layers.is_some() || context.admits() {
             let answer = Box::pin(self.layered(context, request, false)).await?;
             return match answer {
                 Answer::Whole(response) => Ok(*response),
@@ -113,13 +113,21 @@ impl ModelHandle {
         request: ChatRequest,
         stream: bool,
     ) -> Result<Answer, ModelError> {
+        let cheaper = match context.ledger() {
+            Some(ledger) => ledger.degraded(context).await,
+            None => None,
+        };
+        let cheaper = cheaper.filter(|cheaper| cheaper.info != self.info);
         let call = Call {
             context,
             request,
             stream,
-            origin: Origin::default(),
+            origin: match &cheaper {
+                Some(_) => Origin::for_budget(self.info.model.clone()),
+                None => Origin::default(),
+            },
         };
-        call.through(self).await
+        call.through(cheaper.as_ref().unwrap_or(self)).await
     }
 
     /// Waits for the whole answer; `aloud` hands its text on as a stream would.
@@ -142,10 +150,10 @@ impl ModelHandle {
                     operation.text(&response.text());
                     operation.record(|facts| facts.stream_of_whole = true);
                 }
-                learn(&operation, response, Usage::unknown());
+                learn(&operation, response);
                 operation.end(Outcome::Ok, Payload::Response(response));
             }
-            Err(error) => fail(operation, error, Usage::unknown()),
+            Err(error) => fail(operation, error),
         }
         result
     }
@@ -161,7 +169,7 @@ impl ModelHandle {
         context: &RunContext,
         request: ChatRequest,
     ) -> Result<ChatStream, ModelError> {
-        if self.layers.is_some() {
+        if self.layers.is_some() || context.admits() {
             let answer = Box::pin(self.layered(context, request, true)).await?;
             return Ok(match answer {
                 Answer::Whole(response) => ChatStream::whole(*response),
@@ -184,7 +192,7 @@ impl ModelHandle {
         {
             Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),
             Err(error) => {
-                fail(operation, &error, Usage::unknown());
+                fail(operation, &error);
                 Err(error)
             }
         }
@@ -223,11 +231,10 @@ impl fmt::Debug for ModelHandle {
     }
 }
 
-/// Adds what an answer tells; `spent` is what tries before it used.
-pub(super) fn learn(operation: &Operation, response: &ChatResponse, spent: Usage) {
+/// Adds what an answer tells.
+pub(super) fn learn(operation: &Operation, response: &ChatResponse) {
     operation.record(|facts| {
-        facts.usage = spent;
-        facts.usage.add(&response.usage);
+        facts.usage = response.usage;
         facts.side_usage.clone_from(&response.side_usage);
         facts.response_id = response.id.as_deref().map(Into::into);
         facts.response_model = response.model.as_deref().map(Into::into);
@@ -237,15 +244,16 @@ pub(super) fn learn(operation: &Operation, response: &ChatResponse, spent: Usage
     });
 }
 
-/// Ends an operation as a model's error says; `spent` is what tries before it used.
-pub(super) fn fail(operation: Operation, error: &ModelError, spent: Usage) {
+/// Ends an operation as a model's error says.
+pub(super) fn fail(operation: Operation, error: &ModelError) {
     let outcome = match error.kind() {
         ModelErrorKind::Timeout => Outcome::Timeout,
         ModelErrorKind::Cancelled => Outcome::Cancelled,
+        ModelErrorKind::Budget => Outcome::Budget,
         _ => Outcome::Error,
     };
     if let Some(partial) = error.partial() {
-        learn(&operation, partial, spent);
+        learn(&operation, partial);
     }
     operation.record(|facts| facts.error = Some(Failure::of(error)));
     operation.end(outcome, Payload::None);

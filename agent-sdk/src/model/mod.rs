@@ -20,6 +20,7 @@ mod observed;
 pub mod provider;
 mod request;
 mod response;
+mod size;
 pub mod sse;
 mod stream;
 mod usage;
@@ -46,6 +47,7 @@ pub use request::{
     ToolSpec, WebSearch,
 };
 pub use response::{ChatResponse, FinishReason, SideUsage};
+pub(crate) use size::RequestSize;
 pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
 #[cfg(feature = "http")]

@@ -10,7 +10,7 @@ use futures_util::Stream;
 use tokio::time::Instant;
 
 use super::{
-    ChatEvent, ChatResponse, ChatStream, ModelError, Usage,
+    ChatEvent, ChatResponse, ChatStream, ModelError,
     around::{Admission, Slot},
     handle::{fail, learn},
 };
@@ -37,8 +37,6 @@ pub(super) struct Observed {
 pub(super) struct After {
     pub(super) admission: Admission,
     pub(super) slot: Option<Slot>,
-    /// What tries before this one used.
-    pub(super) spent: Usage,
 }
 
 impl Observed {
@@ -94,21 +92,16 @@ impl Observed {
         })
     }
 
-    /// Tells the layers that the stream ended; returns what tries before this one used.
-    fn tell(&mut self, result: Result<&ChatResponse, &ModelError>) -> Usage {
+    /// Tells the layers that the stream ended.
+    fn tell(&mut self, result: Result<&ChatResponse, &ModelError>) {
         let Some(after) = self.after.take() else {
-            return Usage::unknown();
+            return;
         };
-        let After {
-            admission,
-            slot,
-            spent,
-        } = *after;
-        admission.settle(result.map(|response| response.usage));
+        let After { admission, slot } = *after;
+        admission.settle(result);
         if let (Some(slot), Ok(response)) = (slot, result) {
             slot.keep(response);
         }
-        spent
     }
 
     /// Marks the time of a piece, without the time for which the reader kept it waiting.
@@ -164,8 +157,8 @@ impl Stream for Observed {
                     this.mark(&operation, now);
                 }
                 this.settle(&operation);
-                let spent = this.tell(Ok(response));
-                learn(&operation, response, spent);
+                this.tell(Ok(response));
+                learn(&operation, response);
                 operation.end(Outcome::Ok, Payload::Response(response));
             }
             Ok(piece) => {
@@ -180,8 +173,8 @@ impl Stream for Observed {
             }
             Err(error) => {
                 this.settle(&operation);
-                let spent = this.tell(Err(error));
-                fail(operation, error, spent);
+                this.tell(Err(error));
+                fail(operation, error);
             }
         }
         Poll::Ready(Some(item))
@@ -192,6 +185,8 @@ impl Drop for Observed {
     fn drop(&mut self) {
         if let Some(operation) = self.operation.take() {
             self.settle(&operation);
+            // Before the operation ends: what was put aside for it is charged to it.
+            self.after = None;
         }
     }
 }

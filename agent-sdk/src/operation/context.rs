@@ -11,6 +11,7 @@ use super::{
     clock::RunClock, shared::open_span,
 };
 use crate::{
+    budget::{Ledger, Standing},
     cost::PriceBook,
     run::{Pace, Within},
 };
@@ -30,6 +31,7 @@ pub struct RunContext {
     depth: u8,
     pace: Option<Arc<Pace>>,
     within: Option<Arc<Within>>,
+    ledger: Option<Ledger>,
     /// The idempotency key of the next model request, where it must be the same in another process.
     request_key: Option<Arc<str>>,
     attempt: Attempt,
@@ -123,6 +125,47 @@ impl RunContext {
                 .map_or(deadline, |earlier| earlier.min(deadline)),
         );
         self
+    }
+
+    /// What may be spent.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+
+    /// Whether somebody is asked before a request is sent.
+    pub(crate) fn admits(&self) -> bool {
+        self.ledger.is_some() || self.run.prices.denies_unknown()
+    }
+
+    /// A context whose spending is admitted by another ledger, or by none.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Option<Ledger>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// The names of the operations of a kind around this context, each once, the innermost first.
+    pub(crate) fn names_around(&self, kind: Kind) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        let mut above = self.operation.as_ref();
+        while let Some(shared) = above {
+            if shared.info.kind == kind && !names.contains(&shared.info.name) {
+                names.push(shared.info.name.clone());
+            }
+            above = shared.parent.as_ref();
+        }
+        names
+    }
+
+    /// Tells the agents and workflows around this context how a budget stands.
+    pub(crate) fn stands(&self, standing: &Standing) {
+        let mut above = self.operation.as_ref();
+        while let Some(shared) = above {
+            if matches!(shared.info.kind, Kind::Agent | Kind::Workflow) {
+                shared.facts().budget = Some(Box::new(standing.clone()));
+            }
+            above = shared.parent.as_ref();
+        }
     }
 
     /// Streams what models write, no faster than the reader of `pace` takes it.
@@ -267,6 +310,7 @@ pub struct RunContextBuilder {
     id: Option<RunId>,
     observers: Observers,
     prices: Option<PriceBook>,
+    ledger: Option<Ledger>,
     clock: Arc<dyn Clock>,
     parent: Option<TraceContext>,
     labels: Labels,
@@ -280,6 +324,7 @@ impl Default for RunContextBuilder {
             id: None,
             observers: Observers::none(),
             prices: None,
+            ledger: None,
             clock: Arc::new(SystemClock),
             parent: None,
             labels: Labels::default(),
@@ -305,6 +350,12 @@ impl RunContextBuilder {
     /// Sets the prices. Default: the embedded table.
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.prices = Some(prices);
+        self
+    }
+
+    /// Sets what may be spent. Default: as much as the run's limits let it.
+    pub fn ledger(mut self, ledger: &Ledger) -> Self {
+        self.ledger = Some(ledger.clone());
         self
     }
 
@@ -377,6 +428,7 @@ impl RunContextBuilder {
             depth: 0,
             pace: None,
             within: None,
+            ledger: self.ledger,
             request_key: None,
             attempt: Attempt::first(None),
         }

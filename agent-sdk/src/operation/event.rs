@@ -16,6 +16,7 @@ use super::{
     TraceId,
 };
 use crate::{
+    budget::{Alert, AlertKind},
     cost::Usd,
     journal::QuestionKind,
     message::{CallId, Content, Role},
@@ -177,6 +178,23 @@ pub enum EventKind {
         /// Its whole time, in milliseconds.
         duration_ms: f64,
     },
+    /// Somebody should know something, of a budget for example.
+    Alert {
+        /// The budget.
+        name: Arc<str>,
+        /// What it is: `threshold`, `exhausted`, `pace` or `debt`.
+        alert: &'static str,
+        /// Whose account of the budget it is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<Arc<str>>,
+        /// The threshold, in percent, where one was reached.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        threshold: Option<u8>,
+        /// The part of the cap that is spent, in percent.
+        value: u64,
+        /// A sentence for people.
+        message: String,
+    },
     /// A tool call waits for a person's word.
     ApprovalRequested {
         /// The tool.
@@ -233,6 +251,23 @@ pub struct AgentEnd {
     /// The failure's class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl From<&Alert> for EventKind {
+    fn from(alert: &Alert) -> Self {
+        let standing = &alert.standing;
+        Self::Alert {
+            name: standing.budget.clone(),
+            alert: alert.kind.as_str(),
+            scope: Some(standing.scope.clone()).filter(|scope| !scope.is_empty()),
+            threshold: match alert.kind {
+                AlertKind::Threshold { percent } => Some(percent),
+                _ => None,
+            },
+            value: standing.percent,
+            message: alert.to_string(),
+        }
+    }
 }
 
 impl Event {

@@ -40,12 +40,16 @@ pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use record::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Facts, Failure, Labels,
-    OperationInfo, OperationRecord, Payload, ToolDetails, Totals,
+    OperationInfo, OperationRecord, Payload, ToolDetails, Totals, Try,
 };
-pub(crate) use run::Run;
+pub(crate) use run::{Billed, Run};
 pub(crate) use shared::Shared;
 
-use crate::{model::Usage, run::RunReport};
+use crate::{
+    cost::{Cost, PriceBook, UsageBound, Usd},
+    model::Usage,
+    run::RunReport,
+};
 
 /// Something that runs, from its start to its one end.
 ///
@@ -98,6 +102,10 @@ impl Operation {
     /// Hands on a piece of reasoning that it showed.
     pub fn reasoning(&self, delta: &str) {
         self.handle.run.text(self.info(), delta, true);
+    }
+
+    pub(crate) fn prices(&self) -> &PriceBook {
+        &self.handle.run.prices
     }
 
     /// Ends it.
@@ -164,6 +172,29 @@ impl OperationHandle {
         if !run::is_observing() {
             learn(&mut self.shared.facts());
         }
+    }
+
+    /// What the request that this is would cost.
+    pub(crate) fn price(&self, billed: &Billed<'_>) -> Option<Cost> {
+        self.run.price(&self.shared.info, billed)
+    }
+
+    /// The cost of so much use, with another total: the most that it can have been.
+    pub(crate) fn estimated(&self, bound: &UsageBound, most: Usd) -> Option<Cost> {
+        let usage = Usage::new(bound.input_tokens, bound.output_tokens);
+        let billed = Billed {
+            usage: &usage,
+            side_usage: &[],
+            response_model: None,
+            service_tier: None,
+            provider_cost: None,
+        };
+        Some(self.price(&billed)?.estimated(most))
+    }
+
+    /// Says what the try is charged, where nobody knows what it used.
+    pub(crate) fn estimate(&self, cost: Option<Cost>) {
+        self.record(|facts| facts.estimate = cost);
     }
 
     /// Adds to what a model request used.

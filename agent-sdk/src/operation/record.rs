@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{Kind, OperationId, Outcome, RunId, TraceContext};
 use crate::{
+    budget::Standing,
     cost::{Cost, Usd},
     message::{CallId, Conversation, ConversationId},
     model::{
@@ -228,6 +229,16 @@ pub struct Facts {
     /// How many tries before the last may have been charged without anybody knowing: they timed out, broke off or got lost,
     /// and no usage was reported.
     pub lost_attempts: u32,
+    /// What tries before the last came to, of a request that was sent again; part of `usage`.
+    pub earlier_tries: Vec<Try>,
+    /// What the last try is charged, where nobody knows what it used.
+    pub estimate: Option<Cost>,
+    /// What the last try cost, or the only one; known at the end.
+    pub last_cost: Option<Cost>,
+    /// How long the answer was allowed to be, where a budget decided that.
+    pub budget_max_tokens: Option<u32>,
+    /// How the budget stands that is nearest to its cap, of an agent or a workflow: as the last of its requests left it.
+    pub budget: Option<Box<Standing>>,
     /// Whether the answer came out of the response cache: nothing was sent, and it cost nothing.
     pub cached: bool,
     /// The model that failed before this one was asked in its place.
@@ -269,6 +280,18 @@ impl Facts {
                     .any(|kind| kind.as_str() == class)
             })
     }
+}
+
+/// One try of a model request that was sent again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Try {
+    /// What it used, as far as known.
+    pub usage: Usage,
+    /// What it cost; `None` where nobody knows.
+    pub cost: Option<Cost>,
+    /// Whether it was refused, and cost nothing.
+    pub was_refused: bool,
 }
 
 /// Why an operation failed.

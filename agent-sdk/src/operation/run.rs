@@ -21,7 +21,8 @@ use super::{
     observer::Watcher, shared::Shared,
 };
 use crate::{
-    cost::{Cost, PriceBook, PriceRequest},
+    cost::{Cost, PriceBook, PriceRequest, Usd},
+    model::{ChatResponse, SideUsage, Usage},
     profile::{Profile, ProfiledOperation},
     run::RunReport,
 };
@@ -227,11 +228,25 @@ impl Run {
     ) -> Option<Ended> {
         let Open { mut totals, .. } = state.open.remove(&shared.info.id)?;
         let info = &shared.info;
-        let facts = shared.facts();
+        let mut facts = shared.facts();
         let end = facts
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
-        let cost = self.price(shared, &facts);
+        let last = facts.estimate.clone();
+        let last = last.or_else(|| self.price(info, &Billed::of_facts(&facts)));
+        let cost = facts
+            .earlier_tries
+            .iter()
+            .filter_map(|earlier| earlier.cost.clone());
+        let cost = cost.chain(last.clone()).reduce(|sum, more| sum.plus(&more));
+        facts.last_cost = last;
+        if !facts.earlier_tries.is_empty() {
+            let mut usage = std::mem::take(&mut facts.usage);
+            for earlier in &facts.earlier_tries {
+                usage.add(&earlier.usage);
+            }
+            facts.usage = usage;
+        }
         let own = own_totals(info.kind, outcome, &facts, cost.as_ref());
         totals.add(&own);
         roll_up(state, shared, &own);
@@ -366,42 +381,69 @@ impl Run {
         }
     }
 
-    fn price(&self, shared: &Shared, facts: &super::Facts) -> Option<Cost> {
-        let model = shared
-            .info
-            .kind
-            .is_priced()
-            .then(|| shared.info.model())??;
-        if let Some(reported) = facts.provider_cost {
+    /// What a request cost; `None` where nobody knows, and of what has no price.
+    pub(crate) fn price(&self, info: &OperationInfo, billed: &Billed<'_>) -> Option<Cost> {
+        let model = info.kind.is_priced().then(|| info.model())??;
+        if let Some(reported) = billed.provider_cost {
             return Some(Cost::reported(
                 reported,
                 model.provider.clone(),
                 model.model.clone(),
             ));
         }
-        if facts.usage.is_unknown() {
+        if billed.usage.is_unknown() {
             return None;
         }
-        let at = shared.info.started;
-        let answered = facts.response_model.as_deref();
         let price = |name, usage| {
-            let mut request = PriceRequest::new(&model.provider, name, at);
-            if let Some(tier) = facts.service_tier.as_deref() {
+            let mut request = PriceRequest::new(&model.provider, name, info.started);
+            if let Some(tier) = billed.service_tier {
                 request = request.with_context("service_tier", tier);
             }
             self.prices.price(&request, usage)
         };
         // The model that answered, or else the one that was asked.
         let own = |usage| {
-            let answered = answered.and_then(|name| price(name, usage));
+            let answered = billed.response_model.and_then(|name| price(name, usage));
             answered.or_else(|| price(&model.model, usage))
         };
-        let side = facts.side_usage.iter();
+        let side = billed.side_usage.iter();
         side.map(|side| match side.model.as_deref() {
             Some(other) => price(other, &side.usage),
             None => own(&side.usage),
         })
-        .try_fold(own(&facts.usage)?, |sum, more| sum.checked_add(&more?))
+        .try_fold(own(billed.usage)?, |sum, more| sum.checked_add(&more?))
+    }
+}
+
+/// What the price of a request depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Billed<'a> {
+    pub(crate) usage: &'a Usage,
+    pub(crate) side_usage: &'a [SideUsage],
+    pub(crate) response_model: Option<&'a str>,
+    pub(crate) service_tier: Option<&'a str>,
+    pub(crate) provider_cost: Option<Usd>,
+}
+
+impl<'a> Billed<'a> {
+    pub(crate) fn of(response: &'a ChatResponse) -> Self {
+        Self {
+            usage: &response.usage,
+            side_usage: &response.side_usage,
+            response_model: response.model.as_deref(),
+            service_tier: response.service_tier.as_deref(),
+            provider_cost: response.provider_cost,
+        }
+    }
+
+    fn of_facts(facts: &'a super::Facts) -> Self {
+        Self {
+            usage: &facts.usage,
+            side_usage: &facts.side_usage,
+            response_model: facts.response_model.as_deref(),
+            service_tier: facts.service_tier.as_deref(),
+            provider_cost: facts.provider_cost,
+        }
     }
 }
 

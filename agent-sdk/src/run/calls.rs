@@ -76,6 +76,7 @@ impl Driver<'_> {
         let pausing = within.and_then(|within| within.pausing());
         let is_anybody_there = within.is_some_and(|within| within.control.approver.is_some());
         let mut is_held = false;
+        let mut refused = None;
         loop {
             if batch.is_empty() && (answers.is_empty() || !is_anybody_there) {
                 // Nobody is waited for, but an answer may have been left.
@@ -121,6 +122,13 @@ impl Driver<'_> {
                         }
                     }
                     Returned::NotJournaled(error) => return Err(Cause::Journal(error)),
+                    // What is under way is finished and kept, and nothing more is begun.
+                    Returned::Refused(error) => {
+                        refused = Some(error);
+                        is_held = true;
+                        batch.hold();
+                        answers.clear();
+                    }
                 },
                 Some((place, verdict)) = answers.next() => {
                     Box::pin(self.decide(machine, place, verdict, &mut batch)).await?;
@@ -131,6 +139,9 @@ impl Driver<'_> {
                     answers.clear();
                 }
             }
+        }
+        if let Some(error) = refused {
+            return Err(Cause::Budget(error));
         }
         if machine.pending().is_empty() {
             Ok(())

@@ -4,8 +4,9 @@ use std::{error::Error as StdError, fmt};
 
 use super::{Limit, RunReport};
 use crate::{
+    budget::BudgetError,
     journal::Question,
-    model::ModelError,
+    model::{ModelError, ModelErrorKind},
     operation::Outcome,
     session::SessionError,
     store::{StoreError, StoreErrorKind},
@@ -41,6 +42,7 @@ pub(crate) enum Cause {
     Session(SessionError),
     Changed(Vec<String>),
     Paused,
+    Budget(BudgetError),
     Output(std::io::Error),
 }
 
@@ -71,6 +73,9 @@ pub enum RunErrorKind {
     Changed,
     /// The run waits to be resumed; [`RunError::questions`] are to be answered first, if there are any.
     Paused,
+    /// A budget did not admit the next model request or tool call; [`RunError::budget_error`] says which. What was done before is
+    /// done: a run with a [store](super::RunRequest::store) can be resumed when there is budget again.
+    Budget,
     /// The output file could not be written.
     OutputFile,
 }
@@ -90,6 +95,7 @@ impl RunErrorKind {
             Self::Session => "session",
             Self::Changed => "changed",
             Self::Paused => "paused",
+            Self::Budget => "budget",
             Self::OutputFile => "output_file",
         }
     }
@@ -98,6 +104,8 @@ impl RunErrorKind {
 impl Cause {
     pub(crate) fn kind(&self) -> RunErrorKind {
         match self {
+            Self::Model(error) if error.kind() == ModelErrorKind::Budget => RunErrorKind::Budget,
+            Self::Budget(_) => RunErrorKind::Budget,
             Self::Model(_) => RunErrorKind::Model,
             Self::Truncated => RunErrorKind::Truncated,
             Self::Filtered => RunErrorKind::ContentFilter,
@@ -116,6 +124,8 @@ impl Cause {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Limit(_) => Outcome::Limit,
+            Self::Budget(_) => Outcome::Budget,
+            Self::Model(error) if error.kind() == ModelErrorKind::Budget => Outcome::Budget,
             Self::Timeout => Outcome::Timeout,
             Self::Cancelled => Outcome::Cancelled,
             Self::Paused => Outcome::Paused,
@@ -185,6 +195,15 @@ impl RunError {
         }
     }
 
+    /// Why a budget did not admit something, if that was the cause.
+    pub fn budget_error(&self) -> Option<&BudgetError> {
+        match &self.inner.cause {
+            Cause::Budget(error) => Some(error),
+            Cause::Model(error) => error.budget_error(),
+            _ => None,
+        }
+    }
+
     /// The store's error, if that was the cause.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.inner.cause {
@@ -206,6 +225,9 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the run of agent `{}` ", self.inner.agent)?;
         match &self.inner.cause {
+            Cause::Model(error) if error.kind() == ModelErrorKind::Budget => {
+                f.write_str("stopped: its budget does not admit more")
+            }
             Cause::Model(_) => f.write_str("failed: the model request failed"),
             Cause::Truncated => f.write_str(
                 "failed: the model's answer was cut at its longest length; allow more output tokens or ask for less",
@@ -226,6 +248,7 @@ impl fmt::Display for RunError {
                 changes.join(", ")
             ),
             Cause::Paused => f.write_str("is paused; it can be resumed"),
+            Cause::Budget(_) => f.write_str("stopped: its budget does not admit more"),
             Cause::Output(_) => f.write_str("gave an answer, but the output file could not be written"),
         }
     }
@@ -235,6 +258,7 @@ impl StdError for RunError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.inner.cause {
             Cause::Model(error) => Some(error),
+            Cause::Budget(error) => Some(error),
             Cause::Journal(error) => Some(error),
             Cause::Session(error) => Some(error),
             Cause::Output(error) => Some(error),

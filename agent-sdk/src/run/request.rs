@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{
     agent::{Agent, Output, Settings},
+    budget::{Budget, BudgetError, Ledger},
+    cost::Usd,
     journal::Approver,
     message::Conversation,
     model::ToolChoice,
@@ -38,6 +40,7 @@ pub struct RunRequest<'a> {
     control: Option<Control>,
     session: Option<Turn<'a>>,
     compression: Option<AutoCompress>,
+    budgets: Vec<Budget>,
     callbacks: Callbacks,
 }
 
@@ -75,6 +78,7 @@ impl<'a> RunRequest<'a> {
             control: None,
             session: None,
             compression: None,
+            budgets: Vec::new(),
             callbacks: Callbacks::default(),
         }
     }
@@ -131,6 +135,18 @@ impl<'a> RunRequest<'a> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         Arc::make_mut(&mut self.settings).limits.timeout = timeout;
         self
+    }
+
+    /// Puts a budget on this run, beside those of its ledger: in a ledger of its own where it has none. One of a scope that is larger
+    /// than the run counts what this run does, and is gone with the last clone of that ledger.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budgets.push(budget);
+        self
+    }
+
+    /// Caps what this run may cost, with everything inside it: the next request is refused that might pass it.
+    pub fn max_cost(self, usd: Usd) -> Self {
+        self.budget(Budget::per_run("run").max_usd(usd))
     }
 
     /// Attaches a tag to everything in the run.
@@ -277,9 +293,21 @@ impl<'a> RunRequest<'a> {
             control,
             session,
             compression,
+            budgets,
             callbacks,
         } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
+        let mut refused = None;
+        for budget in budgets {
+            let ledger = match context.ledger() {
+                Some(ledger) => ledger.with_budget(budget),
+                None => Ledger::builder().budget(budget).build(),
+            };
+            match ledger {
+                Ok(ledger) => context = context.with_ledger(Some(ledger)),
+                Err(error) => refused = Some(error),
+            }
+        }
         if let Some(control) = control {
             let within = context.within().map(|within| &**within).cloned();
             context = context.with_within(within.unwrap_or_default().under(control));
@@ -308,6 +336,7 @@ impl<'a> RunRequest<'a> {
             durable,
             session,
             compression,
+            refused,
         }
     }
 }
@@ -321,10 +350,20 @@ struct Prepared<'a> {
     durable: Option<Durable>,
     session: Option<Turn<'a>>,
     compression: Option<AutoCompress>,
+    /// A budget that is none.
+    refused: Option<BudgetError>,
 }
 
 impl Prepared<'_> {
     async fn drive(mut self) -> Result<RunReport, RunError> {
+        if let Some(error) = self.refused.take() {
+            let report = RunReport::not_begun(self.context.run_id());
+            return Err(RunError::new(
+                &self.settings.name,
+                Cause::Budget(error),
+                report,
+            ));
+        }
         match self.session.take() {
             // Boxed, as are the journal's futures: what is not used takes no room in the future of a run.
             Some(turn) => Box::pin(self.drive_in(turn)).await,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget::{Amounts, BudgetError, Reservation},
     cost::Usd,
     message::{CallId, Content},
     operation::{EventKind, OperationHandle, RunContext},
@@ -78,10 +79,42 @@ impl ToolContext {
         });
     }
 
-    /// Adds what the call cost to the run's total, under a label.
+    /// Adds what the call cost to the run's total, under a label, and charges it to the run's budgets: what does not fit in a hard
+    /// one is owed there. [`reserve_cost`](Self::reserve_cost) asks before.
     pub fn record_cost(&self, amount: Usd, label: impl Into<Arc<str>>) {
         self.operation
             .record(|facts| facts.charges.push((label.into(), amount)));
+        if let Some(ledger) = self.run().ledger() {
+            ledger.charge(self.run(), Amounts::usd(amount));
+        }
+    }
+
+    /// Puts aside the most that something may cost, before it is paid for. Without budgets, everything is admitted.
+    ///
+    /// # Errors
+    ///
+    /// A hard budget has less left. With `?` it becomes the tool's error, of the kind
+    /// [`Budget`](super::ToolErrorKind::Budget).
+    pub async fn reserve_cost(
+        &self,
+        most: Usd,
+        label: impl Into<Arc<str>>,
+    ) -> Result<Expense, BudgetError> {
+        let label = label.into();
+        let mut reservation = None;
+        if let Some(ledger) = self.run().ledger() {
+            let reserved = ledger.reserve(self.run(), Amounts::usd(most), label.clone());
+            let mut reserved = reserved.await?;
+            reserved.begin();
+            reservation = Some(reserved);
+        }
+        Ok(Expense {
+            reservation,
+            operation: self.operation.clone(),
+            label,
+            most,
+            is_settled: false,
+        })
     }
 
     /// Whether a person allowed this call: it was asked about, by the tool's options or by
@@ -98,6 +131,52 @@ impl ToolContext {
     /// The call's place in the run: `TURN/CALL`, after those of the calls around it.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// What a tool pays for, put aside before; made by [`ToolContext::reserve_cost`].
+///
+/// Dropped before it is settled, all of it is charged, because nobody knows what it came to.
+#[derive(Debug)]
+#[must_use = "an expense that is dropped is charged whole"]
+pub struct Expense {
+    reservation: Option<Reservation>,
+    operation: OperationHandle,
+    label: Arc<str>,
+    most: Usd,
+    is_settled: bool,
+}
+
+impl Expense {
+    /// Charges what it came to, and adds it to the run's total.
+    pub fn settle(mut self, paid: Usd) {
+        self.end(paid);
+    }
+
+    /// Puts it back: nothing was paid.
+    pub fn release(mut self) {
+        self.is_settled = true;
+        if let Some(reservation) = self.reservation.take() {
+            reservation.release();
+        }
+    }
+
+    fn end(&mut self, paid: Usd) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        let label = self.label.clone();
+        self.operation
+            .record(|facts| facts.charges.push((label, paid)));
+        if let Some(reservation) = self.reservation.take() {
+            reservation.settle(Amounts::usd(paid));
+        }
+    }
+}
+
+impl Drop for Expense {
+    fn drop(&mut self) {
+        self.end(self.most);
     }
 }
 

@@ -27,6 +27,8 @@ pub enum ToolErrorKind {
     Cancelled,
     /// A limit of the run does not allow the call.
     Limit,
+    /// A budget did not admit what it wanted to pay for, or what an agent inside it asked for.
+    Budget,
     /// A person has to allow the call first.
     NeedsApproval,
     /// A person did not allow the call.
@@ -38,7 +40,7 @@ pub enum ToolErrorKind {
 }
 
 impl ToolErrorKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::InvalidArguments,
         Self::UnknownTool,
         Self::Failed,
@@ -46,6 +48,7 @@ impl ToolErrorKind {
         Self::Panic,
         Self::Cancelled,
         Self::Limit,
+        Self::Budget,
         Self::NeedsApproval,
         Self::Rejected,
         Self::Interrupted,
@@ -67,6 +70,7 @@ impl ToolErrorKind {
             Self::Panic => "panic",
             Self::Cancelled => "cancelled",
             Self::Limit => "limit",
+            Self::Budget => "budget",
             Self::NeedsApproval => "needs_approval",
             Self::Rejected => "rejected",
             Self::Interrupted => "interrupted",
@@ -108,6 +112,13 @@ impl ToolError {
     /// What the model is told.
     pub fn message(&self) -> &str {
         &self.message
+    }
+}
+
+/// The model is told what is left.
+impl From<crate::budget::BudgetError> for ToolError {
+    fn from(error: crate::budget::BudgetError) -> Self {
+        Self::new(ToolErrorKind::Budget, error.to_string())
     }
 }
 

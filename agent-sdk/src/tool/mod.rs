@@ -15,7 +15,7 @@ mod tests;
 
 use std::future::Future;
 
-pub use context::{State, ToolContext};
+pub use context::{Expense, State, ToolContext};
 pub use error::{ToolError, ToolErrorKind};
 #[doc(hidden)]
 pub use function::__doc;

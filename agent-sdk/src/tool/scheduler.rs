@@ -18,6 +18,7 @@ use super::{
     Concurrency, Effect, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput,
 };
 use crate::{
+    budget::{Amounts, BudgetError, Measure, Reservation},
     journal::{Journal, Record},
     message::{ToolCall, ToolResult},
     model::ToolSpec,
@@ -152,6 +153,8 @@ pub(crate) enum Returned {
     Paused,
     /// That it begins could not be journaled, so it did not.
     NotJournaled(StoreError),
+    /// A budget did not admit it, so it did not begin.
+    Refused(BudgetError),
 }
 
 /// A call that gave its result.
@@ -237,6 +240,16 @@ async fn run(
         Some(within) => within.call_path(turn.number, call.id.as_str()),
         None => format!("{}/{}", turn.number, call.id),
     };
+    let mut seat = None;
+    if let Some(ledger) = turn.context.ledger()
+        && ledger.caps(Measure::ToolCalls)
+    {
+        let one = ledger.reserve(turn.context, Amounts::one_tool_call(), call.name.clone());
+        match Box::pin(one).await {
+            Ok(reservation) => seat = Some(reservation),
+            Err(error) => return Returned::Refused(error),
+        }
+    }
     if let Some((within, journal)) = journal
         && let Err(error) = Box::pin(announce(journal, within, tool, admitted.place)).await
     {
@@ -261,6 +274,10 @@ async fn run(
         .details(Details::Tool(details))
         .payload(Payload::Arguments(&call.arguments))
         .begin();
+    // It counts from now on, however it ends.
+    if let Some(seat) = &mut seat {
+        seat.begin();
+    }
     let started = operation.info().started_at;
     let waited = started.saturating_duration_since(queued);
     operation.record(|facts| facts.queued = Some(waited));
@@ -305,11 +322,13 @@ async fn run(
     match error.kind() {
         ToolErrorKind::Paused if within.is_some_and(|within| within.pausing().is_some()) => {
             operation.end(Outcome::Paused, Payload::None);
+            give_back(seat);
             return Returned::Paused;
         }
         // A tool that asks again although it was allowed has failed.
         ToolErrorKind::NeedsApproval if !admitted.is_approved => {
             operation.end(Outcome::Paused, Payload::None);
+            give_back(seat);
             return Returned::Asks(error.message().to_owned());
         }
         _ => {}
@@ -323,9 +342,17 @@ async fn run(
         ToolErrorKind::Timeout => Outcome::Timeout,
         ToolErrorKind::Cancelled => Outcome::Cancelled,
         ToolErrorKind::Limit => Outcome::Limit,
+        ToolErrorKind::Budget => Outcome::Budget,
         _ => Outcome::Error,
     };
     returned(operation, outcome, result)
+}
+
+/// A call that paused counts when it goes on.
+fn give_back(seat: Option<Reservation>) {
+    if let Some(seat) = seat {
+        seat.release();
+    }
 }
 
 /// Journals that a call which writes is about to begin: without a result after it, it is in doubt.

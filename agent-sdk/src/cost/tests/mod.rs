@@ -1,5 +1,6 @@
 //! Prices as a whole: known answers, and what always holds.
 
+mod bound;
 mod golden;
 mod rules;
 

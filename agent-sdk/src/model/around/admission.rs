@@ -17,8 +17,9 @@ use super::{
     rate::{PerMinute, Reservation},
 };
 use crate::{
-    model::{ChatRequest, ModelError, ModelErrorKind, Usage},
-    operation::{Operation, RunContext},
+    budget::Spending,
+    model::{ChatRequest, ChatResponse, ModelError, ModelErrorKind},
+    operation::{Billed, Operation, RunContext},
 };
 
 /// What every try of a handle's requests passes, in this order: slots, rates, breaker.
@@ -39,6 +40,8 @@ pub(in crate::model) struct Admission {
     breaker: Option<Permit<Mutex<State>>>,
     tokens: Option<Reservation>,
     slot: Option<OwnedSemaphorePermit>,
+    /// What is put aside for it, the last to be asked for.
+    spending: Spending,
     deadline: Option<Instant>,
 }
 
@@ -136,12 +139,26 @@ impl Gates {
 }
 
 impl Admission {
-    /// The try is over: it answered with this usage, or failed.
-    pub(in crate::model) fn settle(self, result: Result<Usage, &ModelError>) {
+    /// Adds what is put aside for the try.
+    pub(super) fn spends(&mut self, spending: Spending) {
+        self.spending = spending;
+    }
+
+    /// The try is sent now.
+    pub(super) fn begin(&mut self) {
+        self.spending.begin();
+    }
+
+    /// The try is over: it was answered, or failed.
+    pub(in crate::model) fn settle(self, result: Result<&ChatResponse, &ModelError>) {
         let now = Instant::now();
         let (verdict, usage) = match result {
-            Ok(usage) => (Verdict::Works, Some(usage)),
+            Ok(response) => {
+                self.spending.answered(&Billed::of(response));
+                (Verdict::Works, Some(response.usage))
+            }
             Err(error) => {
+                self.spending.failed(error);
                 let is_late = self.deadline.is_some_and(|deadline| deadline <= now);
                 let partial = error.partial().map(|partial| partial.usage);
                 (Verdict::of(error, is_late), partial)

@@ -66,7 +66,7 @@ impl ModelHandleBuilder {
     /// | authentication, quota, not found | yes: it has a key, an account and a name of its own |
     /// | context length | yes: it may read more |
     /// | bad request, content filter | no: it is the request that is refused |
-    /// | cancelled, configuration | no: it is the caller's doing |
+    /// | cancelled, configuration, budget | no: it is the caller's doing |
     ///
     /// None is asked once a piece of the answer was handed out, the run was cancelled or its deadline passed. Where all fail, the
     /// error is the last one's, and [`earlier`](crate::model::ModelError::earlier) has those before it.

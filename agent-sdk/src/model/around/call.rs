@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{
-        ChatRequest, ChatResponse, ChatStream, ModelError, ModelHandle, Usage,
+        ChatRequest, ChatResponse, ChatStream, ModelError, ModelErrorKind, ModelHandle,
         handle::{fail, learn},
         observed::{After, Observed},
     },
@@ -52,6 +52,16 @@ pub(in crate::model) enum Answer {
 pub(super) struct Failed {
     pub(super) error: ModelError,
     pub(super) operation: TraceContext,
+}
+
+impl Origin<'_> {
+    /// In place of a model that the budget is too far gone for.
+    pub(in crate::model) fn for_budget(model: Arc<str>) -> Self {
+        Self {
+            fallback: Some((model, ModelErrorKind::Budget.as_str())),
+            ..Self::default()
+        }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -140,16 +150,14 @@ impl<'a> Call<'a> {
     ) -> Result<Answer, Failed> {
         let stream = self.stream && handle.streams;
         let operation = self.begin(handle, stream);
-        let mut tries = Tries {
+        let tries = Tries {
             handle,
             layers: handle.layers.as_deref(),
             operation: &operation,
             request: &self.request,
             stream,
-            spent: Usage::unknown(),
         };
-        let (result, spent) = (tries.run().await, tries.spent);
-        match result {
+        match tries.run().await {
             Ok(Reply::Whole(response)) => {
                 if self.stream {
                     operation.text(&response.text());
@@ -158,7 +166,7 @@ impl<'a> Call<'a> {
                 if let Some(slot) = slot {
                     slot.keep(&response);
                 }
-                learn(&operation, &response, spent);
+                learn(&operation, &response);
                 operation.end(Outcome::Ok, Payload::Response(&response));
                 Ok(Answer::Whole(response))
             }
@@ -166,7 +174,6 @@ impl<'a> Call<'a> {
                 let after = After {
                     admission: begun.admission,
                     slot,
-                    spent,
                 };
                 let first = (begun.first, begun.arrived);
                 let observed = Observed::begun(begun.rest, operation, first, after);
@@ -174,7 +181,7 @@ impl<'a> Call<'a> {
             }
             Err(error) => {
                 let trace = operation.info().trace;
-                fail(operation, &error, spent);
+                fail(operation, &error);
                 Err(Failed {
                     error,
                     operation: trace,
@@ -190,7 +197,7 @@ impl<'a> Call<'a> {
             operation.text(&response.text());
         }
         operation.record(|facts| facts.cached = true);
-        learn(&operation, &response, Usage::unknown());
+        learn(&operation, &response);
         operation.end(Outcome::Ok, Payload::Response(&response));
         Answer::Whole(response)
     }

@@ -29,6 +29,10 @@ pub(super) fn may_help(error: &ModelError, context: &RunContext) -> bool {
             | Kind::Quota
             | Kind::NotFound
             | Kind::ContextLength => true,
-            Kind::BadRequest | Kind::ContentFilter | Kind::Cancelled | Kind::Configuration => false,
+            Kind::BadRequest
+            | Kind::ContentFilter
+            | Kind::Cancelled
+            | Kind::Configuration
+            | Kind::Budget => false,
         }
 }

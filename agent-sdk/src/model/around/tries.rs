@@ -11,11 +11,12 @@ use super::{
     admission::{Admission, pause_until},
 };
 use crate::{
+    budget::Admitted,
     model::{
         ChatEvent, ChatRequest, ChatResponse, ChatStream, ModelError, ModelErrorKind, ModelHandle,
         Usage,
     },
-    operation::{Attempt, EventKind, Operation},
+    operation::{Attempt, Billed, EventKind, Operation, Try},
 };
 
 /// A request and all that its tries need.
@@ -25,8 +26,6 @@ pub(super) struct Tries<'a> {
     pub(super) operation: &'a Operation,
     pub(super) request: &'a ChatRequest,
     pub(super) stream: bool,
-    /// What tries that failed are known to have used.
-    pub(super) spent: Usage,
 }
 
 /// What a try that went well gives.
@@ -45,7 +44,7 @@ pub(in crate::model) struct Begun {
 
 impl Tries<'_> {
     /// Sends the request until it is answered or not to be sent again.
-    pub(super) async fn run(&mut self) -> Result<Reply, ModelError> {
+    pub(super) async fn run(&self) -> Result<Reply, ModelError> {
         let retry = self.layers.and_then(|layers| layers.retry.as_ref());
         let given = self.operation.context().idempotency_key().map(Arc::from);
         let mut attempt = Attempt::first(given.or_else(|| retry.map(|_| new_key())));
@@ -62,11 +61,15 @@ impl Tries<'_> {
                 }
                 Err(cancelled) => return Err(cancelled),
             };
+            let (admission, request) = match self.put_aside(admission).await {
+                Ok(admitted) => admitted,
+                Err(refused) => return Err(refused.with_earlier(previous.into_iter().collect())),
+            };
             if retry.is_some() {
                 self.operation
                     .record(|facts| facts.attempts = Some(attempt.number));
             }
-            let error = match self.send(&attempt, admission).await {
+            let error = match self.send(&attempt, admission, request).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
@@ -105,15 +108,40 @@ impl Tries<'_> {
         }
     }
 
-    async fn send(&self, attempt: &Attempt, admission: Admission) -> Result<Reply, ModelError> {
+    /// Puts aside what the try may cost, the last before it is sent; answers with the request as it is sent then.
+    async fn put_aside(
+        &self,
+        mut admission: Admission,
+    ) -> Result<(Admission, ChatRequest), ModelError> {
+        let mut request = self.request.clone();
+        if !self.operation.context().admits() {
+            return Ok((admission, request));
+        }
+        let admitted = Admitted::chat(self.operation, self.handle.info(), &request).await?;
+        if let Some(tokens) = admitted.max_output_tokens {
+            Arc::make_mut(&mut request.settings).max_output_tokens = Some(tokens);
+            self.operation
+                .record(|facts| facts.budget_max_tokens = Some(tokens));
+        }
+        admission.spends(admitted.spending);
+        Ok((admission, request))
+    }
+
+    async fn send(
+        &self,
+        attempt: &Attempt,
+        mut admission: Admission,
+        request: ChatRequest,
+    ) -> Result<Reply, ModelError> {
+        admission.begin();
         let result = if self.stream {
-            self.begin_stream(attempt).await
+            self.begin_stream(attempt, request).await
         } else {
-            self.whole(attempt).await
+            self.whole(attempt, request).await
         };
         match result {
             Ok(Sent::Whole(response)) => {
-                admission.settle(Ok(response.usage));
+                admission.settle(Ok(&response));
                 Ok(Reply::Whole(response))
             }
             Ok(Sent::Stream(first, rest)) => Ok(Reply::Stream(Box::new(Begun {
@@ -129,24 +157,25 @@ impl Tries<'_> {
         }
     }
 
-    async fn whole(&self, attempt: &Attempt) -> Result<Sent, ModelError> {
+    async fn whole(&self, attempt: &Attempt, request: ChatRequest) -> Result<Sent, ModelError> {
         let context = self.operation.context().clone();
         let context = context.with_attempt(attempt.clone());
         let span = self.operation.span().clone();
-        let answer = self.handle.model.chat_boxed(&context, self.request.clone());
+        let answer = self.handle.model.chat_boxed(&context, request);
         let response = answer.instrument(span).await?;
         Ok(Sent::Whole(Box::new(response)))
     }
 
     /// Waits for the first piece too: until that has come nobody has seen anything, and the request may be sent again.
-    async fn begin_stream(&self, attempt: &Attempt) -> Result<Sent, ModelError> {
+    async fn begin_stream(
+        &self,
+        attempt: &Attempt,
+        request: ChatRequest,
+    ) -> Result<Sent, ModelError> {
         let context = self.operation.context().clone();
         let context = context.with_attempt(attempt.clone());
         let span = self.operation.span().clone();
-        let begun = self
-            .handle
-            .model
-            .stream_boxed(&context, self.request.clone());
+        let begun = self.handle.model.stream_boxed(&context, request);
         let mut rest = begun.instrument(span.clone()).await?;
         let first = if rest.is_in_span() {
             rest.next().instrument(span).await
@@ -162,15 +191,21 @@ impl Tries<'_> {
     }
 
     /// Keeps what a try that failed cost, or that nobody knows what it cost.
-    fn keep_account(&mut self, error: &ModelError) {
-        let used = error.partial().map(|partial| partial.usage);
-        match used {
-            Some(used) if !used.is_unknown() => self.spent.add(&used),
-            _ if error.kind().is_refusal() => {}
-            _ => self.operation.record(|facts| facts.lost_attempts += 1),
-        }
-        let spent = self.spent;
-        self.operation.record(|facts| facts.usage = spent);
+    fn keep_account(&self, error: &ModelError) {
+        let partial = error
+            .partial()
+            .filter(|partial| !partial.usage.is_unknown());
+        let handle = self.operation.handle();
+        let cost = partial.and_then(|partial| handle.price(&Billed::of(partial)));
+        let was_refused = partial.is_none() && error.kind().is_refusal();
+        self.operation.record(|facts| {
+            facts.lost_attempts += u32::from(partial.is_none() && !was_refused);
+            facts.earlier_tries.push(Try {
+                usage: partial.map_or_else(Usage::unknown, |partial| partial.usage),
+                cost: facts.estimate.take().or(cost),
+                was_refused,
+            });
+        });
     }
 }
 

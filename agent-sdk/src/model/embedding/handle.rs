@@ -7,8 +7,9 @@ use tracing::Instrument;
 
 use super::{EmbeddingEncoding, EmbeddingModel, EmbeddingRequest, EmbeddingResponse};
 use crate::{
+    budget::{Admitted, Spending},
     model::{ModelError, ModelErrorKind, ModelInfo},
-    operation::{Details, EmbeddingDetails, Failure, Kind, Outcome, Payload, RunContext},
+    operation::{Billed, Details, EmbeddingDetails, Failure, Kind, Outcome, Payload, RunContext},
 };
 
 /// An [`EmbeddingModel`] with its type erased; clones share one model.
@@ -115,11 +116,30 @@ impl EmbeddingHandle {
             .begin();
         let span = operation.span().clone();
         let inputs = request.inputs.len();
-        let result = self
-            .model
-            .embed_boxed(operation.context(), request)
-            .instrument(span)
-            .await;
+        let mut spending = Spending::default();
+        let result = async {
+            if operation.context().admits() {
+                let bytes = request.inputs.iter().map(|input| input.len() as u64).sum();
+                let admitted = Admitted::embeddings(&operation, &self.info, inputs as u64, bytes);
+                spending = admitted.await?.spending;
+            }
+            spending.begin();
+            self.model
+                .embed_boxed(operation.context(), request)
+                .instrument(span)
+                .await
+        };
+        let result = result.await;
+        match &result {
+            Ok(response) => spending.answered(&Billed {
+                usage: &response.usage,
+                side_usage: &[],
+                response_model: response.model.as_deref(),
+                service_tier: None,
+                provider_cost: response.provider_cost,
+            }),
+            Err(error) => spending.failed(error),
+        }
         if let Ok(response) = &result {
             // What was used was used, also where the answer is refused.
             operation.record(|facts| {
@@ -139,6 +159,7 @@ impl EmbeddingHandle {
                 match error.kind() {
                     ModelErrorKind::Timeout => Outcome::Timeout,
                     ModelErrorKind::Cancelled => Outcome::Cancelled,
+                    ModelErrorKind::Budget => Outcome::Budget,
                     _ => Outcome::Error,
                 }
             }

@@ -251,7 +251,8 @@ impl Verdict {
             | Kind::Decode
             | Kind::Cancelled
             | Kind::Configuration
-            | Kind::CircuitOpen => Self::Unknown,
+            | Kind::CircuitOpen
+            | Kind::Budget => Self::Unknown,
         }
     }
 }

@@ -1,0 +1,485 @@
+//! The most that a request can take, and what it is charged when it is over.
+//!
+//! No tokenizer makes more tokens of a text than it has bytes. What providers put around messages, calls and tools is not in their
+//! documents; the allowances here are several times what has been seen. What has no bound in the request itself (a file by its URL,
+//! what a search finds) gets an allowance as well: what passes it makes a debt, and is not hidden.
+
+use super::{
+    Amounts, BudgetError, BudgetErrorKind, Ledger, Measure, Refusal, Reservation,
+    book::{Denied, Post},
+    ledger::What,
+};
+use crate::{
+    cost::{Cost, OutputRoom, PriceRequest, UsageBound, Usd},
+    model::{
+        ChatRequest, ChatSettings, ModelError, ModelErrorKind, ModelInfo, RequestSize, ServerTool,
+        SideUsage, Usage,
+    },
+    operation::{Billed, Operation, OperationHandle},
+};
+
+/// What a provider may put around a request, in tokens.
+const AROUND_REQUEST: u64 = 64;
+
+/// What it may put around a message, or a part of one.
+const AROUND_PART: u64 = 16;
+
+/// What it may put around a tool's schema, and once before all of them.
+const AROUND_TOOL: u64 = 64;
+const BEFORE_TOOLS: u64 = 1_024;
+
+/// What an image, a sound or a document may be, beside a token for each byte that is sent.
+const MEDIA: u64 = 65_536;
+
+/// What a search of the web may add to the input.
+const SEARCH: u64 = 16_384;
+
+/// A shorter answer than this is not asked for: the request is refused instead.
+const LEAST_OUTPUT: u64 = 64;
+
+/// How often the length of an answer is fitted to what is left while others spend too.
+const FITS: usize = 4;
+
+/// What is put aside for one try of a request, until it is over. Dropped before it is sent, it is put back; dropped after, it is
+/// charged.
+#[derive(Debug, Default)]
+pub(crate) struct Spending(Option<Box<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    // None once it is settled.
+    reservation: Option<Reservation>,
+    operation: OperationHandle,
+    bound: UsageBound,
+    /// What the bound may cost; `None` where nobody knows.
+    most: Option<Usd>,
+}
+
+/// What is to be admitted.
+struct Asked<'a> {
+    operation: &'a Operation,
+    info: &'a ModelInfo,
+    ledger: &'a Ledger,
+    tier: Option<&'a str>,
+    bound: UsageBound,
+    /// How many answers are asked for.
+    answers: u64,
+    posts: Vec<Post>,
+    caps_usd: bool,
+    caps_tokens: bool,
+}
+
+/// A try that is admitted.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    pub(crate) spending: Spending,
+    /// How long the answer may be, where that is not as the request says.
+    pub(crate) max_output_tokens: Option<u32>,
+}
+
+impl Admitted {
+    /// Admits one try of a chat request.
+    pub(crate) async fn chat(
+        operation: &Operation,
+        info: &ModelInfo,
+        request: &ChatRequest,
+    ) -> Result<Self, ModelError> {
+        let context = operation.context();
+        let settings = &request.settings;
+        let tier = settings.service_tier.as_deref();
+        let Some(ledger) = context.ledger() else {
+            return Self::by_price_alone(operation, info, tier);
+        };
+        let counted = ledger.bounds().count_input.as_ref();
+        let counted = counted.and_then(|count| count(info, request));
+        let searches = searches(settings);
+        let input = counted.unwrap_or_else(|| input_bound(request));
+        let input = input.saturating_add(searches.unwrap_or(0).saturating_mul(SEARCH));
+        let mut asked = Asked::new(operation, info, ledger, tier, input);
+        asked.bound = asked.bound.with_web_searches(searches);
+        if asked.caps_usd || asked.caps_tokens {
+            asked.answers = answers(settings)?;
+        }
+        let wanted = settings.max_output_tokens.map(u64::from);
+        asked.admit(wanted).await
+    }
+
+    /// Admits one request for vectors, of texts of so many bytes.
+    pub(crate) async fn embeddings(
+        operation: &Operation,
+        info: &ModelInfo,
+        texts: u64,
+        bytes: u64,
+    ) -> Result<Self, ModelError> {
+        let Some(ledger) = operation.context().ledger() else {
+            return Self::by_price_alone(operation, info, None);
+        };
+        let input = bytes.saturating_add(texts.saturating_mul(AROUND_PART));
+        let asked = Asked::new(operation, info, ledger, None, input);
+        asked.admit(Some(0)).await
+    }
+
+    /// Where there is no budget: whether the price must be known.
+    fn by_price_alone(
+        operation: &Operation,
+        info: &ModelInfo,
+        tier: Option<&str>,
+    ) -> Result<Self, ModelError> {
+        let prices = operation.prices();
+        if prices.denies_unknown() {
+            let bound = UsageBound::new(1, 1);
+            let request = request(operation, info, tier);
+            if prices.upper_bound(&request, &bound).is_none() {
+                return Err(unpriced(info, None).into());
+            }
+        }
+        Ok(Self::default())
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        operation: &'a Operation,
+        info: &'a ModelInfo,
+        ledger: &'a Ledger,
+        tier: Option<&'a str>,
+        input: u64,
+    ) -> Self {
+        let posts = ledger.posts(operation.context());
+        let caps = |measure| {
+            let mut posts = posts.iter();
+            posts.any(|post| post.budget.is_hard() && post.budget.caps.get(measure).is_some())
+        };
+        Self {
+            caps_usd: caps(Measure::Usd),
+            caps_tokens: caps(Measure::Tokens),
+            operation,
+            info,
+            ledger,
+            tier,
+            bound: UsageBound::new(input, 0),
+            answers: 1,
+            posts,
+        }
+    }
+
+    /// Puts the most that it can take aside: with an answer as long as wanted, or as long as there is room for.
+    async fn admit(mut self, wanted: Option<u64>) -> Result<Admitted, ModelError> {
+        let bounds = self.ledger.bounds();
+        let is_capped = self.caps_usd || self.caps_tokens;
+        let (mut length, may_cut) = match wanted {
+            Some(wanted) => (wanted, bounds.clamp && wanted > 0),
+            None if is_capped => (u64::from(bounds.output_tokens), true),
+            // Nothing refuses it, and nothing says how long it will be.
+            None => (u64::from(bounds.output_tokens), false),
+        };
+        let mut is_set = wanted.is_none() && is_capped;
+        for _ in 0..FITS {
+            self.bound.output_tokens = length.saturating_mul(self.answers);
+            let most = self.most()?;
+            let ask = Amounts {
+                usd: most.unwrap_or(Usd::ZERO),
+                tokens: self
+                    .bound
+                    .input_tokens
+                    .saturating_add(self.bound.output_tokens),
+                requests: 1,
+                tool_calls: 0,
+            };
+            let what = What {
+                run: self.operation.context().run_id().as_str().into(),
+                name: self.info.model.clone(),
+            };
+            let context = self.operation.context();
+            let asked = self
+                .ledger
+                .put_aside(context, self.posts.clone(), ask, what);
+            match asked.await {
+                Ok(reservation) => {
+                    let held = Held {
+                        reservation: Some(reservation),
+                        operation: self.operation.handle(),
+                        bound: self.bound,
+                        most,
+                    };
+                    return Ok(Admitted {
+                        spending: Spending(Some(Box::new(held))),
+                        max_output_tokens: is_set
+                            .then(|| u32::try_from(length).unwrap_or(u32::MAX)),
+                    });
+                }
+                Err(denied) => {
+                    let room = self.room(&denied).filter(|_| may_cut);
+                    match room {
+                        Some(room) if room >= LEAST_OUTPUT && room < length => {
+                            length = room;
+                            is_set = true;
+                        }
+                        _ => return Err(denied.error.into()),
+                    }
+                }
+            }
+        }
+        let message = "others spend faster than this request can be fitted to what is left; ask again, or for a shorter answer";
+        Err(BudgetError::new(BudgetErrorKind::Exhausted, message).into())
+    }
+
+    /// What it may cost; `None` where nobody knows and nobody has to.
+    fn most(&self) -> Result<Option<Usd>, ModelError> {
+        let prices = self.operation.prices();
+        let request = request(self.operation, self.info, self.tier);
+        let most = prices.upper_bound(&request, &self.bound);
+        if most.is_some() {
+            return Ok(most);
+        }
+        let post = self
+            .posts
+            .iter()
+            .find(|post| post.budget.is_hard() && post.budget.caps.get(Measure::Usd).is_some());
+        if prices.denies_unknown() || (post.is_some() && !prices.allows_unknown()) {
+            let without = self.bound.with_web_searches(Some(0));
+            let is_priced = prices.upper_bound(&request, &without).is_some();
+            let error = if is_priced && self.bound.web_searches.is_none() {
+                unbounded(
+                    "a tool of the provider has no `max_uses`, so nothing limits what it may cost",
+                )
+            } else {
+                unpriced(self.info, post)
+            };
+            return Err(error.into());
+        }
+        Ok(None)
+    }
+
+    /// How long an answer there is room for.
+    fn room(&self, denied: &Denied) -> Option<u64> {
+        let Some(Refusal::Short { measure, left, .. }) = denied.short else {
+            return None;
+        };
+        let room = match measure {
+            Measure::Tokens => left.checked_sub(self.bound.input_tokens)?,
+            Measure::Usd => {
+                let request = request(self.operation, self.info, self.tier);
+                let prices = self.operation.prices();
+                match prices.output_within(&request, &self.bound, Usd::from_nanos(left)) {
+                    OutputRoom::UpTo(room) => room,
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        room.checked_div(self.answers)
+    }
+}
+
+impl Spending {
+    /// It is sent now.
+    pub(crate) fn begin(&mut self) {
+        if let Some(reservation) = self.0.as_mut().and_then(|held| held.reservation.as_mut()) {
+            reservation.begin();
+        }
+    }
+
+    /// It was answered, with this usage.
+    pub(crate) fn answered(mut self, billed: &Billed<'_>) {
+        let Some(held) = self.0.as_mut() else { return };
+        let Some(tokens) = tokens(billed.usage, billed.side_usage) else {
+            // Nobody says what it took.
+            return held.charge_all(None);
+        };
+        let Some(reservation) = held.reservation.take() else {
+            return;
+        };
+        let cost = held.operation.price(billed);
+        let used = Amounts {
+            usd: match (cost, held.most) {
+                (Some(cost), _) => cost.total,
+                // It has a price, but not for what was used: as much as it may have been.
+                (None, Some(most)) => {
+                    let estimated = held.operation.estimated(&held.bound, most);
+                    held.operation.estimate(estimated);
+                    most
+                }
+                (None, None) => Usd::ZERO,
+            },
+            tokens,
+            requests: 1,
+            tool_calls: 0,
+        };
+        reservation.settle(used);
+    }
+
+    /// It failed: a refusal costs nothing, and of everything else nobody knows what it took.
+    pub(crate) fn failed(mut self, error: &ModelError) {
+        let Some(held) = self.0.as_mut() else { return };
+        let partial = error
+            .partial()
+            .filter(|partial| !partial.usage.is_unknown());
+        if partial.is_none() && error.kind().is_refusal() {
+            let Some(reservation) = held.reservation.take() else {
+                return;
+            };
+            reservation.settle(Amounts {
+                requests: 1,
+                ..Amounts::ZERO
+            });
+            return;
+        }
+        let seen = partial.and_then(|partial| {
+            let billed = Billed::of(partial);
+            let cost = held.operation.price(&billed)?;
+            Some((tokens(&partial.usage, &partial.side_usage)?, cost.total))
+        });
+        held.charge_all(seen);
+    }
+}
+
+impl Held {
+    /// Charges the most that it can have taken, or what was seen where that is more.
+    fn charge_all(&mut self, seen: Option<(u64, Usd)>) {
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        let (seen_tokens, seen_usd) = seen.unwrap_or_default();
+        let mut used = reservation.held();
+        used.tokens = used.tokens.max(seen_tokens);
+        used.usd = used.usd.max(seen_usd);
+        if self.most.is_some() {
+            let estimated = self.operation.estimated(&self.bound, used.usd);
+            self.operation.estimate(estimated);
+        }
+        reservation.settle(used);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self
+            .reservation
+            .as_ref()
+            .is_some_and(Reservation::has_begun)
+        {
+            self.charge_all(None);
+        }
+    }
+}
+
+/// The most input tokens that a request can be.
+fn input_bound(request: &ChatRequest) -> u64 {
+    let size = RequestSize::of(request);
+    let tools = match size.tools {
+        0 => 0,
+        tools => BEFORE_TOOLS + tools * AROUND_TOOL,
+    };
+    AROUND_REQUEST
+        .saturating_add(size.text_bytes)
+        .saturating_add(size.parts.saturating_mul(AROUND_PART))
+        .saturating_add(tools)
+        .saturating_add(size.media.saturating_mul(MEDIA))
+        .saturating_add(size.media_bytes)
+}
+
+/// How often the provider's own tools may be used; `None` where nothing limits it.
+fn searches(settings: &ChatSettings) -> Option<u64> {
+    settings.server_tools.iter().try_fold(0_u64, |sum, tool| {
+        let uses = match tool {
+            ServerTool::WebSearch(search) => search.max_uses.map(u64::from)?,
+            ServerTool::Native(tool) => tool.get("max_uses")?.as_u64()?,
+        };
+        Some(sum.saturating_add(uses))
+    })
+}
+
+/// How many answers a request asks for. A length that is set beside the settings would pass the bound unseen.
+fn answers(settings: &ChatSettings) -> Result<u64, ModelError> {
+    const LENGTHS: [&str; 5] = [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxOutputTokens",
+        "num_predict",
+    ];
+    if let Some(name) = LENGTHS
+        .iter()
+        .find(|name| settings.extra.contains_key(**name))
+    {
+        let words = format!(
+            "the answer's length is set by the extra field `{name}`; set `ChatSettings::max_output_tokens` instead"
+        );
+        return Err(unbounded(&words).into());
+    }
+    let counts = ["n", "best_of", "candidateCount"];
+    let counts = counts.iter().filter_map(|name| settings.extra.get(*name));
+    Ok(counts
+        .map(|count| count.as_u64().unwrap_or(1))
+        .fold(1, u64::max))
+}
+
+/// All tokens of an answer; `None` where neither side is known.
+fn tokens(usage: &Usage, side: &[SideUsage]) -> Option<u64> {
+    let both = |usage: &Usage| match (usage.input_tokens, usage.output_tokens) {
+        (None, None) => None,
+        (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+    };
+    let side = side.iter().filter_map(|side| both(&side.usage));
+    Some(side.fold(both(usage)?, u64::saturating_add))
+}
+
+fn request<'a>(
+    operation: &Operation,
+    info: &'a ModelInfo,
+    tier: Option<&'a str>,
+) -> PriceRequest<'a> {
+    let request = PriceRequest::new(&info.provider, &info.model, operation.info().started);
+    match tier {
+        Some(tier) => request.with_context("service_tier", tier),
+        None => request,
+    }
+}
+
+fn unbounded(words: &str) -> BudgetError {
+    BudgetError::new(
+        BudgetErrorKind::Unbounded,
+        format!("{words}, and a hard budget caps it"),
+    )
+}
+
+fn unpriced(info: &ModelInfo, post: Option<&Post>) -> BudgetError {
+    let ModelInfo {
+        provider, model, ..
+    } = info;
+    let why = match post {
+        Some(post) => format!("the hard budget `{}` caps the money", post.budget.name),
+        None => "requests without one are refused".to_owned(),
+    };
+    let message = format!(
+        "no price of `{model}` of `{provider}` is known, and {why}; give it one, or allow unknown prices"
+    );
+    let error = BudgetError::new(BudgetErrorKind::PriceUnknown, message);
+    match post {
+        Some(post) => error.in_budget(&post.budget.name, &post.scope),
+        None => error,
+    }
+}
+
+impl From<BudgetError> for ModelError {
+    fn from(error: BudgetError) -> Self {
+        Self::new(ModelErrorKind::Budget, error.to_string()).with_source(error)
+    }
+}
+
+impl ModelError {
+    /// Why the request was not admitted, where its [kind](ModelErrorKind::Budget) is that.
+    pub fn budget_error(&self) -> Option<&BudgetError> {
+        std::error::Error::source(self)?.downcast_ref()
+    }
+}
+
+impl Cost {
+    /// The same with another total, which is the most that it can have been.
+    pub(crate) fn estimated(mut self, most: Usd) -> Self {
+        self.total = most;
+        self.estimated = true;
+        self
+    }
+}

@@ -1,0 +1,4 @@
+//! What budgets hold, seen from an account and from a run.
+
+mod account;
+mod requests;
