@@ -70,7 +70,10 @@ total               3         1     30      15  0.000009+?
     );
     let recent = report(&server, &["--since", "1d", "--by", "day,user"]);
     let (window, recent) = recent.split_once('\n').unwrap();
-    assert!(window.starts_with("Cost since 20") && window.ends_with(", UTC time"), "{window}");
+    assert!(
+        window.starts_with("Cost since 20") && window.ends_with(", UTC time"),
+        "{window}"
+    );
     assert!(recent.starts_with("day         user  requests"), "{recent}");
 }
 

@@ -151,6 +151,7 @@ pub(super) fn lines_of(record: &OperationRecord<'_>, place: &Place) -> Vec<CostL
             },
             price_snapshot: record.cost.and_then(|cost| cost.snapshot.clone()),
             attempt: facts.attempts.unwrap_or(1),
+            estimated: record.cost.is_some_and(|cost| cost.estimated),
             ..charge(&info.name, Usd::ZERO)
         });
     }
