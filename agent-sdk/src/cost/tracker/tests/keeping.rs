@@ -218,3 +218,16 @@ async fn pages_are_bounded_and_what_is_no_line_is_an_error_that_names_it() {
     let until = by(["model"]).until("2026-11-20T23:00:00Z".parse().unwrap());
     assert_eq!(lines.report(&until).await.unwrap().total.requests, 2_500);
 }
+
+#[test]
+fn what_was_written_once_is_read_for_ever() {
+    let line = r#"{"type":"line","time":"2026-11-20T12:00:00Z","run_id":"r","operation":3,"kind":"chat","provider":"p","model":"m","agents":["a"],"usage":{"input_tokens":5},"cost_usd":"0.000000001","price_source":"table","price_snapshot":"2026-11-20","outcome":"ok","attempt":2}"#;
+    let folded = r#"{"type":"folded","first":"2026-11-20T12:00:00Z","last":"2026-11-20T13:00:00Z","group":{"provider":"p","model":null,"agents":[],"user":"ada"},"sums":{"requests":2,"charges":1,"unpriced":1,"estimated":0,"usage":{},"cost_usd":"18446744073.709551615"}}"#;
+    for written in [line, folded] {
+        let kept: KeptCost = serde_json::from_str(written).unwrap();
+        assert_eq!(serde_json::to_string(&kept).unwrap(), written);
+    }
+    let newer = line.replacen('{', r#"{"field_of_tomorrow":[1],"#, 1);
+    let read = |text: &str| serde_json::from_str::<KeptCost>(text).unwrap();
+    assert_eq!(read(&newer), read(line));
+}
