@@ -133,30 +133,34 @@ impl Account {
         self.current.period.start
     }
 
-    /// Charges what something came to, in the period in which it was admitted; answers with the alerts that are due.
-    pub(crate) fn settle(
+    /// Charges what something came to, in the period in which it was admitted; answers with the alerts that are due, and with what
+    /// is to be seen of the sheet that was charged.
+    pub(crate) fn settle<R>(
         &mut self,
         budget: &Budget,
         admitted: Option<Timestamp>,
         charge: &Charge,
         now: Timestamp,
-    ) -> Vec<AlertKind> {
+        see: impl FnOnce(&Sheet) -> R,
+    ) -> (Vec<AlertKind>, R) {
         self.turn(budget, now);
         let place = admitted.and_then(|start| {
             let is_it = |sheet: &Sheet| sheet.period.start == start;
             self.earlier.iter().position(is_it)
         });
-        if let Some(place) = place {
-            let mut alerts = Vec::new();
-            if let Some(sheet) = self.earlier.get_mut(place) {
-                alerts = sheet.settle(budget, charge, now);
-                if sheet.reserved.is_zero() {
-                    self.earlier.remove(place);
-                }
-            }
-            return alerts;
+        let sheet = place.and_then(|place| self.earlier.get_mut(place));
+        let sheet = sheet.unwrap_or(&mut self.current);
+        let alerts = sheet.settle(budget, charge, now);
+        let seen = see(sheet);
+        if let Some(place) = place
+            && self
+                .earlier
+                .get(place)
+                .is_some_and(|sheet| sheet.reserved.is_zero())
+        {
+            self.earlier.remove(place);
         }
-        self.current.settle(budget, charge, now)
+        (alerts, seen)
     }
 
     /// Notes that something was refused; the first of a period is worth an alert.

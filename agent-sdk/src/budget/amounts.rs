@@ -189,6 +189,10 @@ mod nanos {
 
     use crate::cost::Usd;
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
     pub(super) fn serialize<S: Serializer>(usd: &Usd, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(usd.nanos())
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Alert, Amounts, Budget, BudgetError, BudgetErrorKind, Standing,
-    account::{Account, Charge},
+    account::{Account, Charge, Sheet},
 };
 
 /// The most accounts that are kept in memory; those of periods that are over are given up before.
@@ -69,7 +69,7 @@ pub(crate) fn reserve<S: Shelf>(
         let refused = shelf.with(post, now, |account| {
             account.turn(&post.budget, now);
             let refusal = account.admits(&post.budget, ask).err()?;
-            let standing = standing(post, account);
+            let standing = standing(post, &account.current);
             let error = BudgetError::refused(
                 refusal,
                 &post.budget.name,
@@ -95,7 +95,7 @@ pub(crate) fn reserve<S: Shelf>(
     for post in posts {
         let (admitted, standing) = shelf.with(post, now, |account| {
             let admitted = account.reserve(ask);
-            (admitted, standing(post, account))
+            (admitted, standing(post, &account.current))
         })?;
         grant.admitted.push(admitted);
         tighten(&mut grant.tightest, standing);
@@ -115,8 +115,8 @@ pub(crate) fn settle<S: Shelf>(
     for (place, post) in posts.iter().enumerate() {
         let start = admitted.get(place).copied();
         let (kinds, standing) = shelf.with(post, now, |account| {
-            let kinds = account.settle(&post.budget, start, charge, now);
-            (kinds, standing(post, account))
+            let see = |sheet: &Sheet| standing(post, sheet);
+            account.settle(&post.budget, start, charge, now, see)
         })?;
         let alerts = kinds
             .into_iter()
@@ -127,8 +127,7 @@ pub(crate) fn settle<S: Shelf>(
     Ok(settled)
 }
 
-pub(crate) fn standing(post: &Post, account: &Account) -> Standing {
-    let sheet = &account.current;
+pub(crate) fn standing(post: &Post, sheet: &Sheet) -> Standing {
     Standing {
         budget: post.budget.name.clone(),
         scope: post.scope.clone(),
@@ -187,10 +186,6 @@ impl Shelf for Book {
 }
 
 impl Book {
-    pub(crate) fn get(&self, budget: &str, scope: &str) -> Option<&Account> {
-        self.accounts.get(budget)?.get(scope)
-    }
-
     pub(crate) fn of_mut(
         &mut self,
         budget: &str,

@@ -102,9 +102,10 @@ impl BudgetError {
         period: Period,
     ) -> Self {
         let name = Account(budget, scope);
-        let until = match period.ends() {
-            true => format!("it is filled again at {}", period.end),
-            false => "raise the cap or reset the budget".to_owned(),
+        let until = if period.ends() {
+            format!("it is filled again at {}", period.end)
+        } else {
+            "raise the cap or reset the budget".to_owned()
         };
         let (kind, message) = match refusal {
             Refusal::Short {

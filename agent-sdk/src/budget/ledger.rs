@@ -82,10 +82,7 @@ enum Kept {
 /// Accounts that several processes share.
 pub(crate) trait SharedAccounts: fmt::Debug + Send + Sync + 'static {
     /// Puts so much aside in all accounts, or in none. What was put aside by a process that is gone is charged.
-    fn reserve(
-        &self,
-        demand: Demand,
-    ) -> BoxFuture<'_, Result<Result<(u64, Grant), Denied>, BudgetError>>;
+    fn reserve(&self, demand: Demand) -> BoxFuture<'_, Result<Reserved, BudgetError>>;
 
     /// Charges what something came to, sooner or later; `tell` is called when that is done. Does not block.
     fn settle(&self, settlement: Settlement, tell: Tell);
@@ -115,6 +112,9 @@ pub(crate) trait SharedAccounts: fmt::Debug + Send + Sync + 'static {
     /// These alerts were delivered. Does not block.
     fn delivered(&self, alerts: Vec<Arc<str>>);
 }
+
+/// The number of a reservation and what was granted, or why nothing was.
+pub(crate) type Reserved = Result<(u64, Grant), Denied>;
 
 /// What is done when a settlement is.
 pub(crate) type Tell = Box<dyn FnOnce(Settled) + Send>;
@@ -185,14 +185,12 @@ impl Ledger {
     /// The budget is not [one](Budget::check).
     pub fn with_budget(&self, budget: Budget) -> Result<Self, BudgetError> {
         budget.check()?;
-        let others = self
-            .budgets
-            .iter()
-            .filter(|other| other.name != budget.name);
-        let budgets = others.cloned().chain([Arc::new(budget.clone())]).collect();
+        let mut budgets = self.budgets.to_vec();
+        budgets.retain(|other| other.name != budget.name);
+        budgets.push(Arc::new(budget));
         Ok(Self {
             inner: self.inner.clone(),
-            budgets,
+            budgets: budgets.into(),
         })
     }
 
@@ -358,7 +356,7 @@ impl Ledger {
                             budget: budget.clone(),
                             scope: scope.clone(),
                         };
-                        all.push(book::standing(&post, account));
+                        all.push(book::standing(&post, &account.current));
                     }
                 }
                 all.sort_by(|a, b| (&a.budget, &a.scope).cmp(&(&b.budget, &b.scope)));
@@ -384,7 +382,7 @@ impl Ledger {
                 let stands = |post: &Post| {
                     book.with(post, now, |account| {
                         account.turn(&post.budget, now);
-                        book::standing(post, account)
+                        book::standing(post, &account.current)
                     })
                 };
                 posts.iter().map(stands).collect()

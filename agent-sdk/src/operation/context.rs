@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock, Details, EventKind, Kind, Labels, Observer, Observers, Opening, Operation,
-    OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SystemClock, TraceContext,
+    OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SpanId, SystemClock, TraceContext,
     clock::RunClock, shared::open_span,
 };
 use crate::{
@@ -31,6 +31,8 @@ pub struct RunContext {
     depth: u8,
     pace: Option<Arc<Pace>>,
     within: Option<Arc<Within>>,
+    /// The place of the call whose code the context was given to, in a run that nobody keeps or steers.
+    call: Option<Arc<str>>,
     ledger: Option<Ledger>,
     /// The idempotency key of the next model request, where it must be the same in another process.
     request_key: Option<Arc<str>>,
@@ -197,18 +199,48 @@ impl RunContext {
         self.within.as_ref()
     }
 
+    /// Where an agent that begins here stands in its run; `None` where it is the outermost of one that nobody keeps or steers.
+    pub(crate) fn place(&self, span: SpanId) -> Option<Within> {
+        match (&self.within, &self.call) {
+            (Some(within), _) => Some(within.begin(span)),
+            (None, Some(call)) => Some(Within::default().inside_tool(call).begin(span)),
+            (None, None) => None,
+        }
+    }
+
     /// The context of an agent inside a call.
     #[must_use]
     pub(crate) fn inside_call(mut self, path: &str) -> Self {
-        self.within = self.within.map(|within| Arc::new(within.inside(path)));
+        let within = self.within.as_deref().cloned().unwrap_or_default();
+        self.within = Some(Arc::new(within.inside(path)));
         self
     }
 
     /// The context of a tool's own code.
     #[must_use]
-    pub(crate) fn inside_tool(mut self, path: &str) -> Self {
-        self.within = self.within.map(|within| Arc::new(within.inside_tool(path)));
+    pub(crate) fn inside_tool(mut self, path: &Arc<str>) -> Self {
+        match &self.within {
+            Some(within) => self.within = Some(Arc::new(within.inside_tool(path))),
+            None => self.call = Some(path.clone()),
+        }
         self
+    }
+
+    /// The place in the run of a call that the agent of this context makes.
+    pub(crate) fn call_path(&self, turn: u32, call: &str) -> Arc<str> {
+        let around = self.within.as_ref().map_or("", |within| &within.path);
+        // The id is the model's, and may not pass for two.
+        let escaped;
+        let call = if call.contains('/') {
+            escaped = call.replace('/', "%2F");
+            &escaped
+        } else {
+            call
+        };
+        match around {
+            "" => format!("{turn}/{call}").into(),
+            around => format!("{around}/{turn}/{call}").into(),
+        }
     }
 
     /// Gives the next model request a key that is the same in every process that makes it.
@@ -428,6 +460,7 @@ impl RunContextBuilder {
             depth: 0,
             pace: None,
             within: None,
+            call: None,
             ledger: self.ledger,
             request_key: None,
             attempt: Attempt::first(None),

@@ -192,12 +192,9 @@ impl Driver<'_> {
         kind: QuestionKind,
         text: String,
     ) -> Question {
-        let path = match self.context.within() {
-            Some(within) => within.call_path(machine.turns(), call.id.as_str()),
-            None => format!("{}/{}", machine.turns(), call.id),
-        };
+        let path = self.context.call_path(machine.turns(), call.id.as_str());
         Question {
-            path: path.into(),
+            path,
             number: machine.times_asked(place) + 1,
             call_id: call.id.clone(),
             tool: call.name.clone(),

@@ -201,17 +201,6 @@ impl Within {
         self.control.approver.is_some() || self.journal.is_some()
     }
 
-    /// The place of a call in a turn.
-    pub(crate) fn call_path(&self, turn: u32, call: &str) -> String {
-        // The id is the model's, and may not pass for two.
-        let call = call.replace('/', "%2F");
-        if self.path.is_empty() {
-            format!("{turn}/{call}")
-        } else {
-            format!("{}/{turn}/{call}", self.path)
-        }
-    }
-
     /// What is sent along with a model request, so that it is answered once although it is sent again by another process.
     pub(crate) fn request_key(&self, run: &RunId, turn: u32) -> String {
         if self.path.is_empty() {

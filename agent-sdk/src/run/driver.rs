@@ -67,11 +67,10 @@ pub(crate) async fn drive(
         .context()
         .clone()
         .with_timeout(settings.limits.timeout);
-    let within = context.within().map(|within| &**within).cloned();
-    let within = within
-        .unwrap_or_default()
-        .begin(operation.info().trace.span_id);
-    let inner = inner.with_child_cancellation().with_within(within);
+    let mut inner = inner.with_child_cancellation();
+    if let Some(within) = context.place(operation.info().trace.span_id) {
+        inner = inner.with_within(within);
+    }
     // Whatever the run has set going learns that it is over, also where the run is dropped.
     let _over = inner.cancellation().clone().drop_guard();
     let mut driver = Driver {

@@ -236,10 +236,7 @@ async fn run(
 ) -> Returned {
     let within = turn.context.within();
     let journal = within.and_then(|within| Some((within, within.journal.as_ref()?)));
-    let path = match within {
-        Some(within) => within.call_path(turn.number, call.id.as_str()),
-        None => format!("{}/{}", turn.number, call.id),
-    };
+    let path = turn.context.call_path(turn.number, call.id.as_str());
     let mut seat = None;
     if let Some(ledger) = turn.context.ledger()
         && ledger.caps(Measure::ToolCalls)
@@ -288,7 +285,7 @@ async fn run(
                 operation.handle(),
                 call.id.clone(),
                 state,
-                path.as_str().into(),
+                path.clone(),
                 admitted.is_approved,
             );
             guarded(tool, &operation, context, call, timeout).await

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::{
     budget::{
         AlertKind, Amounts, Budget, Measure, Window,
-        account::{Account, Charge},
+        account::{Account, Charge, Sheet},
     },
     cost::Usd,
 };
@@ -23,6 +23,17 @@ fn budget() -> Budget {
     Budget::new("b").max_usd(Usd::from_nanos(1_000))
 }
 
+/// Settles and answers with the alerts alone.
+fn settle(
+    account: &mut Account,
+    budget: &Budget,
+    start: Option<Timestamp>,
+    charge: &Charge,
+    now: Timestamp,
+) -> Vec<AlertKind> {
+    account.settle(budget, start, charge, now, |_| ()).0
+}
+
 fn charge(held: u64, used: u64) -> Charge {
     Charge {
         held: usd(held),
@@ -37,7 +48,13 @@ fn b7_each_threshold_is_told_once_and_in_order() {
     let mut told = Vec::new();
     for _ in 0..10 {
         let start = account.reserve(&usd(100));
-        told.extend(account.settle(&budget, Some(start), &charge(100, 100), at(1)));
+        told.extend(settle(
+            &mut account,
+            &budget,
+            Some(start),
+            &charge(100, 100),
+            at(1),
+        ));
     }
     let percents: Vec<u8> = told
         .into_iter()
@@ -54,7 +71,7 @@ fn b9_what_is_billed_above_the_bound_is_owed_and_blocks() {
     let budget = budget();
     let mut account = Account::new(&budget, at(0));
     let start = account.reserve(&usd(100));
-    let alerts = account.settle(&budget, Some(start), &charge(100, 150), at(1));
+    let alerts = settle(&mut account, &budget, Some(start), &charge(100, 150), at(1));
     assert!(alerts.contains(&AlertKind::Debt {
         measure: Measure::Usd,
         debt: 50
@@ -76,7 +93,18 @@ fn b8_a_period_begins_anew_and_what_was_admitted_before_stays_in_its_own() {
     let start = account.reserve(&usd(1_000));
     account.turn(&budget, at(3_600));
     account.admits(&budget, &usd(1_000)).unwrap();
-    account.settle(&budget, Some(start), &charge(1_000, 900), at(3_700));
+    let charge = charge(1_000, 900);
+    let see = |sheet: &Sheet| (sheet.period.start, sheet.committed);
+    let (alerts, seen) = account.settle(&budget, Some(start), &charge, at(3_700), see);
+    // What is told is of the period in which it was admitted.
+    assert_eq!(seen, (start, usd(900)));
+    assert_eq!(
+        alerts,
+        [
+            AlertKind::Threshold { percent: 50 },
+            AlertKind::Threshold { percent: 80 }
+        ]
+    );
     assert_eq!(account.current.committed, Amounts::ZERO);
     // A clock that is set back opens no period again.
     let second = account.current.period;
@@ -92,7 +120,13 @@ fn a_rolling_window_forgets_when_all_of_a_slot_is_older() {
     for second in [0, 30, 59, 60, 61, 62, 90, 91] {
         account.turn(&budget, at(second));
         let start = account.reserve(&usd(100));
-        account.settle(&budget, Some(start), &charge(100, 100), at(second));
+        settle(
+            &mut account,
+            &budget,
+            Some(start),
+            &charge(100, 100),
+            at(second),
+        );
         seen.push(account.current.committed.usd.nanos());
     }
     // What was spent at 0 is forgotten at 61, what was at 30 at 91.
@@ -107,7 +141,13 @@ fn a_pace_that_ends_too_early_is_told_once_with_the_time_it_is_gone() {
     let mut account = Account::new(&budget, midnight);
     let mut told = Vec::new();
     for (hours, used) in [(8, 30), (10, 30), (12, 30), (14, 30), (16, 300)] {
-        told.extend(account.settle(&budget, None, &charge(0, used), hour(hours)));
+        told.extend(settle(
+            &mut account,
+            &budget,
+            None,
+            &charge(0, used),
+            hour(hours),
+        ));
     }
     // 30 in two hours lasts until tomorrow; 330 does not: 580 are left at 16:00.
     let gone: Vec<_> = told
@@ -137,7 +177,7 @@ proptest! {
             } else if let Some((start, held)) = open.pop() {
                 let used = used.min(held);
                 used_in_all += used;
-                account.settle(&budget, Some(start), &charge(held, used), at(1));
+                settle(&mut account, &budget, Some(start), &charge(held, used), at(1));
             }
             let sheet = &account.current;
             prop_assert!(sheet.committed.plus(&sheet.reserved).usd <= Usd::from_nanos(1_000));

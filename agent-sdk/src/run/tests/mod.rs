@@ -1,4 +1,5 @@
 mod batches;
+mod budgets;
 mod crashes;
 mod driver;
 mod endings;
