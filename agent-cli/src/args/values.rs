@@ -103,17 +103,15 @@ impl FromStr for When {
         if text == "all" {
             return Ok(Self::All);
         }
-        let spans: [(char, fn(i32) -> Span); 3] = [
-            ('h', |count| count.hours()),
-            ('d', |count| count.days()),
-            ('w', |count| count.weeks()),
-        ];
-        let ago = spans.iter().find_map(|(unit, span)| {
-            let count: u16 = text.strip_suffix(*unit)?.parse().ok()?;
-            Some(span(count.into()))
-        });
-        if let Some(span) = ago {
-            return Ok(Self::Ago(span));
+        let mut count = text.chars();
+        let unit = count.next_back();
+        if let Ok(count) = count.as_str().parse::<u16>().map(i32::from) {
+            match unit {
+                Some('h') => return Ok(Self::Ago(count.hours())),
+                Some('d') => return Ok(Self::Ago(count.days())),
+                Some('w') => return Ok(Self::Ago(count.weeks())),
+                _ => {}
+            }
         }
         if let Ok(at) = text.parse() {
             return Ok(Self::At(at));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::cost::Usd;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 pub(super) fn serialize<S: Serializer>(amount: &Usd, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }
@@ -18,6 +19,7 @@ pub(super) mod option {
 
     use crate::cost::Usd;
 
+    #[expect(clippy::ref_option, reason = "what serde asks for")]
     pub(in super::super) fn serialize<S: Serializer>(
         amount: &Option<Usd>,
         serializer: S,

@@ -118,9 +118,11 @@ impl Folds {
         self.by_key.values()
     }
 
-    /// Takes all of them out.
-    pub(super) fn take(&mut self) -> Vec<FoldedLines> {
-        self.lines = 0;
-        self.by_key.drain().map(|(_, folded)| folded).collect()
+    /// Takes one of them out.
+    pub(super) fn pop(&mut self) -> Option<FoldedLines> {
+        let key = self.by_key.keys().next()?.clone();
+        let folded = self.by_key.remove(&key)?;
+        self.lines = self.lines.saturating_sub(folded.sums.lines());
+        Some(folded)
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jiff::civil::Date;
 use tokio::{sync::Notify, time::sleep};
 
-use super::{KeptCost, line::lines_of, place::Places, queue::Queue, read::log_of};
+use super::{FoldedLines, KeptCost, line::lines_of, place::Places, queue::Queue, read::log_of};
 use crate::{
     operation::{Observer, Observers, OperationInfo, OperationRecord, Payload},
     store::{Append, NewEntry, NewLog, Store, StoreError, StoreErrorKind},
@@ -140,17 +140,11 @@ impl CostKeeper {
                 result = result.and(Err(error));
             }
         }
-        let folds = self.queue().take_folds();
-        for folded in folds {
-            let day = folded.day();
-            let kept = KeptCost::Folded(folded);
-            let written = match serde_json::to_vec(&kept) {
-                Ok(json) => self.append(day, &[json.into()]).await,
-                Err(error) => Err(StoreError::new(StoreErrorKind::Io, error.to_string())),
-            };
-            if let (Err(error), KeptCost::Folded(folded)) = (written, kept) {
+        while let Some(folded) = self.next_fold() {
+            if let Err(error) = self.write_fold(&folded).await {
                 self.queue().put_back_fold(folded);
                 result = result.and(Err(error));
+                break;
             }
         }
         result
@@ -188,6 +182,16 @@ impl CostKeeper {
                 return Err(error);
             }
         }
+    }
+
+    fn next_fold(&self) -> Option<FoldedLines> {
+        self.queue().take_fold()
+    }
+
+    async fn write_fold(&self, folded: &FoldedLines) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(&KeptCost::Folded(folded.clone()))
+            .map_err(|error| StoreError::new(StoreErrorKind::Io, error.to_string()))?;
+        self.append(folded.day(), &[json.into()]).await
     }
 
     /// Appends to the log of a day, which is made with its first entries.

@@ -127,7 +127,7 @@ impl CostTracker {
 
     /// What a run cost so far, all its lives in this process together. `None` where nothing of it was charged, and where it began longer
     /// ago than 10,000 other runs.
-    pub fn run(&self, run: &RunId) -> Option<CostSums> {
+    pub fn run_totals(&self, run: &RunId) -> Option<CostSums> {
         self.lock().runs.get(run)
     }
 

@@ -126,10 +126,16 @@ pub struct CostQuery {
 }
 
 impl CostQuery {
-    /// Groups by these, the first of them first; by none there is the total alone.
+    /// Groups by these, each once and the first of them first; by none there is the total alone.
     pub fn by(dimensions: impl IntoIterator<Item = Dimension>) -> Self {
+        let mut once = Vec::new();
+        for dimension in dimensions {
+            if !once.contains(&dimension) {
+                once.push(dimension);
+            }
+        }
         Self {
-            dimensions: dimensions.into_iter().collect(),
+            dimensions: once,
             since: None,
             until: None,
             filters: Vec::new(),

@@ -86,9 +86,9 @@ impl Queue {
         *waiting = batch;
     }
 
-    /// Takes the sums over what did not fit.
-    pub(super) fn take_folds(&mut self) -> Vec<FoldedLines> {
-        self.folds.take()
+    /// Takes one of the sums over what did not fit.
+    pub(super) fn take_fold(&mut self) -> Option<FoldedLines> {
+        self.folds.pop()
     }
 
     pub(super) fn put_back_fold(&mut self, folded: FoldedLines) {

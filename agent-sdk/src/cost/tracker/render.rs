@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use super::{CostReport, CostRow, CostSums, RowKind};
+use super::{CostReport, CostRow, CostSums, Dimension, RowKind};
 use crate::{
     cost::Usd,
     text::{is_control, is_invisible, strip_controls},
@@ -184,7 +184,7 @@ impl CostReport {
                 remarks.push(format!("  and {} more", grouped(more)));
             }
         }
-        if self.inclusive_agents && !self.dimensions.is_empty() {
+        if self.inclusive_agents && self.dimensions.contains(&Dimension::Agent) {
             remarks.push("A line counts in the row of each agent around it: rows add up to more than the total.".to_owned());
         }
         if self.folded > 0 {

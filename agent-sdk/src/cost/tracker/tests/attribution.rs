@@ -130,7 +130,7 @@ chat sum [] tool=- label=- x1 ok 0.007
     assert_eq!(cost, Usd::from_nanos(654_321));
     assert_eq!(tracker.totals().amount, Usd::from_nanos(7_654_321));
     assert_eq!(
-        tracker.run(&context.run_id().clone()),
+        tracker.run_totals(&context.run_id().clone()),
         Some(tracker.totals())
     );
     assert_eq!(tracker.report(&by(["model"])).total, tracker.totals());

@@ -175,6 +175,6 @@ fn the_sums_of_single_runs_are_those_of_the_last() {
             5,
         );
     }
-    assert_eq!(tracker.run(&"0".into()), None);
-    assert_eq!(tracker.run(&"1".into()).unwrap().amount.nanos(), 5);
+    assert_eq!(tracker.run_totals(&"0".into()), None);
+    assert_eq!(tracker.run_totals(&"1".into()).unwrap().amount.nanos(), 5);
 }

@@ -18,7 +18,7 @@ fn story() -> CostTracker {
     tool.record(|facts| {
         facts
             .charges
-            .push(("api".into(), Usd::from_nanos(5_000_000)))
+            .push(("api".into(), Usd::from_nanos(5_000_000)));
     });
     let inner = trace_agent(tool.context(), "helper").begin();
     paid(inner.context(), "openai:gpt-x-mini", 250_001);

@@ -240,7 +240,7 @@ fn many_runs_on_many_threads_add_up() {
                     }
                     let report = agent.report(Outcome::Ok, Payload::None);
                     assert_eq!(
-                        tracker.run(&id.as_str().into()).unwrap().amount,
+                        tracker.run_totals(&id.as_str().into()).unwrap().amount,
                         report.cost
                     );
                     sum += report.cost.nanos();
