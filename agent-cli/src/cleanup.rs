@@ -15,6 +15,9 @@ use crate::{
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// How long what was spent is known, unless the user says otherwise: this year's report can be held against last year's.
+const COST_DAYS: u32 = 400;
+
 /// Does what `agent cleanup` says.
 ///
 /// # Errors
@@ -23,9 +26,12 @@ const DAY: Duration = Duration::from_hours(24);
 pub(crate) fn run(arguments: &CleanupArguments, output: &mut Output) -> Result<Exit, Failure> {
     let home = Home::open()?;
     let now = home::now();
-    let before = now
-        .checked_sub(DAY.saturating_mul(arguments.days))
-        .unwrap_or(Timestamp::MIN);
+    let days_ago = |days| {
+        now.checked_sub(DAY.saturating_mul(days))
+            .unwrap_or(Timestamp::MIN)
+    };
+    let before = days_ago(arguments.days);
+    let costs_before = days_ago(arguments.cost_days.unwrap_or(COST_DAYS));
     let store = home.store();
     let old_runs = home.wait(old(&*store, LogKind::Run, before, now))?;
     let old_sessions = if arguments.sessions {
@@ -33,6 +39,12 @@ pub(crate) fn run(arguments: &CleanupArguments, output: &mut Output) -> Result<E
     } else {
         Vec::new()
     };
+    let old_costs = home.wait(old(&*store, LogKind::Cost, costs_before, now))?;
+    let mut removed_costs = HashSet::new();
+    if !arguments.dry_run {
+        let days = home.wait(store.cleanup(LogKind::Cost, costs_before))?;
+        removed_costs.extend(days.iter().map(|day| day.id().to_owned()));
+    }
     let mut removed: HashSet<String> = HashSet::new();
     if !arguments.dry_run {
         let runs = home.wait(home.runs().cleanup(before))?;
@@ -64,6 +76,10 @@ pub(crate) fn run(arguments: &CleanupArguments, output: &mut Output) -> Result<E
             sum(&old_sessions, &removed_sessions, "session")
         ))?;
     }
+    if arguments.cost_days.is_some() || !old_costs.is_empty() {
+        let sum = sum(&old_costs, &removed_costs, "day");
+        output.line(format_args!("{verb} {sum} of cost"))?;
+    }
     Ok(Exit::Ok)
 }
 
@@ -83,6 +99,7 @@ async fn old(
         let mut size = head.bytes;
         let beside = match kind {
             LogKind::Session => &[LogKind::Files][..],
+            LogKind::Cost => &[],
             _ => &[LogKind::Inbox, LogKind::Events],
         };
         for kind in beside {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agent_sdk::{
+    cost::CostKeeper,
     journal::EventKeeper,
     message::{Conversation, Part},
     operation::{RunContext, RunId},
@@ -18,11 +19,13 @@ use crate::{
     exit::{Exit, Failure},
     explain::explain,
     interrupt::Interrupt,
+    model::Tape,
     output::Output,
     person, questions,
     recipe::{Made, NAME, Recipe},
     screen::{Form, Screen},
     terminal::Paint,
+    text::counted,
     watch::Watch,
 };
 
@@ -89,6 +92,14 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
         observers = observers.with(events.clone());
     }
     let keeping = events.clone().map(|events| tokio::spawn(events.run()));
+    // What comes from a recording is charged to nobody.
+    let is_paid = !matches!(job.made.tape, Tape::Replay(_));
+    let costs = job.work.store().filter(|_| is_paid);
+    let costs = costs.cloned().map(CostKeeper::new);
+    if let Some(costs) = &costs {
+        observers = observers.with(costs.clone());
+        tokio::spawn(costs.clone().run());
+    }
     let mut context = RunContext::builder()
         .run_id(job.id.clone())
         .observers(observers)
@@ -110,6 +121,14 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
         // The run itself is kept; of its events those that the store refuses are missing.
         let _ = events.flush().await;
         keeping.abort();
+    }
+    if let Some(costs) = costs
+        && let Err(error) = costs.close().await
+    {
+        screen.output.note(format_args!(
+            "warning: {} of this run's cost could not be kept for `agent cost report`: {error}",
+            counted(costs.waiting() as u64, "line")
+        ));
     }
     for remark in job.made.tape.remarks() {
         screen.output.note(remark);

@@ -43,7 +43,7 @@
 //! | [`model`] | the trait, requests and answers, usage, embeddings, the clients of the providers |
 //! | [`message`] | conversations and their parts |
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
-//! | [`cost`] | prices and exact amounts |
+//! | [`cost`] | prices and exact amounts; who spent what, and reports of it |
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |

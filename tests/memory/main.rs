@@ -1,4 +1,5 @@
-//! How much memory a server can make the SDK hold, by the count of an allocator. A binary of its own, so that nothing else is counted.
+//! How much memory a server, and a store full of cost, can make the SDK hold, by the count of an allocator. A binary of its own, so that
+//! nothing else is counted.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,12 +9,15 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    sync::Arc,
     thread,
 };
 
 use agent_sdk::{
+    cost::{CostKeeper, CostLines, CostQuery, Dimension, Usd},
     model::{ChatRequest, Limits, Model, ModelError, ModelErrorKind, provider::OpenAi},
-    operation::RunContext,
+    operation::{Outcome, Payload, RunContext, trace_chat},
+    store::SqliteStore,
 };
 use futures_util::StreamExt;
 use peak_alloc::PeakAlloc;
@@ -22,6 +26,9 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 const MEBIBYTE: usize = 1024 * 1024;
+
+/// Each test counts alone.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// What is allowed beside the limit that is hit.
 const ROOM: usize = 16 * MEBIBYTE;
@@ -64,6 +71,7 @@ async fn ask(base_url: String, stream: bool) -> ModelError {
 
 #[tokio::test]
 async fn l8_a_server_cannot_make_the_sdk_hold_more_than_its_limits() {
+    let _alone = ALONE.lock().await;
     let limits = Limits::default();
     let call = r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}]}}]}"#;
     let more = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}]}}]}"#;
@@ -117,4 +125,36 @@ async fn l8_a_server_cannot_make_the_sdk_hold_more_than_its_limits() {
         assert!(held <= limit + ROOM, "{what}: {held} bytes were held");
         println!("{what}: {} KiB held at most", held / 1024);
     }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_lines_of_cost_are_reported_page_by_page() {
+    let _alone = ALONE.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(folder.path().join("store.db")).unwrap());
+    let keeper = CostKeeper::new(store.clone());
+    for run in 0..100 {
+        let context = RunContext::builder()
+            .observers(keeper.observers())
+            .user(format!("user-{}", run % 7))
+            .build();
+        for call in 0..1_000 {
+            let chat = trace_chat(&context, "openai", format!("model-{}", call % 3)).begin();
+            chat.record(|facts| facts.provider_cost = Some(Usd::from_nanos(call)));
+            chat.end(Outcome::Ok, Payload::None);
+        }
+        keeper.flush().await.unwrap();
+    }
+    assert_eq!(keeper.folded(), 0);
+    let kept = CostLines::new(store);
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let query = CostQuery::by([Dimension::Model, Dimension::User]);
+    let report = kept.report(&query).await.unwrap();
+    let held = MEMORY.peak_usage().saturating_sub(before);
+    assert_eq!(report.total.requests, 100_000);
+    assert_eq!(report.total.amount, Usd::from_nanos(100 * 999 * 1_000 / 2));
+    assert_eq!(report.rows.len(), 21);
+    assert!(held <= 8 * MEBIBYTE, "{held} bytes were held");
+    println!("100,000 lines: {} KiB held at most", held / 1024);
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cost;
 mod run;
 mod runs;
 mod sessions;
@@ -11,14 +12,15 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    cost::{CostArguments, CostCommand, ReportArguments, ReportFormat, UsageCostArguments},
     run::{ReplayArguments, ResumeArguments, RunArguments, Shown},
     runs::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
         ListArguments, RunsArguments, RunsCommand, ShowArguments,
     },
     sessions::{SessionsArguments, SessionsCommand},
-    tools::{CostArguments, DemoArguments, Inspect, InspectArguments, InspectResponseArguments},
-    values::{ModelName, Pair},
+    tools::{DemoArguments, Inspect, InspectArguments, InspectResponseArguments},
+    values::{ModelName, Pair, When},
 };
 
 /// Runs an agent and shows what it did, how long it took and what it cost.
@@ -65,7 +67,7 @@ pub(crate) enum Command {
     Cleanup(CleanupArguments),
     /// Reviews a folder with a scripted model: no key and no network needed.
     Demo(DemoArguments),
-    /// Says what a usage costs, and which price that is.
+    /// Says what a usage costs and which price that is, or reports what was spent.
     Cost(CostArguments),
     /// Reads recorded bytes as a client would.
     Inspect(InspectArguments),

@@ -37,6 +37,7 @@ What the run has begun is finished and kept, nothing more is begun, and the proc
 
 const CLEANUP_HELP: &str = "\
 Runs that a process has are left. Each goes with its events and its inbox; questions that nobody answered go too.
+What runs cost is kept for `agent cost report` when they are gone, by day, until a day is old itself.
 
 Examples:
   agent cleanup --days 30 --dry-run
@@ -149,6 +150,9 @@ pub(crate) struct CleanupArguments {
     /// Deletes what did not change for so many days.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=36_500))]
     pub(crate) days: u32,
+    /// Deletes the days of cost that did not change for so many days. Default: 400.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=36_500))]
+    pub(crate) cost_days: Option<u32>,
     /// Deletes sessions too, everybody's, with their files.
     #[arg(long)]
     pub(crate) sessions: bool,

@@ -1,12 +1,9 @@
-//! The commands that keep nothing: `demo`, `cost`, `inspect`.
+//! The commands that keep nothing: `demo`, `inspect`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use agent_sdk::model::provider::Api;
-use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
-use jiff::Timestamp;
-
-use super::{Pair, values::moment};
+use clap::{Args, Subcommand};
 
 /// What `demo` takes.
 #[derive(Debug, Args)]
@@ -22,29 +19,6 @@ pub(crate) struct DemoArguments {
     /// Serves metrics for Prometheus at this address while it runs.
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<SocketAddr>,
-}
-
-/// What `cost` takes.
-#[derive(Debug, Args)]
-pub(crate) struct CostArguments {
-    /// Who runs the model, for example `openai`.
-    #[arg(long, value_name = "P", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) provider: String,
-    /// The model, as the provider names it.
-    #[arg(long, value_name = "M", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) model: String,
-    /// The tokens used, for example `{"input_tokens": 1000, "output_tokens": 500}`.
-    #[arg(long, value_name = "JSON")]
-    pub(crate) usage: String,
-    /// When, for example `2026-11-20T12:00:00Z`. Default: now.
-    #[arg(long, value_name = "RFC3339", value_parser = moment)]
-    pub(crate) at: Option<Timestamp>,
-    /// What else decides the price, for example `processing=batch`; may be given again.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) context: Vec<Pair>,
-    /// Prints JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What `inspect` takes.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 /// A model and who runs it, written `openai:gpt-5-mini`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,83 @@ impl FromStr for Pair {
             _ => Err("expected KEY=VALUE, with a key that is not empty".to_owned()),
         }
     }
+}
+
+/// A moment, as people name it: some of them depend on now and on a time zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// So long before now, by the calendar.
+    Ago(Span),
+    /// Where a day begins.
+    Day(Date),
+    /// A moment.
+    At(Timestamp),
+    /// No limit at all.
+    All,
+}
+
+impl When {
+    /// The moment; `None` for no limit.
+    ///
+    /// # Errors
+    ///
+    /// The moment is out of all calendars.
+    pub(crate) fn moment(
+        &self,
+        now: Timestamp,
+        time_zone: &TimeZone,
+    ) -> Result<Option<Timestamp>, String> {
+        let far = |error: jiff::Error| format!("no such time: {error}");
+        Ok(match self {
+            Self::Ago(span) => {
+                let now = now.to_zoned(time_zone.clone());
+                Some(now.checked_sub(*span).map_err(far)?.timestamp())
+            }
+            Self::Day(day) => {
+                let day = day.to_zoned(time_zone.clone()).map_err(far)?;
+                Some(day.timestamp())
+            }
+            Self::At(at) => Some(*at),
+            Self::All => None,
+        })
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let mut count = text.chars();
+        let unit = count.next_back();
+        if let Ok(count) = count.as_str().parse::<u16>().map(i32::from) {
+            match unit {
+                Some('h') => return Ok(Self::Ago(count.hours())),
+                Some('d') => return Ok(Self::Ago(count.days())),
+                Some('w') => return Ok(Self::Ago(count.weeks())),
+                _ => {}
+            }
+        }
+        if let Ok(at) = text.parse() {
+            return Ok(Self::At(at));
+        }
+        // A time without its offset would be taken for a day.
+        let day = (text.len() == 10).then(|| text.parse().ok()).flatten();
+        day.map(Self::Day).ok_or_else(|| {
+            "expected a span such as `7d`, a day such as `2026-11-01`, a time such as `2026-11-20T12:00:00Z`, or `all`"
+                .to_owned()
+        })
+    }
+}
+
+/// A time zone by its name.
+pub(super) fn time_zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| {
+        "no time zone of that name is known; write it as `Europe/Berlin` or `UTC`".to_owned()
+    })
 }
 
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {

@@ -1,5 +1,6 @@
-//! `agent cost`: what a usage costs, which price that is, and since when.
+//! `agent cost`: what a usage costs and which price that is; [`report`] says what was spent.
 
+mod report;
 mod usage;
 
 use std::time::SystemTime;
@@ -12,7 +13,7 @@ use agent_sdk::{
 use serde::Serialize;
 
 use crate::{
-    args::CostArguments,
+    args::{CostArguments, CostCommand, UsageCostArguments},
     exit::{Exit, Failure},
     output::Output,
     terminal::{Paint, safe_line},
@@ -22,9 +23,22 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The usage or the context cannot be understood. A price that nobody knows is no error.
+/// The usage or the context cannot be understood, or the store not be read. A price that nobody knows is no error.
 pub(crate) fn run(
     arguments: &CostArguments,
+    clock: &dyn Clock,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match (&arguments.what, &arguments.usage) {
+        (Some(CostCommand::Report(arguments)), _) => report::run(arguments, clock, output),
+        (None, Some(arguments)) => of_usage(arguments, clock, output),
+        // The command line asks for one of them.
+        (None, None) => Err(Failure::usage("no usage is given")),
+    }
+}
+
+fn of_usage(
+    arguments: &UsageCostArguments,
     clock: &dyn Clock,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -85,7 +99,7 @@ fn reason(
 
 /// All that there is to say.
 struct Answer<'a> {
-    arguments: &'a CostArguments,
+    arguments: &'a UsageCostArguments,
     usage: Usage,
     at: SystemTime,
     cost: Option<Cost>,

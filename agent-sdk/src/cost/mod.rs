@@ -7,6 +7,9 @@
 //! Searches of the web that a provider made for an answer are billed by the rate of the model, one by one; where it has none,
 //! the cost of such an answer is unknown.
 //!
+//! A [`CostTracker`] and a [`CostKeeper`] watch runs and make a [`CostLine`] of each thing that was charged, for totals and for
+//! [reports](CostReport) by model, agent, user, day and so on.
+//!
 //! Unknown is not zero: where a price or a count is missing there is no [`Cost`] at all.
 //!
 //! The embedded prices are those of [genai-prices](https://pypi.org/project/genai-prices/) (MIT), made into
@@ -21,6 +24,7 @@ mod price;
 mod rate;
 mod schema;
 mod table;
+mod tracker;
 mod usd;
 
 #[cfg(test)]
@@ -33,6 +37,11 @@ use serde::{Deserialize, Serialize};
 pub use book::{PriceBook, PriceRequest};
 pub use bound::{OutputRoom, UsageBound};
 pub use table::PriceError;
+pub use tracker::{
+    CostKeeper, CostLine, CostLines, CostPages, CostQuery, CostReport, CostRow, CostSums,
+    CostTracker, Dimension, FoldedGroup, FoldedLines, InvalidDimension, KeptCost, RowKind,
+    UnpricedCall,
+};
 pub use usd::{ExactUsd, ParseUsdError, Usd};
 
 /// What one request cost, and how that is known.

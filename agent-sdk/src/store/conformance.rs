@@ -43,6 +43,7 @@ pub async fn check(store: Arc<dyn Store>) {
     a_lease_has_one_holder_and_an_old_fence_is_refused(&*store).await;
     lists_are_newest_first_and_of_one_owner(&*store).await;
     what_is_old_is_cleaned_up_unless_it_is_held(&*store).await;
+    logs_of_one_id_and_several_kinds_are_several_logs(&*store).await;
     many_writers_lose_nothing(store).await;
 }
 
@@ -255,6 +256,25 @@ async fn what_is_old_is_cleaned_up_unless_it_is_held(store: &dyn Store) {
     assert_eq!(store.head(&old).await.unwrap(), None);
     assert!(store.head(&other).await.unwrap().is_some());
     store.release(&lease).await.unwrap();
+}
+
+/// Every kind has its own logs, whatever they are called.
+async fn logs_of_one_id_and_several_kinds_are_several_logs(store: &dyn Store) {
+    let first = log(LogKind::Run, "kinds");
+    let of = |kind| first.of_kind(kind);
+    for kind in LogKind::ALL {
+        let new = NewLog::new(of(kind)).entry(entry(kind.as_str()));
+        store.create(new).await.unwrap();
+    }
+    for kind in LogKind::ALL {
+        let entries = store.read(&of(kind), 0, 9).await.unwrap();
+        assert_eq!(bodies(&entries), [kind.as_str()]);
+        let listed = store.list(Query::of(kind).limit(usize::MAX)).await.unwrap();
+        assert!(listed.iter().any(|head| head.log == of(kind)));
+        assert!(listed.iter().all(|head| head.log.kind() == kind));
+        store.delete(&of(kind)).await.unwrap();
+        assert_eq!(store.head(&of(kind)).await.unwrap(), None);
+    }
 }
 
 /// What many writers append at once is all there, each entry once and in each writer's order.

@@ -24,16 +24,19 @@ pub enum LogKind {
     Session,
     /// The files of a session's snapshots.
     Files,
+    /// What was charged on a day.
+    Cost,
 }
 
 impl LogKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Run,
         Self::Inbox,
         Self::Events,
         Self::Session,
         Self::Files,
+        Self::Cost,
     ];
 
     /// Its name, as stores keep it.
@@ -44,6 +47,7 @@ impl LogKind {
             Self::Events => "events",
             Self::Session => "session",
             Self::Files => "files",
+            Self::Cost => "cost",
         }
     }
 
