@@ -121,13 +121,13 @@ impl MetricsObserver {
             labels.push(attrs::text(attrs::PROVIDER_NAME, model.provider.clone()));
             labels.push(attrs::text(attrs::REQUEST_MODEL, model.model.clone()));
         }
-        match record.cost {
-            Some(cost) => {
-                labels.extend(agent(info));
-                self.spent(labels, cost.source.as_str(), cost.total);
-            }
-            None if record.is_unpriced() => self.instruments.unpriced.add(1, &labels),
-            None => {}
+        let unpriced = u64::from(record.unpriced_requests());
+        if unpriced > 0 {
+            self.instruments.unpriced.add(unpriced, &labels);
+        }
+        if let Some(cost) = record.cost {
+            labels.extend(agent(info));
+            self.spent(labels, cost.source.as_str(), cost.total);
         }
     }
 

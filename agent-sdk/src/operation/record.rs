@@ -276,6 +276,15 @@ impl Facts {
         costs.reduce(|sum, more| sum.plus(&more))
     }
 
+    /// How many of its requests, each try of one counted, may have cost something that nobody knows.
+    pub(crate) fn unpriced_requests(&self, cost: Option<&Cost>) -> u32 {
+        if self.tries.is_empty() {
+            return u32::from(cost.is_none() && !self.was_free());
+        }
+        let unpriced = self.tries.iter().filter(|each| each.is_unpriced());
+        u32::try_from(unpriced.count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether it is known to have cost nothing: it was refused, or answered from the response cache.
     pub fn was_free(&self) -> bool {
         self.cached || self.was_refused()
@@ -310,6 +319,13 @@ pub struct Try {
     pub was_refused: bool,
 }
 
+impl Try {
+    /// Whether it may have cost something that nobody knows.
+    pub const fn is_unpriced(&self) -> bool {
+        self.cost.is_none() && !self.was_refused
+    }
+}
+
 /// Why an operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -339,8 +355,8 @@ pub struct Totals {
     pub usage: Usage,
     /// What all of it cost, as far as prices are known.
     pub cost: Usd,
-    /// Model requests whose price or usage is unknown: `cost` lacks them. A request that was refused, or answered from a cache,
-    /// cost nothing.
+    /// Model requests whose price or usage is unknown, each try of one counted: `cost` lacks them. One that was refused, or answered
+    /// from a cache, cost nothing.
     pub unpriced_calls: u32,
     /// Model requests, failed ones and ones that a cache answered included.
     pub model_calls: u32,
@@ -410,6 +426,15 @@ impl OperationRecord<'_> {
     /// answered from a cache.
     pub fn is_unpriced(&self) -> bool {
         self.info.kind.is_priced() && self.cost.is_none() && !self.facts.was_free()
+    }
+
+    /// How many of its requests, each try of one counted, may have cost something that nobody knows.
+    pub fn unpriced_requests(&self) -> u32 {
+        if self.info.kind.is_priced() {
+            self.facts.unpriced_requests(self.cost)
+        } else {
+            0
+        }
     }
 }
 

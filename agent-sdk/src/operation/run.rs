@@ -466,11 +466,10 @@ fn own_totals(kind: Kind, outcome: Outcome, facts: &super::Facts, cost: Option<&
     }
     if kind.is_priced() {
         own.usage = facts.usage;
-        match cost {
-            Some(cost) => own.cost = own.cost.saturating_add(cost.total),
-            None if facts.was_free() => {}
-            None => own.unpriced_calls = 1,
+        if let Some(cost) = cost {
+            own.cost = own.cost.saturating_add(cost.total);
         }
+        own.unpriced_calls = facts.unpriced_requests(cost);
         own.model_calls = 1;
         own.own_model_calls = 1;
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Place;
 use crate::{
-    cost::{PriceSource, Usd},
+    cost::{Cost, PriceSource, Usd},
     message::ConversationId,
     model::Usage,
     operation::{Kind, OperationId, OperationRecord, Outcome, RunId},
@@ -131,29 +131,40 @@ pub(super) fn lines_of(record: &OperationRecord<'_>, place: &Place) -> Vec<CostL
         attempt: 1,
         estimated: false,
     };
-    let mut lines = Vec::new();
-    if info.kind.is_priced() {
-        let model = info.model();
+    let request = |attempt, usage, cost: Option<&Cost>, unpriced: bool| CostLine {
+        provider: info.model().map(|model| model.provider.clone()),
+        model: info.model().map(|model| model.model.clone()),
+        label: None,
+        usage,
+        amount: match cost {
+            Some(cost) => Some(cost.total),
+            None => (!unpriced).then_some(Usd::ZERO),
+        },
+        price_source: match cost {
+            Some(cost) => Some(cost.source),
+            None => unpriced.then_some(PriceSource::Unknown),
+        },
+        price_snapshot: cost.and_then(|cost| cost.snapshot.clone()),
+        attempt,
+        estimated: cost.is_some_and(|cost| cost.estimated),
+        ..charge(&info.name, Usd::ZERO)
+    };
+    let mut lines: Vec<CostLine> = if !info.kind.is_priced() {
+        Vec::new()
+    } else if facts.tries.is_empty() {
         let unpriced = record.is_unpriced();
-        lines.push(CostLine {
-            provider: model.map(|model| model.provider.clone()),
-            model: model.map(|model| model.model.clone()),
-            response_model: facts.response_model.clone(),
-            label: None,
-            usage: facts.usage,
-            amount: match record.cost {
-                Some(cost) => Some(cost.total),
-                None => (!unpriced).then_some(Usd::ZERO),
-            },
-            price_source: match record.cost {
-                Some(cost) => Some(cost.source),
-                None => unpriced.then_some(PriceSource::Unknown),
-            },
-            price_snapshot: record.cost.and_then(|cost| cost.snapshot.clone()),
-            attempt: facts.attempts.unwrap_or(1),
-            estimated: record.cost.is_some_and(|cost| cost.estimated),
-            ..charge(&info.name, Usd::ZERO)
+        vec![request(1, facts.usage, record.cost, unpriced)]
+    } else {
+        let tries = (1..).zip(&facts.tries);
+        let tries = tries.map(|(number, each)| CostLine {
+            outcome: Outcome::Error,
+            ..request(number, each.usage, each.cost.as_ref(), each.is_unpriced())
         });
+        tries.collect()
+    };
+    if let Some(last) = lines.last_mut() {
+        last.response_model.clone_from(&facts.response_model);
+        last.outcome = record.outcome;
     }
     let charges = facts.charges.iter();
     lines.extend(charges.map(|(label, amount)| charge(label, *amount)));

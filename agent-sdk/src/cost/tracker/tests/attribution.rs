@@ -117,11 +117,13 @@ async fn b4_retries_fallbacks_sub_agents_tools_and_compaction_are_lines_and_add_
     assert_eq!(
         told(&tracker.lines()),
         "\
+chat first [main] tool=- label=- x1 error 0
 chat first [main] tool=- label=- x2 ok 0.000000001
 chat judge [main] tool=search label=- x1 ok 0.0000003
 tool - [main] tool=search label=search-api x1 ok 0.000004
 tool - [main] tool=search label=maps-api x1 ok 0.00005
 chat small [main/helper] tool=helper label=- x1 ok 0.0006
+chat first [main] tool=- label=- x1 error 0
 chat first [main] tool=- label=- x2 error 0
 chat other [main] tool=- label=- x1 ok 0.00000002
 chat sum [] tool=- label=- x1 ok 0.007
