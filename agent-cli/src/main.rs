@@ -9,6 +9,7 @@ mod cleanup;
 mod columns;
 mod cost;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod file;
@@ -21,6 +22,7 @@ mod model;
 mod output;
 mod perform;
 mod person;
+mod prices;
 mod prompt;
 mod questions;
 mod recipe;
@@ -79,6 +81,8 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
     };
     match arguments.command {
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
+        Command::Prices(arguments) => prices::run(&arguments.what, &mut output),
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::Inspect(arguments) => match arguments.what {
             Inspect::Response(arguments) => inspect::response(&arguments, &mut output),
         },

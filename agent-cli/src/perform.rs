@@ -103,6 +103,7 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
     let mut context = RunContext::builder()
         .run_id(job.id.clone())
         .observers(observers)
+        .prices(job.made.prices.clone())
         .cancellation(interrupt.token().clone());
     for (key, value) in &job.recipe.tags {
         context = context.tag(key.as_str(), value.as_str());

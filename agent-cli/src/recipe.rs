@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_sdk::{agent::Agent, journal::StoredRun, tool::ToolHandle};
+use agent_sdk::{agent::Agent, cost::PriceBook, journal::StoredRun, tool::ToolHandle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{
     args::{ModelName, RunArguments},
     exit::Failure,
     model::{self, Chosen, Tape},
-    secret, tools,
+    prices, secret, tools,
 };
 
 /// The agent's name, in traces and messages.
@@ -64,6 +64,8 @@ pub(crate) struct Made {
     pub(crate) agent: Agent,
     pub(crate) chosen: Chosen,
     pub(crate) tape: Tape,
+    /// What models cost.
+    pub(crate) prices: PriceBook,
 }
 
 impl Recipe {
@@ -159,7 +161,8 @@ impl Recipe {
         let name: ModelName = self.model.parse().map_err(Failure::usage)?;
         let base_url = self.base_url.as_deref();
         let chosen = model::choose(&name, base_url, !self.no_stream, &tape, variable)?;
-        let mut agent = Agent::builder(NAME, chosen.model.clone());
+        let prices = prices::book()?;
+        let mut agent = Agent::builder(NAME, chosen.model.clone()).prices(prices.clone());
         if let Some(system) = &self.system {
             agent = agent.instructions(system);
         }
@@ -191,6 +194,7 @@ impl Recipe {
             agent,
             chosen,
             tape,
+            prices,
         })
     }
 

@@ -200,7 +200,7 @@ fn an_unknown_price_is_no_error() {
     ]);
     let expected = "\
 m\\x1b[2J of in-house at 2026-11-20T12:00:00Z: unknown
-  the built-in table has no such model, or no price for it (table of 2026-11-20)
+  no price table has such a model, or a price for it (table of 2026-11-20)
 ";
     assert_eq!(text(&output.stdout), expected);
     assert_eq!(output.status.code(), Some(0));

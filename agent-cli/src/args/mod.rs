@@ -1,6 +1,7 @@
 //! The command line.
 
 mod cost;
+mod prices;
 mod run;
 mod runs;
 mod sessions;
@@ -13,6 +14,10 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     cost::{CostArguments, CostCommand, ReportArguments, ReportFormat, UsageCostArguments},
+    prices::{
+        DiffPricesArguments, DoctorArguments, ListPricesArguments, PricesArguments, PricesCommand,
+        RefreshPricesArguments, ShowPricesArguments,
+    },
     run::{ReplayArguments, ResumeArguments, RunArguments, Shown},
     runs::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
@@ -69,6 +74,10 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Says what a usage costs and which price that is, or reports what was spent.
     Cost(CostArguments),
+    /// Lists, shows, compares and refreshes prices.
+    Prices(PricesArguments),
+    /// Says whether what this command needs is in order.
+    Doctor(DoctorArguments),
     /// Reads recorded bytes as a client would.
     Inspect(InspectArguments),
 }

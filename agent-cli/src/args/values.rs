@@ -132,6 +132,19 @@ pub(super) fn time_zone(name: &str) -> Result<TimeZone, String> {
     })
 }
 
+/// A moment, or the beginning of a day in UTC.
+pub(super) fn day_or_moment(text: &str) -> Result<Timestamp, String> {
+    let day = text.parse::<jiff::civil::Date>().ok();
+    let day = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+    text.parse()
+        .ok()
+        .or_else(|| Some(day?.timestamp()))
+        .ok_or_else(|| {
+            "expected a day such as `2026-11-20`, or a moment such as `2026-11-20T12:00:00Z`"
+                .to_owned()
+        })
+}
+
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| {
         "expected a date, a time and an offset as RFC 3339 has them, such as `2026-11-20T12:00:00Z`"

@@ -6,7 +6,7 @@ mod usage;
 use std::time::SystemTime;
 
 use agent_sdk::{
-    cost::{Cost, ExactUsd, PriceBook, PriceRequest, PriceSource},
+    cost::{Cost, ExactUsd, LayerKind, PriceBook, PriceRequest, PriceSource},
     model::Usage,
     operation::Clock,
 };
@@ -16,6 +16,7 @@ use crate::{
     args::{CostArguments, CostCommand, UsageCostArguments},
     exit::{Exit, Failure},
     output::Output,
+    prices,
     terminal::{Paint, safe_line},
 };
 
@@ -44,7 +45,7 @@ fn of_usage(
 ) -> Result<Exit, Failure> {
     let usage = usage::parse(&arguments.usage)?;
     let at = arguments.at.map_or_else(|| clock.now(), SystemTime::from);
-    let book = PriceBook::embedded();
+    let book = prices::book()?;
     let mut request = PriceRequest::new(&arguments.provider, &arguments.model, at);
     for (number, pair) in arguments.context.iter().enumerate() {
         if arguments
@@ -66,8 +67,11 @@ fn of_usage(
         usage,
         at,
         reason: reason(&book, &request, &usage, cost.as_ref()),
+        is_refreshed: book
+            .model(&arguments.provider, &arguments.model)
+            .is_some_and(|model| model.layer().kind == LayerKind::Refreshed),
         cost,
-        date: book.date(),
+        date: book.date().unwrap_or_default(),
     };
     if arguments.json {
         answer.json(output)?;
@@ -105,7 +109,9 @@ struct Answer<'a> {
     cost: Option<Cost>,
     reason: Option<&'static str>,
     /// The day of the table.
-    date: &'a str,
+    date: String,
+    /// Whether the model stands in the table that `agent prices refresh` wrote.
+    is_refreshed: bool,
 }
 
 /// The JSON form. Amounts are strings, because they are exact.
@@ -192,7 +198,15 @@ impl Answer<'_> {
             (PriceSource::Override, date) => {
                 format!("your own table of {}", date.unwrap_or("an unknown day"))
             }
-            (_, date) => format!("the built-in table of {}", date.unwrap_or("an unknown day")),
+            (_, date) => format!(
+                "the {} table of {}",
+                if self.is_refreshed {
+                    "refreshed"
+                } else {
+                    "built-in"
+                },
+                date.unwrap_or("an unknown day")
+            ),
         };
         let (provider, model) = (safe_line(&cost.provider), safe_line(&cost.model));
         output.line(format_args!("  price   {model} of {provider}, {table}"))
@@ -204,7 +218,7 @@ impl Answer<'_> {
                 "the model has a price, but not for this usage: a count is missing, or a part is larger than its whole"
             }
             Some("usage unknown") => "the usage says nothing",
-            _ => "the built-in table has no such model, or no price for it",
+            _ => "no price table has such a model, or a price for it",
         };
         output.line(format_args!("{asked} at {}: unknown", self.moment()))?;
         output.line(format_args!("  {why} (table of {})", self.date))

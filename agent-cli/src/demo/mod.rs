@@ -25,6 +25,7 @@ use crate::{
     exit::{Exit, Failure},
     interrupt::{self, Interrupt},
     output::Output,
+    prices,
     screen::{Form, Screen},
     terminal::{Paint, safe_line},
     tools,
@@ -112,7 +113,7 @@ async fn show(
     watch: &Watch,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
-    let price = Price::at(SystemClock::default().now());
+    let price = Price::at(&prices::book()?, SystemClock::default().now());
     let folder = arguments.workspace.canonicalize();
     let folder = folder.as_ref().unwrap_or(&arguments.workspace).display();
     let folder = folder.to_string();

@@ -20,14 +20,13 @@ pub(super) struct Price {
 }
 
 impl Price {
-    /// That of a real model, from the built-in table.
-    pub(super) fn at(now: SystemTime) -> Option<Self> {
-        let table = PriceBook::embedded();
+    /// That of a real model.
+    pub(super) fn at(table: &PriceBook, now: SystemTime) -> Option<Self> {
         let request = PriceRequest::new(PROVIDER, MODEL, now);
         let cost = table.price(&request, &Usage::new(1_000_000, 1_000_000))?;
         let (input, output) = (cost.input.to_string(), cost.output.to_string());
         let json = json!({
-            "date": table.date(),
+            "date": table.date().unwrap_or_default(),
             "providers": [{
                 "id": "scripted",
                 "models": [{
@@ -51,7 +50,7 @@ mod tests {
     #[test]
     fn the_scripted_models_have_the_price_of_a_real_one() {
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_790_000_000);
-        let price = Price::at(now).unwrap();
+        let price = Price::at(&PriceBook::embedded(), now).unwrap();
         let usage = Usage::new(1234, 567);
         let cost = |book: &PriceBook, provider, model| {
             book.price(&PriceRequest::new(provider, model, now), &usage)

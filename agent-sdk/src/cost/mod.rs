@@ -13,30 +13,24 @@
 //! Unknown is not zero: where a price or a count is missing there is no [`Cost`] at all.
 //!
 //! The embedded prices are those of [genai-prices](https://pypi.org/project/genai-prices/) (MIT), made into
-//! `prices.json` by `trim-prices.py`; both lie beside this file. List prices are not invoices: discounts and
-//! agreements need a table of your own, by [`PriceBook::from_json`].
+//! `prices/prices.json` by `trim-prices.py` beside it. List prices are not invoices: discounts and agreements need prices of your
+//! own, which are laid over the table by [`PriceBook::builder`], or for the `agent` command in the file that `AGENT_SDK_PRICES`
+//! names. [`PriceBook::refresh`] puts a newer table in place while requests are under way.
 
-mod bill;
-mod book;
-mod bound;
-mod matching;
-mod price;
-mod rate;
-mod schema;
-mod table;
+mod prices;
 mod tracker;
 mod usd;
 
-#[cfg(test)]
-mod tests;
-
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use book::{PriceBook, PriceRequest};
-pub use bound::{OutputRoom, UsageBound};
-pub use table::PriceError;
+pub use prices::{
+    LayerKind, LiteLlmImport, ModelPrice, ModelPrices, OutputRoom, PriceBook, PriceBookBuilder,
+    PriceEntry, PriceError, PriceErrorKind, PriceLayer, PriceRate, PriceRequest, PriceTable,
+    PriceTier, RateKind, UnknownPrice, Unread, UsageBound,
+};
 pub use tracker::{
     CostKeeper, CostLine, CostLines, CostPages, CostQuery, CostReport, CostRow, CostSums,
     CostTracker, Dimension, FoldedGroup, FoldedLines, InvalidDimension, KeptCost, RowKind,
@@ -76,10 +70,12 @@ pub struct Cost {
 pub enum PriceSource {
     /// The provider's answer stated it.
     Provider,
-    /// The table that comes with the crate.
+    /// The table that comes with the crate, or a newer one that took its place.
     Table,
-    /// A table of the user.
+    /// A price of the user.
     Override,
+    /// Nobody knows the price: the user assumes one, by [`UnknownPrice::Assume`].
+    Assumed,
     /// Nobody knows the price.
     Unknown,
 }
@@ -91,7 +87,16 @@ impl PriceSource {
             Self::Provider => "provider",
             Self::Table => "table",
             Self::Override => "override",
+            Self::Assumed => "assumed",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// The same with the table's date: `table@2026-11-20`.
+    pub(crate) fn provenance(self, date: Option<&str>) -> Cow<'static, str> {
+        match (self, date) {
+            (Self::Table, Some(date)) => format!("table@{date}").into(),
+            _ => self.as_str().into(),
         }
     }
 }
@@ -110,6 +115,16 @@ impl Cost {
             snapshot: None,
             estimated: false,
         }
+    }
+
+    /// Where the price comes from, in a word: `provider`, `override`, `assumed`, or a table and its date, `table@2026-11-20`.
+    pub fn provenance(&self) -> Cow<'static, str> {
+        self.source.provenance(self.snapshot.as_deref())
+    }
+
+    /// Whether nobody knows the price and the user's assumption stands for it.
+    pub fn is_assumed(&self) -> bool {
+        self.source == PriceSource::Assumed
     }
 
     /// This and another request's, under this one's names; each part that would be larger than its type holds is left as it was.

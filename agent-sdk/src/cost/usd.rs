@@ -180,7 +180,7 @@ impl ExactUsd {
     }
 
     /// How many things at `each` this pays for; [`u64::MAX`] where they are free or there are more.
-    pub(super) fn how_many(self, each: Self) -> u64 {
+    pub(in crate::cost) fn how_many(self, each: Self) -> u64 {
         let count = self.0.checked_div(each.0).unwrap_or(u128::MAX);
         u64::try_from(count).unwrap_or(u64::MAX)
     }
@@ -193,9 +193,20 @@ impl ExactUsd {
     /// The price of one thing where a thousand or a million (`10^things`) of them cost `text` dollars.
     ///
     /// `None` where the text is no plain decimal, or has more decimals than can be kept.
-    pub(super) fn of_each(text: &str, things: u32) -> Option<Self> {
+    pub(in crate::cost) fn of_each(text: &str, things: u32) -> Option<Self> {
         let parsed = parse_decimal(text, EXACT.checked_sub(things)?)?;
         parsed.exact.then_some(Self(parsed.units))
+    }
+
+    /// The price of `10^things` things of which one costs this, as the shortest exact decimal.
+    pub(in crate::cost) fn of_many(self, things: u32) -> String {
+        struct Decimal(u128, u32);
+        impl fmt::Display for Decimal {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_decimal(f, self.0, self.1)
+            }
+        }
+        Decimal(self.0, EXACT.saturating_sub(things)).to_string()
     }
 }
 

@@ -40,6 +40,8 @@ pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
 #[cfg(feature = "http")]
+pub(crate) use http::default_client;
+#[cfg(feature = "http")]
 pub use http::{StructuredOutput, Timeouts};
 pub use named::IntoModel;
 pub use request::{

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// The tokens of one request, or the sum over many.
 ///
-/// `input_tokens` includes everything that was read (cache reads, cache writes, audio) and `output_tokens` everything
-/// that was written (reasoning, audio); the other fields are parts of those two, never additions to them.
+/// `input_tokens` includes everything that was read (cache reads, cache writes, audio, images) and `output_tokens` everything
+/// that was written (reasoning, audio, images); the other fields are parts of those two, never additions to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
@@ -39,6 +39,12 @@ pub struct Usage {
     /// The part of the output that is audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_audio_tokens: Option<u64>,
+    /// The part of the input that is images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_image_tokens: Option<u64>,
+    /// The part of the output that is images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_image_tokens: Option<u64>,
     /// The searches of the web that the provider made for the answer, for which many charge a fee each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search_requests: Option<u64>,
@@ -64,6 +70,8 @@ impl Usage {
             reasoning_tokens: None,
             input_audio_tokens: None,
             output_audio_tokens: None,
+            input_image_tokens: None,
+            output_image_tokens: None,
             web_search_requests: None,
         }
     }
@@ -114,6 +122,8 @@ impl Usage {
         sum(&mut self.reasoning_tokens, other.reasoning_tokens);
         sum(&mut self.input_audio_tokens, other.input_audio_tokens);
         sum(&mut self.output_audio_tokens, other.output_audio_tokens);
+        sum(&mut self.input_image_tokens, other.input_image_tokens);
+        sum(&mut self.output_image_tokens, other.output_image_tokens);
         sum(&mut self.web_search_requests, other.web_search_requests);
     }
 
@@ -131,6 +141,8 @@ impl Usage {
             reasoning_tokens: rest(self.reasoning_tokens, earlier.reasoning_tokens),
             input_audio_tokens: rest(self.input_audio_tokens, earlier.input_audio_tokens),
             output_audio_tokens: rest(self.output_audio_tokens, earlier.output_audio_tokens),
+            input_image_tokens: rest(self.input_image_tokens, earlier.input_image_tokens),
+            output_image_tokens: rest(self.output_image_tokens, earlier.output_image_tokens),
             web_search_requests: rest(self.web_search_requests, earlier.web_search_requests),
         }
     }

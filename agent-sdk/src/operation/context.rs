@@ -557,7 +557,9 @@ impl<'a> Start<'a> {
                 details,
                 attachment: identity.attachment,
             };
-            Shared::new(info, parent, span)
+            // A refresh meanwhile changes nothing for a request that is under way.
+            let prices = kind.is_priced().then(|| run.prices.snapshot());
+            Shared::new(info, parent, span, prices)
         });
         // Another request is no try of the one around it, and must not have its key.
         let (attempt, request_key) = match kind {

@@ -104,8 +104,10 @@ impl Operation {
         self.handle.run.text(self.info(), delta, true);
     }
 
+    /// The prices that were in place when it began.
     pub(crate) fn prices(&self) -> &PriceBook {
-        &self.handle.run.prices
+        let own = self.handle.shared.prices.as_ref();
+        own.unwrap_or(&self.handle.run.prices)
     }
 
     /// Ends it.
@@ -176,7 +178,7 @@ impl OperationHandle {
 
     /// What the request that this is would cost.
     pub(crate) fn price(&self, billed: &Billed<'_>) -> Option<Cost> {
-        self.run.price(&self.shared.info, billed)
+        self.run.price(&self.shared, billed)
     }
 
     /// The cost of so much use, with another total: the most that it can have been.

@@ -233,7 +233,7 @@ impl Run {
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
         let last = facts.estimate.as_deref().cloned();
-        let last = last.or_else(|| self.price(info, &Billed::of_facts(&facts)));
+        let last = last.or_else(|| self.price(shared, &Billed::of_facts(&facts)));
         let cost = if facts.tries.is_empty() {
             last
         } else {
@@ -374,7 +374,9 @@ impl Run {
     }
 
     /// What a request cost; `None` where nobody knows, and of what has no price.
-    pub(crate) fn price(&self, info: &OperationInfo, billed: &Billed<'_>) -> Option<Cost> {
+    pub(crate) fn price(&self, shared: &Shared, billed: &Billed<'_>) -> Option<Cost> {
+        let info = &shared.info;
+        let prices = shared.prices.as_ref().unwrap_or(&self.prices);
         let model = info.kind.is_priced().then(|| info.model())??;
         if let Some(reported) = billed.provider_cost {
             return Some(Cost::reported(
@@ -391,7 +393,7 @@ impl Run {
             if let Some(tier) = billed.service_tier {
                 request = request.with_context("service_tier", tier);
             }
-            self.prices.price(&request, usage)
+            prices.price(&request, usage)
         };
         // The model that answered, or else the one that was asked.
         let own = |usage| {

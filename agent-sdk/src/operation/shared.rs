@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::Span;
 
 use super::{AgentDetails, Details, Facts, Kind, OperationId, OperationInfo};
-use crate::model::ModelInfo;
+use crate::{cost::PriceBook, model::ModelInfo};
 
 /// The part of an operation that its guard, its context and its children share.
 #[derive(Debug)]
@@ -13,15 +13,23 @@ pub(crate) struct Shared {
     pub(crate) info: OperationInfo,
     pub(crate) parent: Option<Arc<Shared>>,
     pub(crate) span: Span,
+    /// The prices that were in place when it began, where it has a price.
+    pub(crate) prices: Option<PriceBook>,
     facts: Mutex<Facts>,
 }
 
 impl Shared {
-    pub(crate) fn new(info: OperationInfo, parent: Option<Arc<Shared>>, span: Span) -> Self {
+    pub(crate) fn new(
+        info: OperationInfo,
+        parent: Option<Arc<Shared>>,
+        span: Span,
+        prices: Option<PriceBook>,
+    ) -> Self {
         Self {
             info,
             parent,
             span,
+            prices,
             facts: Mutex::default(),
         }
     }

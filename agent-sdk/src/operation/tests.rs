@@ -6,7 +6,10 @@ use std::{
 use futures_util::{StreamExt, stream};
 
 use super::*;
-use crate::{cost::Usd, model::Usage};
+use crate::{
+    cost::{PriceBook, PriceTable, Usd},
+    model::Usage,
+};
 
 /// Writes down what it is told, a line each.
 #[derive(Default)]
@@ -127,6 +130,27 @@ async fn the_tier_that_answered_decides_the_price() {
     );
     assert_eq!(cost(Some("flex")), Usd::from_nanos(500_000));
     assert_eq!(cost(Some("priority")), Usd::from_nanos(2_000_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_has_the_prices_that_were_in_place_when_it_began() {
+    let book = PriceBook::embedded();
+    let context = RunContext::builder().prices(book.clone()).build();
+    let ask = |meanwhile: &dyn Fn()| {
+        let agent = context.start(Kind::Agent, "a").begin();
+        let chat = trace_chat(agent.context(), "openai", "gpt-4o").begin();
+        meanwhile();
+        chat.handle().record_usage(Usage::new(1_000, 0));
+        chat.end(Outcome::Ok, Payload::None);
+        agent.report(Outcome::Ok, Payload::None).cost
+    };
+    let refresh = || {
+        let table = r#"{"date":"2099-01-01","providers":[{"id":"openai","models":[
+            {"id":"gpt-4o","match":{"exact":"gpt-4o"},"prices":[{"input":"9","output":"9"}]}]}]}"#;
+        book.refresh(PriceTable::from_json(table).unwrap()).unwrap();
+    };
+    assert_eq!(ask(&refresh), Usd::from_nanos(2_500_000));
+    assert_eq!(ask(&|| ()), Usd::from_nanos(9_000_000));
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,6 +144,10 @@ pub(crate) struct Admitted {
 
 /// What came of a call.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call ends in the large one"
+)]
 pub(crate) enum Returned {
     /// Its result.
     Result(Finished),

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use secrecy::SecretString;
 
+pub(crate) use self::settings::default_client;
 pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,

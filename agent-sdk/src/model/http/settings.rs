@@ -346,7 +346,8 @@ pub(super) fn public(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-pub(super) fn default_client(
+/// A client without redirects and retries of its own.
+pub(crate) fn default_client(
     timeouts: &Timeouts,
     endpoint: &Url,
 ) -> Result<reqwest::Client, ModelError> {

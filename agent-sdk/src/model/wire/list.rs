@@ -62,6 +62,10 @@ impl<T> Many<T> {
     pub(in crate::model) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub(in crate::model) fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
 }
 
 impl<T> IntoIterator for Many<T> {

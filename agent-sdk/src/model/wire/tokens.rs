@@ -14,6 +14,8 @@ pub(in crate::model) struct InputDetails {
     pub(in crate::model) cache_write: Count,
     #[serde(rename = "audio_tokens")]
     pub(in crate::model) audio: Count,
+    #[serde(rename = "image_tokens")]
+    pub(in crate::model) image: Count,
 }
 
 /// Parts of the output.
@@ -24,4 +26,6 @@ pub(in crate::model) struct OutputDetails {
     pub(in crate::model) reasoning: Count,
     #[serde(rename = "audio_tokens")]
     pub(in crate::model) audio: Count,
+    #[serde(rename = "image_tokens")]
+    pub(in crate::model) image: Count,
 }

@@ -43,6 +43,8 @@ pub(super) struct Counts {
     total: Option<u64>,
     audio_in: Option<u64>,
     audio_out: Option<u64>,
+    image_in: Option<u64>,
+    image_out: Option<u64>,
     searches: Option<u64>,
 }
 
@@ -56,8 +58,11 @@ impl Counts {
         known(&mut self.thoughts, usage.thoughts_token_count.0);
         known(&mut self.cached, usage.cached_content_token_count.0);
         known(&mut self.total, usage.total_token_count.0);
-        known(&mut self.audio_in, audio(usage.prompt_tokens_details));
-        known(&mut self.audio_out, audio(usage.candidates_tokens_details));
+        let (prompt, candidates) = (usage.prompt_tokens_details, usage.candidates_tokens_details);
+        known(&mut self.audio_in, part(&prompt, AUDIO));
+        known(&mut self.audio_out, part(&candidates, AUDIO));
+        known(&mut self.image_in, part(&prompt, IMAGE));
+        known(&mut self.image_out, part(&candidates, IMAGE));
     }
 
     /// Takes how many searches of the web an alternative rests on.
@@ -89,6 +94,8 @@ impl Counts {
         usage.cache_read_tokens = self.cached;
         usage.input_audio_tokens = self.audio_in;
         usage.output_audio_tokens = self.audio_out;
+        usage.input_image_tokens = self.image_in;
+        usage.output_image_tokens = self.image_out;
         usage.web_search_requests = match generation(model.unwrap_or_default()) {
             Some(1 | 2) => self.searches.map(|searches| searches.min(1)),
             _ => self.searches,
@@ -114,12 +121,16 @@ pub(super) fn generation(model: &str) -> Option<u32> {
     name.split(['.', '-']).next()?.parse().ok()
 }
 
-/// How many of the tokens are sound. Servers that send numbers for names send 4.
-fn audio(details: Many<Modality<'_>>) -> Option<u64> {
-    let is_audio = |name: &Cow<'_, str>| matches!(&**name, "AUDIO" | "4");
+/// The names of a modality: servers that send numbers for names send the second.
+const AUDIO: [&str; 2] = ["AUDIO", "4"];
+const IMAGE: [&str; 2] = ["IMAGE", "2"];
+
+/// How many of the tokens are of a modality.
+fn part(details: &Many<Modality<'_>>, names: [&str; 2]) -> Option<u64> {
+    let is_it = |name: &Cow<'_, str>| names.contains(&&**name);
     details
-        .into_iter()
-        .filter(|part| part.modality.0.as_ref().is_some_and(is_audio))
+        .iter()
+        .filter(|part| part.modality.0.as_ref().is_some_and(is_it))
         .filter_map(|part| part.token_count.0)
         .reduce(u64::saturating_add)
 }

@@ -39,8 +39,10 @@ impl WireUsage<'_> {
         usage.cache_read_tokens = input.cached.0;
         usage.cache_write_tokens = input.cache_write.0;
         usage.input_audio_tokens = input.audio.0;
+        usage.input_image_tokens = input.image.0;
         usage.reasoning_tokens = output.reasoning.0;
         usage.output_audio_tokens = output.audio.0;
+        usage.output_image_tokens = output.image.0;
         balance(&mut usage, self.total_tokens);
         usage
     }

@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The largest compiled size of one regex.
 const REGEX_BYTES: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub(super) fn alias(provider: &str) -> Option<&'static str> {
 }
 
 /// A rule that a name fulfils or not.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Clause {
     Exact(Lowered),
@@ -57,6 +57,11 @@ pub(super) enum Clause {
 }
 
 impl Clause {
+    /// This name alone, in any case.
+    pub(super) fn exact(name: &str) -> Self {
+        Self::Exact(Lowered(name.to_lowercase().into()))
+    }
+
     /// Whether the lower-cased `name` fulfils the rule.
     pub(super) fn matches(&self, name: &str) -> bool {
         match self {
@@ -87,7 +92,8 @@ impl Clause {
 }
 
 /// Text that was lower-cased when it was read.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub(super) struct Lowered(Box<str>);
 
 impl<'de> Deserialize<'de> for Lowered {
@@ -112,6 +118,12 @@ impl From<Box<str>> for Pattern {
             source,
             compiled: OnceLock::new(),
         }
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.source)
     }
 }
 

@@ -8,8 +8,8 @@
 //! It is rounded up, so that no bill is above it: a bill is rounded half up, and is no more than the exact bound.
 
 use super::bill::{INPUT, OUTPUT};
-use super::price::{Active, Kind};
-use super::usd::{ExactUsd, Usd};
+use super::price::{Active, RateKind};
+use crate::cost::usd::{ExactUsd, Usd};
 
 /// The most that a request can use: what [`PriceBook::upper_bound`](super::PriceBook::upper_bound) puts a price on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +72,16 @@ impl Bound {
             0 => ExactUsd::ZERO,
             tokens => dearest(rates, &INPUT, size)?.checked_mul(tokens)?,
         };
-        let request = rates.dearest(Kind::Request, size).unwrap_or(ExactUsd::ZERO);
+        let request = rates
+            .dearest(RateKind::Request, size)
+            .unwrap_or(ExactUsd::ZERO);
         let searches = match most.web_searches {
             Some(0) => ExactUsd::ZERO,
             Some(searches) => rates
-                .dearest(Kind::WebSearch, size)?
+                .dearest(RateKind::WebSearch, size)?
                 .checked_mul(searches)?,
             None => rates
-                .dearest(Kind::WebSearch, size)
+                .dearest(RateKind::WebSearch, size)
                 .filter(|rate| *rate == ExactUsd::ZERO)?,
         };
         Some(Self {
@@ -111,7 +113,7 @@ impl Bound {
 }
 
 /// The dearest rate of a side, whose plain tokens must have one: what has no rate of its own is billed as they are.
-fn dearest(rates: &Active<'_>, kinds: &[Kind], size: u64) -> Option<ExactUsd> {
+fn dearest(rates: &Active<'_>, kinds: &[RateKind], size: u64) -> Option<ExactUsd> {
     let plain = rates.dearest(*kinds.first()?, size)?;
     let others = kinds.iter().filter_map(|kind| rates.dearest(*kind, size));
     Some(others.fold(plain, Ord::max))

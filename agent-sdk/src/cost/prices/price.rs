@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::matching::Clause;
-use super::usd::ExactUsd;
+use crate::cost::usd::ExactUsd;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -68,27 +68,72 @@ impl Variant {
 }
 
 /// What a rate is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RateKind {
+    /// Tokens of the input that have no rate of their own.
     Input,
+    /// Tokens that were read from a prompt cache.
     CacheRead,
+    /// Tokens that were written to a prompt cache, for a few minutes where there is a rate for an hour too.
     CacheWrite,
+    /// Tokens that were written to a prompt cache for an hour.
     CacheWrite1h,
+    /// Tokens of sound in the input.
     InputAudio,
+    /// Tokens of sound that were read from a prompt cache.
     CacheAudioRead,
+    /// Tokens of images in the input.
+    InputImage,
+    /// Tokens of the output that have no rate of their own.
     Output,
+    /// Tokens of sound in the output.
     OutputAudio,
+    /// Tokens of images in the output.
+    OutputImage,
+    /// Tokens of reasoning.
     Reasoning,
+    /// The request itself, whatever its size.
     Request,
+    /// A search of the web that the provider made.
     WebSearch,
+}
+
+impl RateKind {
+    /// Its name in a price table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CacheRead => "cache_read",
+            Self::CacheWrite => "cache_write",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::InputAudio => "input_audio",
+            Self::CacheAudioRead => "cache_audio_read",
+            Self::InputImage => "input_image",
+            Self::Output => "output",
+            Self::OutputAudio => "output_audio",
+            Self::OutputImage => "output_image",
+            Self::Reasoning => "reasoning",
+            Self::Request => "per_1k_requests",
+            Self::WebSearch => "per_1k_web_searches",
+        }
+    }
+
+    /// For how many things a table has the price, as a power of ten.
+    pub(super) const fn things(self) -> u32 {
+        match self {
+            Self::Request | Self::WebSearch => 3,
+            _ => 6,
+        }
+    }
 }
 
 /// The few rates that a price has.
 #[derive(Debug, Default)]
-pub(super) struct Rates(pub(super) Box<[(Kind, Rate)]>);
+pub(super) struct Rates(pub(super) Box<[(RateKind, Rate)]>);
 
 impl Rates {
-    fn get(&self, kind: Kind) -> Option<&Rate> {
+    fn get(&self, kind: RateKind) -> Option<&Rate> {
         self.0
             .iter()
             .find(|(k, _)| *k == kind)
@@ -157,6 +202,15 @@ impl From<SystemTime> for Moment {
     }
 }
 
+/// The last price whose conditions are met, or else the first one.
+pub(super) fn held(prices: &[Price], at: Moment) -> Option<&Price> {
+    let holds = |price: &&Price| {
+        price.from.is_none_or(|from| from <= at.day)
+            && price.hours.is_none_or(|hours| hours.contains(at.second))
+    };
+    prices.iter().rev().find(holds).or(prices.first())
+}
+
 /// The rates of a model for one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Active<'a> {
@@ -167,22 +221,13 @@ pub(super) struct Active<'a> {
 }
 
 impl<'a> Active<'a> {
-    /// The last price whose conditions are met, or else the first one, with the variants of the context over it.
+    /// The price that holds, with the variants of the context over it.
     pub(super) fn new(
         model: &'a Model,
         at: Moment,
         context: &'a [(&'a str, &'a str)],
     ) -> Option<Self> {
-        let holds = |price: &&Price| {
-            price.from.is_none_or(|from| from <= at.day)
-                && price.hours.is_none_or(|hours| hours.contains(at.second))
-        };
-        let price = model
-            .prices
-            .iter()
-            .rev()
-            .find(holds)
-            .or(model.prices.first())?;
+        let price = held(&model.prices, at)?;
         let variants = if context.is_empty() {
             &[]
         } else {
@@ -197,7 +242,7 @@ impl<'a> Active<'a> {
     }
 
     /// The rate for `kind`, where the model has one of its own.
-    pub(super) fn rate(&self, kind: Kind) -> Option<&'a Rate> {
+    pub(super) fn rate(&self, kind: RateKind) -> Option<&'a Rate> {
         // Whether it lists the rate is cheaper to ask than whether it holds.
         let listed = |variant: &'a Variant| variant.rates.get(kind).map(|rate| (variant, rate));
         self.variants
@@ -210,7 +255,7 @@ impl<'a> Active<'a> {
 
     /// The highest price for `kind` of the usual rates and of each variant that holds, whichever of them will be
     /// billed, for an input of up to this many tokens.
-    pub(super) fn dearest(&self, kind: Kind, size: u64) -> Option<ExactUsd> {
+    pub(super) fn dearest(&self, kind: RateKind, size: u64) -> Option<ExactUsd> {
         let variants = self
             .variants
             .iter()
@@ -225,7 +270,7 @@ impl<'a> Active<'a> {
 
     /// Whether nothing that every request is billed for has a rate: the model is listed, but its price is not.
     pub(super) fn is_unpriced(&self) -> bool {
-        let unpriced = |rates: &Rates| rates.0.iter().all(|(kind, _)| *kind == Kind::WebSearch);
+        let unpriced = |rates: &Rates| rates.0.iter().all(|(kind, _)| *kind == RateKind::WebSearch);
         unpriced(self.usual)
             && !self
                 .variants

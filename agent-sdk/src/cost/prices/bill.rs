@@ -3,21 +3,27 @@
 //! Counts are inclusive, so each part that has a rate of its own is taken out of its side and the rest is billed at the
 //! side's rate. A part without a rate, or that was not reported, stays in the rest.
 
-use super::price::{Active, Kind, Rate};
-use super::usd::{ExactUsd, Usd};
+use super::price::{Active, Rate, RateKind};
+use crate::cost::usd::{ExactUsd, Usd};
 use crate::model::Usage;
 
 /// What the input is billed by; first the rate of what has no other.
-pub(super) const INPUT: [Kind; 6] = [
-    Kind::Input,
-    Kind::CacheRead,
-    Kind::CacheWrite,
-    Kind::CacheWrite1h,
-    Kind::InputAudio,
-    Kind::CacheAudioRead,
+pub(super) const INPUT: [RateKind; 7] = [
+    RateKind::Input,
+    RateKind::CacheRead,
+    RateKind::CacheWrite,
+    RateKind::CacheWrite1h,
+    RateKind::InputAudio,
+    RateKind::CacheAudioRead,
+    RateKind::InputImage,
 ];
 /// What the output is billed by; first the rate of what has no other.
-pub(super) const OUTPUT: [Kind; 3] = [Kind::Output, Kind::OutputAudio, Kind::Reasoning];
+pub(super) const OUTPUT: [RateKind; 4] = [
+    RateKind::Output,
+    RateKind::OutputAudio,
+    RateKind::OutputImage,
+    RateKind::Reasoning,
+];
 
 /// The amounts of one line.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +54,14 @@ pub(super) fn bill(rates: &Active<'_>, usage: &Usage) -> Option<Bill> {
 
 /// What is billed besides the tokens: the request itself, and each search that the provider made for it.
 fn fees(rates: &Active<'_>, usage: &Usage) -> Option<ExactUsd> {
-    let request = match rates.rate(Kind::Request) {
+    let request = match rates.rate(RateKind::Request) {
         Some(rate) => rate.at(usage.input_tokens)?,
         None => ExactUsd::ZERO,
     };
     let searches = match usage.web_search_requests {
         None | Some(0) => ExactUsd::ZERO,
         Some(searches) => {
-            let rate = rates.rate(Kind::WebSearch)?;
+            let rate = rates.rate(RateKind::WebSearch)?;
             rate.at(usage.input_tokens)?.checked_mul(searches)?
         }
     };
@@ -68,37 +74,52 @@ fn input(rates: &Active<'_>, usage: &Usage) -> Option<ExactUsd> {
     };
     let long = usage.cache_write_1h_tokens.unwrap_or(0);
     let write = usage.cache_write_tokens.unwrap_or(0).max(long);
-    if rates.rate(Kind::CacheWrite1h).is_some() {
-        side.take(Kind::CacheWrite1h, long)?;
-        side.take(Kind::CacheWrite, write.checked_sub(long)?)?;
+    if rates.rate(RateKind::CacheWrite1h).is_some() {
+        side.take(RateKind::CacheWrite1h, long)?;
+        side.take(RateKind::CacheWrite, write.checked_sub(long)?)?;
     } else {
-        side.take(Kind::CacheWrite, write)?;
+        side.take(RateKind::CacheWrite, write)?;
     }
 
     let mut read = usage.cache_read_tokens.unwrap_or(0);
-    let mut audio = usage.input_audio_tokens.unwrap_or(0);
-    if rates.rate(Kind::CacheRead).is_some() && rates.rate(Kind::InputAudio).is_some() {
-        // A usage does not say how much audio came from the cache. What does not fit beside the rest must have.
-        let both = read.checked_add(audio)?.saturating_sub(side.left);
-        let cached_audio = match rates.rate(Kind::CacheAudioRead) {
-            Some(_) => Kind::CacheAudioRead,
-            None => Kind::CacheRead,
+    let mut audio = side.own(RateKind::InputAudio, usage.input_audio_tokens);
+    let mut image = side.own(RateKind::InputImage, usage.input_image_tokens);
+    if rates.rate(RateKind::CacheRead).is_some() {
+        // A usage does not say how much sound and how much of the images came from the cache. What does not fit beside
+        // the rest must have: sound first, because it may have a rate for that.
+        let excess = read.checked_add(audio)?.checked_add(image)?;
+        let both = excess.saturating_sub(side.left);
+        let heard = both.min(audio);
+        let seen = both.checked_sub(heard)?;
+        let cached_audio = match rates.rate(RateKind::CacheAudioRead) {
+            Some(_) => RateKind::CacheAudioRead,
+            None => RateKind::CacheRead,
         };
-        side.take(cached_audio, both)?;
-        (read, audio) = (read.checked_sub(both)?, audio.checked_sub(both)?);
+        side.take(cached_audio, heard)?;
+        side.take(RateKind::CacheRead, seen)?;
+        read = read.checked_sub(both)?;
+        (audio, image) = (audio.checked_sub(heard)?, image.checked_sub(seen)?);
     }
-    side.take(Kind::CacheRead, read)?;
-    side.take(Kind::InputAudio, audio)?;
-    side.rest(Kind::Input)
+    side.take(RateKind::CacheRead, read)?;
+    side.take(RateKind::InputAudio, audio)?;
+    side.take(RateKind::InputImage, image)?;
+    side.rest(RateKind::Input)
 }
 
 fn output(rates: &Active<'_>, usage: &Usage) -> Option<ExactUsd> {
     let Some(mut side) = Side::new(rates, usage, usage.output_tokens, &OUTPUT)? else {
         return Some(ExactUsd::ZERO);
     };
-    side.take(Kind::OutputAudio, usage.output_audio_tokens.unwrap_or(0))?;
-    side.take(Kind::Reasoning, usage.reasoning_tokens.unwrap_or(0))?;
-    side.rest(Kind::Output)
+    side.take(
+        RateKind::OutputAudio,
+        usage.output_audio_tokens.unwrap_or(0),
+    )?;
+    side.take(
+        RateKind::OutputImage,
+        usage.output_image_tokens.unwrap_or(0),
+    )?;
+    side.take(RateKind::Reasoning, usage.reasoning_tokens.unwrap_or(0))?;
+    side.rest(RateKind::Output)
 }
 
 /// One side of a request while its parts are taken out.
@@ -120,7 +141,7 @@ impl<'a> Side<'a> {
         rates: &'a Active<'a>,
         usage: &Usage,
         tokens: Option<u64>,
-        kinds: &[Kind],
+        kinds: &[RateKind],
     ) -> Option<Option<Self>> {
         if let Some(left) = tokens {
             let sum = ExactUsd::ZERO;
@@ -135,8 +156,15 @@ impl<'a> Side<'a> {
         known.all(Rate::is_free).then_some(None)
     }
 
+    /// The tokens of a part that has a rate of its own.
+    fn own(&self, kind: RateKind, tokens: Option<u64>) -> u64 {
+        tokens
+            .filter(|_| self.rates.rate(kind).is_some())
+            .unwrap_or(0)
+    }
+
     /// Bills a part at its own rate, where it has one.
-    fn take(&mut self, kind: Kind, tokens: u64) -> Option<()> {
+    fn take(&mut self, kind: RateKind, tokens: u64) -> Option<()> {
         if let (Some(rate), 1..) = (self.rates.rate(kind), tokens) {
             self.left = self.left.checked_sub(tokens)?;
             self.sum = self
@@ -147,7 +175,7 @@ impl<'a> Side<'a> {
     }
 
     /// Bills what is left at the rate of the side.
-    fn rest(self, kind: Kind) -> Option<ExactUsd> {
+    fn rest(self, kind: RateKind) -> Option<ExactUsd> {
         if self.left == 0 {
             return Some(self.sum);
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::error::PriceError;
 use super::matching::Clause;
-use super::price::{Hours, Kind, Model, Price, Rate, Rates, Variant};
+use super::price::{Hours, Model, Price, Rate, RateKind, Rates, Variant};
 use super::rate::{PerUnit, RawRate};
-use super::table::{PriceError, Provider, Table};
+use super::table::{Provider, Table};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -112,6 +113,18 @@ impl RawModel {
     }
 }
 
+/// One entry of `prices`, of a model that was set in code.
+pub(super) fn price(entry: &serde_json::Value, place: &str) -> Result<Price, PriceError> {
+    let raw: RawPrice = serde_path_to_error::deserialize(entry).map_err(|error| {
+        let place = match &*error.path().to_string() {
+            "." => place.to_owned(),
+            path => format!("{place}.{path}"),
+        };
+        PriceError::new(place, error.inner().to_string())
+    })?;
+    Ok(raw.price())
+}
+
 /// An entry of `prices` or of `variants`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,8 +138,10 @@ struct RawPrice {
     cache_write_1h: Option<RawRate>,
     input_audio: Option<RawRate>,
     cache_audio_read: Option<RawRate>,
+    input_image: Option<RawRate>,
     output: Option<RawRate>,
     output_audio: Option<RawRate>,
+    output_image: Option<RawRate>,
     reasoning: Option<RawRate>,
     per_1k_requests: Option<PerUnit<3>>,
     per_1k_web_searches: Option<PerUnit<3>>,
@@ -179,17 +194,19 @@ impl RawPrice {
             })
         };
         let rates = [
-            (Kind::Input, self.input),
-            (Kind::Output, self.output),
-            (Kind::CacheRead, self.cache_read),
-            (Kind::CacheWrite, self.cache_write),
-            (Kind::CacheWrite1h, self.cache_write_1h),
-            (Kind::InputAudio, self.input_audio),
-            (Kind::CacheAudioRead, self.cache_audio_read),
-            (Kind::OutputAudio, self.output_audio),
-            (Kind::Reasoning, self.reasoning),
-            (Kind::Request, self.per_1k_requests.map(each)),
-            (Kind::WebSearch, self.per_1k_web_searches.map(each)),
+            (RateKind::Input, self.input),
+            (RateKind::Output, self.output),
+            (RateKind::CacheRead, self.cache_read),
+            (RateKind::CacheWrite, self.cache_write),
+            (RateKind::CacheWrite1h, self.cache_write_1h),
+            (RateKind::InputAudio, self.input_audio),
+            (RateKind::CacheAudioRead, self.cache_audio_read),
+            (RateKind::InputImage, self.input_image),
+            (RateKind::OutputAudio, self.output_audio),
+            (RateKind::OutputImage, self.output_image),
+            (RateKind::Reasoning, self.reasoning),
+            (RateKind::Request, self.per_1k_requests.map(each)),
+            (RateKind::WebSearch, self.per_1k_web_searches.map(each)),
         ];
         let given = rates
             .into_iter()

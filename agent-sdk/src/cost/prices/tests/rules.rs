@@ -351,13 +351,13 @@ proptest! {
 
     #[test]
     fn no_usage_makes_it_panic(
-        counts: [Option<u64>; 9], (provider, model) in prop::sample::select(&MODELS[..]),
+        counts: [Option<u64>; 11], (provider, model) in prop::sample::select(&MODELS[..]),
     ) {
-        let [a, b, c, d, e, f, g, h, i] = counts;
+        let [a, b, c, d, e, f, g, h, i, j, k] = counts;
         let usage = Usage {
             input_tokens: a, output_tokens: b, cache_read_tokens: c, cache_write_tokens: d,
             cache_write_1h_tokens: e, reasoning_tokens: f, input_audio_tokens: g, output_audio_tokens: h,
-            web_search_requests: i,
+            web_search_requests: i, input_image_tokens: j, output_image_tokens: k,
         };
         let request = PriceRequest::new(provider, model, UNIX_EPOCH);
         let _ = PriceBook::embedded().price(&request, &usage);

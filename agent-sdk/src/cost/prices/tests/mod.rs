@@ -2,11 +2,16 @@
 
 mod bound;
 mod golden;
+mod imported;
+mod kinds;
+mod layers;
+mod oracle;
+mod refresh;
 mod rules;
 
 use std::time::SystemTime;
 
-use super::{Cost, PriceBook, PriceRequest};
+use crate::cost::{Cost, PriceBook, PriceRequest};
 use crate::model::Usage;
 
 /// A moment written as `2026-11-20T12:00:00Z`.

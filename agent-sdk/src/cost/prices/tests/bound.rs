@@ -159,11 +159,12 @@ prop_compose! {
     /// Some of the rates that a price can have; the two plain ones mostly.
     fn rates()(
         input in prop::option::weighted(0.9, rate()), output in prop::option::weighted(0.9, rate()),
-        others in prop::collection::vec(prop::option::of(rate()), 7),
+        others in prop::collection::vec(prop::option::of(rate()), 9),
         fees in prop::collection::vec(prop::option::of(decimal()), 2),
     ) -> String {
-        const OTHERS: [&str; 7] = [
+        const OTHERS: [&str; 9] = [
             "cache_read", "cache_write", "cache_write_1h", "input_audio", "cache_audio_read", "output_audio", "reasoning",
+            "input_image", "output_image",
         ];
         let line = |(name, rate): (&str, Option<String>)| rate.map(|rate| format!(r#""{name}": {rate}"#));
         let text = |fee: Option<String>| fee.map(|fee| format!(r#""{fee}""#));
@@ -177,7 +178,7 @@ prop_compose! {
 prop_compose! {
     /// A usage of a few hundred tokens, of which some counts are missing.
     fn usage()(
-        input in 0..600_u64, output in 0..600_u64, parts in prop::collection::vec(prop::option::of(0..300_u64), 6),
+        input in 0..600_u64, output in 0..600_u64, parts in prop::collection::vec(prop::option::of(0..300_u64), 8),
         searches in prop::option::of(0..5_u64),
     ) -> Usage {
         Usage {
@@ -187,6 +188,8 @@ prop_compose! {
             input_audio_tokens: parts[3],
             reasoning_tokens: parts[4],
             output_audio_tokens: parts[5],
+            input_image_tokens: parts[6],
+            output_image_tokens: parts[7],
             web_search_requests: searches,
             ..Usage::new(input, output)
         }

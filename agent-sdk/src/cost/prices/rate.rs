@@ -7,7 +7,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::price::{Rate, Tier};
-use super::usd::ExactUsd;
+use crate::cost::usd::ExactUsd;
 
 /// The price of one where `10^N` of them have a price; `N` is 6 for tokens and 3 for requests.
 pub(super) struct PerUnit<const N: u32>(pub(super) ExactUsd);
@@ -65,6 +65,10 @@ impl<const N: u32> Visitor<'_> for PriceVisitor<N> {
     fn visit_u64<E: de::Error>(self, dollars: u64) -> Result<Rate, E> {
         self.visit_str(&dollars.to_string())
     }
+
+    fn visit_i64<E: de::Error>(self, dollars: i64) -> Result<Rate, E> {
+        self.visit_str(&dollars.to_string())
+    }
 }
 
 /// Reads what [`PriceVisitor`] does, and tiers.
@@ -83,6 +87,10 @@ impl<'de> Visitor<'de> for RateVisitor {
 
     fn visit_u64<E: de::Error>(self, dollars: u64) -> Result<Rate, E> {
         PriceVisitor::<6>.visit_u64(dollars)
+    }
+
+    fn visit_i64<E: de::Error>(self, dollars: i64) -> Result<Rate, E> {
+        PriceVisitor::<6>.visit_i64(dollars)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Rate, A::Error> {
