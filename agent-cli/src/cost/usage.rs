@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::exit::Failure;
 
 /// The names of the counts, as they are written.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 11] = [
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -22,6 +22,8 @@ const KEYS: [&str; 9] = [
     "output_reasoning_tokens",
     "input_audio_tokens",
     "output_audio_tokens",
+    "input_image_tokens",
+    "output_image_tokens",
 ];
 
 const EXAMPLE: &str =
@@ -77,6 +79,8 @@ fn field<'a>(usage: &'a mut Usage, key: &str) -> Option<&'a mut Option<u64>> {
         "reasoning_tokens" | "output_reasoning_tokens" => &mut usage.reasoning_tokens,
         "input_audio_tokens" => &mut usage.input_audio_tokens,
         "output_audio_tokens" => &mut usage.output_audio_tokens,
+        "input_image_tokens" => &mut usage.input_image_tokens,
+        "output_image_tokens" => &mut usage.output_image_tokens,
         _ => return None,
     })
 }

@@ -241,16 +241,10 @@ async fn run(
     let within = turn.context.within();
     let journal = within.and_then(|within| Some((within, within.journal.as_ref()?)));
     let path = turn.context.call_path(turn.number, call.id.as_str());
-    let mut seat = None;
-    if let Some(ledger) = turn.context.ledger()
-        && ledger.caps(Measure::ToolCalls)
-    {
-        let one = ledger.reserve(turn.context, Amounts::one_tool_call(), call.name.clone());
-        match Box::pin(one).await {
-            Ok(reservation) => seat = Some(reservation),
-            Err(error) => return Returned::Refused(error),
-        }
-    }
+    let mut seat = match seat(turn.context, call).await {
+        Ok(seat) => seat,
+        Err(error) => return Returned::Refused(error),
+    };
     if let Some((within, journal)) = journal
         && let Err(error) = Box::pin(announce(journal, within, tool, admitted.place)).await
     {
@@ -347,6 +341,16 @@ async fn run(
         _ => Outcome::Error,
     };
     returned(operation, outcome, result)
+}
+
+/// Puts a call aside in the budgets that cap them.
+async fn seat(context: &RunContext, call: &ToolCall) -> Result<Option<Reservation>, BudgetError> {
+    let ledger = context.ledger();
+    let Some(ledger) = ledger.filter(|ledger| ledger.caps(Measure::ToolCalls)) else {
+        return Ok(None);
+    };
+    let one = ledger.reserve(context, Amounts::one_tool_call(), call.name.clone());
+    Box::pin(one).await.map(Some)
 }
 
 /// A call that paused counts when it goes on.
