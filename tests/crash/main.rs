@@ -9,5 +9,6 @@
 mod child;
 mod ladder;
 mod leases;
+mod ledger;
 mod room;
 mod server;

@@ -41,6 +41,12 @@ impl Leases {
         self.held.contains_key(&(id, fence)) || is_alive(&self.folder, id, fence)
     }
 
+    /// Whether the lease is held here, or just being taken.
+    pub(super) fn has(&self, id: i64, fence: u64) -> bool {
+        let key = (id, fence);
+        self.held.contains_key(&key) || self.taken.iter().any(|(taken, _)| *taken == key)
+    }
+
     /// Locks the file of a lease that is just being given.
     pub(super) fn take(&mut self, id: i64, fence: u64) -> Result<(), StoreError> {
         let path = file(&self.folder, id, fence);

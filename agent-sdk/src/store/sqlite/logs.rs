@@ -9,6 +9,7 @@ use super::{
     entries,
     errors::Fault,
     leases::Leases,
+    ledger::Books,
     row::{self, Row},
 };
 use crate::store::{
@@ -21,6 +22,7 @@ use crate::store::{
 pub(super) struct Logs<'a> {
     pub(super) conn: &'a Connection,
     pub(super) leases: &'a mut Leases,
+    pub(super) books: &'a mut Books,
     pub(super) now: Timestamp,
 }
 

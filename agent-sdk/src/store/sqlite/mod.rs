@@ -3,7 +3,7 @@
 //! [`SqliteStore`] hands its calls to threads. One writes: it takes all that waits, commits it at once, and then answers
 //! (`writer`). Two read, each what was committed when it began (`reader`). What a command does in the tables stands in `logs` and
 //! `entries`, the tables in `schema`, the file and who may read it in `open`, the lock files by which it is known that a holder is
-//! gone in `leases`.
+//! gone in `leases`. `ledger` keeps the accounts of budgets in the same file.
 //!
 //! Every head and every entry has a checksum, so that damage is an error that names the log, and never something else that was
 //! said.
@@ -12,6 +12,7 @@ mod entries;
 mod errors;
 mod home;
 mod leases;
+mod ledger;
 mod logs;
 mod open;
 mod reader;
@@ -32,7 +33,8 @@ use std::{
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{
-    mpsc::{Sender, channel, error::TrySendError},
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{Sender, UnboundedSender, error::TrySendError, unbounded_channel},
     oneshot,
 };
 
@@ -41,9 +43,10 @@ pub use home::home;
 use self::{
     errors::Fault,
     leases::Leases,
+    ledger::Books,
     logs::Logs,
     reader::{Read, Reader},
-    writer::{CHECKPOINT_BYTES, Command, Promise, Wal, Write, Writer},
+    writer::{CHECKPOINT_BYTES, Command, Job, Promise, Wal, Write, Writer},
 };
 use super::{
     Append, Entry, Head, Lease, LogId, LogKind, NewLog, Query, Store, StoreError, StoreErrorKind,
@@ -98,7 +101,9 @@ pub struct SqliteStore {
 struct Shared {
     path: PathBuf,
     // None once it is being dropped.
-    writes: Option<Sender<Box<dyn Write>>>,
+    writes: Option<UnboundedSender<Job>>,
+    /// The commands that may wait for the writer, but for those that must not be held up.
+    places: Arc<Semaphore>,
     reads: Option<Sender<Read>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -162,13 +167,15 @@ impl SqliteStore {
         let readers = (0..READERS).map(|_| reader()).collect::<Result<_, _>>()?;
         let failed = |error| errors::io(&db, "served by a thread of its own", error);
         let (reads, threads) = reader::start(readers).map_err(failed)?;
-        let (sender, waiting) = channel(QUEUE);
+        let (sender, waiting) = unbounded_channel();
         let work = Writer {
             conn,
             db: db.clone(),
             leases: Leases::new(folder.clone()),
+            books: Books::new(),
             clock: settings.clock,
             waiting,
+            again: Vec::new(),
             wal: Wal::new(settings.checkpoint_bytes, settings.alarm_bytes),
         };
         let writer = start("agent-store-write", move || work.run(threads)).map_err(failed)?;
@@ -176,6 +183,7 @@ impl SqliteStore {
             shared: Arc::new(Shared {
                 path: db,
                 writes: Some(sender),
+                places: Arc::new(Semaphore::new(QUEUE)),
                 reads: Some(reads),
                 writer: Some(writer),
             }),
@@ -197,8 +205,29 @@ impl SqliteStore {
             outcome: None,
             reply,
         };
-        send(self.shared.writes.as_ref(), Box::new(command)).await?;
+        self.queue(Box::new(command)).await?;
         answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Hands a command to the writer, at once where there is room, so that a call that was begun is carried out.
+    async fn queue(&self, command: Box<dyn Write>) -> Result<(), StoreError> {
+        let places = &self.shared.places;
+        let place = match places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => places.clone().acquire_owned().await.map_err(|_| ended())?,
+        };
+        self.hand_over(command, Some(place))
+    }
+
+    /// Hands a command to the writer without waiting for room.
+    fn hand_over(
+        &self,
+        command: Box<dyn Write>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), StoreError> {
+        let writes = self.shared.writes.as_ref().ok_or_else(ended)?;
+        let sent = writes.send(Job { command, place });
+        sent.map_err(|_| ended())
     }
 
     /// Lets a reader read.

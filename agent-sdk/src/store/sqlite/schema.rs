@@ -4,6 +4,9 @@
 //! commit writes few of them; a narrow index leads from a log and a version to the entry. A row of `logs` is what is kept of a
 //! head. One that is deleted while others begin with it stays as `gone`, with the entries that they share, until the last of
 //! them is deleted.
+//!
+//! A ledger has accounts by budget and scope, each as JSON beside the budget as it was last used; what is put aside and not yet
+//! charged, by who holds it; what was charged for holders that are gone; and alerts that were not delivered yet.
 
 use std::path::Path;
 
@@ -19,7 +22,9 @@ pub(super) const APPLICATION_ID: i32 = 0x6167_7364;
 pub(super) const PAGE_BYTES: u32 = 16 * 1024;
 
 /// Each takes a file from one version of the schema, its place here, to the next.
-pub(super) const MIGRATIONS: &[&[&str]] = &[&[
+pub(super) const MIGRATIONS: &[&[&str]] = &[LOGS, LEDGER];
+
+const LOGS: &[&str] = &[
     "CREATE TABLE logs (
        id INTEGER PRIMARY KEY AUTOINCREMENT,
        kind TEXT NOT NULL,
@@ -52,7 +57,39 @@ pub(super) const MIGRATIONS: &[&[&str]] = &[&[
        body BLOB NOT NULL
      ) STRICT",
     "CREATE UNIQUE INDEX entries_by_version ON entries (log, version)",
-]];
+];
+
+const LEDGER: &[&str] = &[
+    "CREATE TABLE ledger_accounts (
+       budget TEXT NOT NULL,
+       scope TEXT NOT NULL,
+       definition TEXT NOT NULL,
+       account TEXT NOT NULL,
+       over INTEGER,
+       sum INTEGER NOT NULL,
+       PRIMARY KEY (budget, scope)
+     ) STRICT, WITHOUT ROWID",
+    "CREATE INDEX ledger_accounts_by_end ON ledger_accounts (over)",
+    "CREATE TABLE ledger_reservations (
+       holder INTEGER NOT NULL,
+       number INTEGER NOT NULL,
+       body TEXT NOT NULL,
+       sum INTEGER NOT NULL,
+       PRIMARY KEY (holder, number)
+     ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE ledger_doubts (
+       number INTEGER PRIMARY KEY AUTOINCREMENT,
+       body TEXT NOT NULL,
+       sum INTEGER NOT NULL
+     ) STRICT",
+    "CREATE TABLE ledger_alerts (
+       number INTEGER PRIMARY KEY AUTOINCREMENT,
+       id TEXT NOT NULL UNIQUE,
+       holder INTEGER NOT NULL,
+       body TEXT NOT NULL,
+       sum INTEGER NOT NULL
+     ) STRICT",
+];
 
 /// The version of the schema that this library writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();

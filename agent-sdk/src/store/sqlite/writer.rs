@@ -3,16 +3,23 @@
 //! It takes all commands that wait, applies them in one transaction, commits once, and only then answers: however many tasks
 //! append at a time, they share one fsync. Each command has a savepoint, so that one that is refused does not undo the others. If
 //! the transaction as a whole fails, each command is tried alone, so that what is too big for the disk fails by itself.
+//!
+//! What must happen sooner or later, such as a charge, waits here after a failure, and is tried again with the next commands.
 
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::{mpsc::Receiver, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedReceiver, oneshot};
 
 use super::{
     errors::{Fault, explain},
     leases::Leases,
+    ledger::Books,
     logs::{Logs, whole},
     open::is_busy,
     schema::PAGE_BYTES,
@@ -41,8 +48,26 @@ pub(super) trait Write: Send {
     fn apply(&mut self, logs: &mut Logs<'_>) -> bool;
     /// Why it did not work, if SQLite did not.
     fn fault(&mut self) -> Option<rusqlite::Error>;
-    /// Tells the caller what came of it; `failed` if the transaction did not happen.
-    fn answer(self: Box<Self>, writer: &Writer, failed: Option<&rusqlite::Error>);
+    /// Tells the caller what came of it; `failed` if the transaction did not happen. Answers with what is to be tried again.
+    fn answer(
+        self: Box<Self>,
+        db: &Path,
+        failed: Option<&rusqlite::Error>,
+    ) -> Option<Box<dyn Write>>;
+}
+
+/// A command that waits, and its place among those that may wait, where it takes one.
+pub(super) struct Job {
+    pub(super) command: Box<dyn Write>,
+    pub(super) place: Option<OwnedSemaphorePermit>,
+}
+
+impl Job {
+    /// Takes the command, and makes its place free.
+    fn take(self) -> Box<dyn Write> {
+        drop(self.place);
+        self.command
+    }
 }
 
 /// How much of a promise a command needs.
@@ -86,25 +111,43 @@ where
     }
 
     fn fault(&mut self) -> Option<rusqlite::Error> {
-        match self.outcome.take() {
-            Some(Err(Fault::Sqlite(error))) => Some(error),
-            other => {
-                self.outcome = other;
-                None
-            }
-        }
+        fault(&mut self.outcome)
     }
 
-    fn answer(self: Box<Self>, writer: &Writer, failed: Option<&rusqlite::Error>) {
-        let answer = match (failed, self.outcome) {
-            (None, Some(outcome)) => {
-                outcome.map_err(|fault| fault.explain(&writer.db, self.log.as_ref()))
-            }
-            (Some(error), _) => Err(explain(&writer.db, error)),
-            (None, None) => Err(super::ended()),
-        };
+    fn answer(
+        self: Box<Self>,
+        db: &Path,
+        failed: Option<&rusqlite::Error>,
+    ) -> Option<Box<dyn Write>> {
+        let answer = outcome(db, self.log.as_ref(), self.outcome, failed);
         // Nobody may be waiting any more.
         drop(self.reply.send(answer));
+        None
+    }
+}
+
+/// SQLite's error, where that is what came of a command.
+pub(super) fn fault<T>(outcome: &mut Option<Result<T, Fault>>) -> Option<rusqlite::Error> {
+    match outcome.take() {
+        Some(Err(Fault::Sqlite(error))) => Some(error),
+        other => {
+            *outcome = other;
+            None
+        }
+    }
+}
+
+/// What came of a command.
+pub(super) fn outcome<T>(
+    db: &Path,
+    log: Option<&LogId>,
+    outcome: Option<Result<T, Fault>>,
+    failed: Option<&rusqlite::Error>,
+) -> Result<T, StoreError> {
+    match (failed, outcome) {
+        (None, Some(outcome)) => outcome.map_err(|fault| fault.explain(db, log)),
+        (Some(error), _) => Err(explain(db, error)),
+        (None, None) => Err(super::ended()),
     }
 }
 
@@ -113,8 +156,11 @@ pub(super) struct Writer {
     pub(super) conn: Connection,
     pub(super) db: PathBuf,
     pub(super) leases: Leases,
+    pub(super) books: Books,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) waiting: Receiver<Box<dyn Write>>,
+    pub(super) waiting: UnboundedReceiver<Job>,
+    /// What is tried again.
+    pub(super) again: Vec<Box<dyn Write>>,
     pub(super) wal: Wal,
 }
 
@@ -149,17 +195,22 @@ impl Writer {
     /// file, so those that read must be closed before.
     pub(super) fn run(mut self, readers: Vec<JoinHandle<()>>) {
         while let Some(first) = self.waiting.blocking_recv() {
-            let mut batch = vec![first];
+            let mut batch = std::mem::take(&mut self.again);
+            batch.push(first.take());
             while batch.len() < BATCH
                 && let Ok(next) = self.waiting.try_recv()
             {
-                batch.push(next);
+                batch.push(next.take());
             }
             self.commit(batch);
             if let Err(error) = self.tidy_up() {
                 // What was acknowledged is safe without it, and it is tried again.
                 tracing::debug!(db = %self.db.display(), %error, "the store could not tidy up");
             }
+        }
+        let late = std::mem::take(&mut self.again);
+        if !late.is_empty() {
+            self.commit(late);
         }
         for reader in readers {
             drop(reader.join());
@@ -176,7 +227,8 @@ impl Writer {
             }
             _ => {
                 for command in batch {
-                    command.answer(self, failed.as_ref());
+                    let again = command.answer(&self.db, failed.as_ref());
+                    self.again.extend(again);
                 }
             }
         }
@@ -196,9 +248,12 @@ impl Writer {
             }
             _ => self.apply_each(batch),
         };
-        let done = done.and_then(|()| self.run_sql("COMMIT"));
+        let done = done
+            .and_then(|()| self.books.write(&self.conn))
+            .and_then(|()| self.run_sql("COMMIT"));
         if done.is_ok() {
             self.leases.commit();
+            self.books.end();
             self.wal.freed |= batch.iter().any(|command| command.frees());
         } else {
             // What cannot be undone now is undone before the next.
@@ -227,12 +282,14 @@ impl Writer {
         command.apply(&mut Logs {
             conn: &self.conn,
             leases: &mut self.leases,
+            books: &mut self.books,
             now: whole(now),
         })
     }
 
     fn roll_back(&mut self) -> rusqlite::Result<()> {
         self.leases.rollback();
+        self.books.end();
         if self.conn.is_autocommit() {
             return Ok(());
         }

@@ -25,7 +25,7 @@ async fn s3_a_full_disk_is_said_with_the_path_and_the_free_bytes_and_the_store_g
             set.map_err(Fault::from)
         })
     };
-    pages(14).await.unwrap();
+    pages(20).await.unwrap();
     let mut kept = 0;
     let error = loop {
         match store.append(append(&log, "x".repeat(3_000))).await {

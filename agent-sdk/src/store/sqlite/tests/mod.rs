@@ -4,6 +4,7 @@ mod full;
 mod growth;
 mod kill;
 mod leases;
+mod ledger;
 mod private;
 mod schema;
 
@@ -94,6 +95,7 @@ fn child() {
         "append" => kill::append_for_ever(&path),
         "compete" => leases::compete(&path, number),
         "hold" => leases::hold(&path),
+        "spend" => ledger::spend_and_abort(&path),
         "migrate" => schema::migrate_and_abort(&path, number),
         #[cfg(unix)]
         "fill" => full::fill(&path),
@@ -110,6 +112,7 @@ fn child() {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()
         .unwrap()
         .block_on(future)
