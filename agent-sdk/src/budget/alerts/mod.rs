@@ -1,102 +1,54 @@
 //! Who is told of alerts.
 //!
-//! An alert is given inside of a settlement, which must not wait: it is handed to a queue, from which a task of its own delivers to
-//! one sink after the other.
+//! An alert is due inside of a settlement, which must not wait, and which may be on a thread without a runtime: in a `Drop`, in the
+//! writer of a store. There it is put in a queue, one for each [`AlertSink`], as long as the accounts are locked, so that no alert
+//! overtakes another. Tasks deliver from there: each sink in the order of the alerts, all sinks side by side, each for no longer than
+//! its own limit. The log is told by whoever settled.
+//!
+//! | File | What it holds |
+//! |---|---|
+//! | `outlet` | the way from a settlement to the log, the events and the queues |
+//! | `lane` | one sink with its queue, and the task that empties it |
+//! | `closure`, `webhook`, `command` | the sinks |
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+mod closure;
+#[cfg(feature = "command")]
+mod command;
+mod lane;
+mod outlet;
+#[cfg(test)]
+mod tests;
+#[cfg(feature = "http")]
+mod webhook;
+
+use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
 
-use super::{Alert, ledger::SharedAccounts};
+#[cfg(feature = "command")]
+pub use self::command::CommandAlerts;
+#[cfg(feature = "http")]
+pub use self::webhook::{WebhookAlerts, WebhookAlertsBuilder};
+pub(super) use self::{closure::Closure, outlet::Outlet};
+use super::Alert;
 
-/// Somebody who is told of alerts.
+/// How long a sink may take for an alert, where it does not say.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Somebody who is told of alerts, in their order and one at a time.
+///
+/// A sink is told at least once: an alert that was on its way when a process ended is told again by the next one that uses the same
+/// ledger in a store. [`Alert::id`] says that it is the same.
 pub trait AlertSink: fmt::Debug + Send + Sync + 'static {
-    /// Tells of an alert. It must end by itself: the alerts after it wait.
+    /// Tells of an alert. It is dropped when [`time_limit`](Self::time_limit) is over, for which the runtime needs its timer.
     ///
     /// # Errors
     ///
-    /// It could not be delivered; the words go to the log.
+    /// It could not be delivered. The words go to the log, so they must hold no secret; the alert is not told again.
     fn deliver<'a>(&'a self, alert: &'a Alert) -> BoxFuture<'a, Result<(), String>>;
-}
 
-/// The way from a settlement to the sinks.
-pub(super) struct Outlet {
-    sinks: Arc<[Arc<dyn AlertSink>]>,
-    queue: OnceLock<mpsc::UnboundedSender<Item>>,
-}
-
-enum Item {
-    Alert(Box<Alert>, Option<Arc<dyn SharedAccounts>>),
-    Flush(oneshot::Sender<()>),
-}
-
-impl Outlet {
-    pub(super) fn new(sinks: Vec<Arc<dyn AlertSink>>) -> Self {
-        Self {
-            sinks: sinks.into(),
-            queue: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn deliver(&self, alert: Alert, shared: Option<&Arc<dyn SharedAccounts>>) {
-        tracing::warn!(
-            target: "agent_sdk::budget",
-            budget = &*alert.standing.budget,
-            scope = &*alert.standing.scope,
-            alert = alert.kind.as_str(),
-            "{alert}"
-        );
-        if self.sinks.is_empty() {
-            if let Some(shared) = shared {
-                shared.delivered(vec![alert.id]);
-            }
-            return;
-        }
-        if let Some(queue) = self.queue() {
-            drop(queue.send(Item::Alert(Box::new(alert), shared.cloned())));
-        }
-    }
-
-    pub(super) async fn flush(&self) {
-        let Some(queue) = self.queue.get() else {
-            return;
-        };
-        let (done, waiting) = oneshot::channel();
-        if queue.send(Item::Flush(done)).is_ok() {
-            drop(waiting.await);
-        }
-    }
-
-    fn queue(&self) -> Option<&mpsc::UnboundedSender<Item>> {
-        if let Some(queue) = self.queue.get() {
-            return Some(queue);
-        }
-        let runtime = tokio::runtime::Handle::try_current().ok()?;
-        let (sender, mut waiting) = mpsc::unbounded_channel();
-        if self.queue.set(sender).is_ok() {
-            let sinks = self.sinks.clone();
-            runtime.spawn(async move {
-                while let Some(item) = waiting.recv().await {
-                    match item {
-                        Item::Alert(alert, shared) => {
-                            for sink in sinks.iter() {
-                                if let Err(error) = sink.deliver(&alert).await {
-                                    tracing::warn!(target: "agent_sdk::budget", alert = &*alert.id, ?sink, error, "an alert was not delivered");
-                                }
-                            }
-                            if let Some(shared) = shared {
-                                shared.delivered(vec![alert.id.clone()]);
-                            }
-                        }
-                        Item::Flush(done) => drop(done.send(())),
-                    }
-                }
-            });
-        }
-        self.queue.get()
+    /// How long one alert may take; those after it wait. Default: 30 seconds.
+    fn time_limit(&self) -> Duration {
+        TIME_LIMIT
     }
 }
