@@ -56,6 +56,7 @@
 //! |---|---|---|
 //! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
 //! | `bedrock` | no | the client of Amazon Bedrock, with AWS's own crates for signatures and frames |
+//! | `command` | no | alerts of budgets to a program, `budget::CommandAlerts` |
 //! | `workspace` | no | the module `workspace`, over `cap-std` |
 //! | `sqlite` | no | the store in one file, `store::SqliteStore`, with SQLite compiled in |
 //! | `testing` | no | the module `testing` |
@@ -64,6 +65,7 @@
 pub mod agent;
 pub mod budget;
 pub mod cost;
+mod guarded;
 mod ids;
 pub mod journal;
 pub mod message;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{AlertKind, Amounts, Budget, Dimension, Measure, Period, Refusal};
+use crate::cost::Usd;
 
 /// How many of the latest slots the pace is taken from.
 const PACE_SLOTS: i64 = 5;
@@ -87,7 +88,9 @@ impl Account {
     /// Goes on to the period of now. A clock that is set back does not open an old one again.
     pub(crate) fn turn(&mut self, budget: &Budget, now: Timestamp) {
         self.touched = self.touched.max(now);
-        if now >= self.current.period.end {
+        // A budget that was for all time, and has a window now, begins its first period.
+        let is_first = !self.current.period.ends() && budget.window.has_periods();
+        if is_first || now >= self.current.period.end {
             let next = Sheet::new(budget.window.period(now));
             let before = std::mem::replace(&mut self.current, next);
             if !before.reserved.is_zero() {
@@ -173,23 +176,31 @@ impl Account {
     }
 
     /// Takes the debt as spent, so that it blocks nothing more but for what it leaves.
-    pub(crate) fn accept_debt(&mut self) {
-        let sheet = &mut self.current;
-        sheet.committed = sheet.committed.plus(&std::mem::take(&mut sheet.debt));
+    pub(crate) fn accept_debt(&mut self, budget: &Budget, now: Timestamp) {
+        let debt = std::mem::take(&mut self.current.debt);
+        self.current.commit(budget, &debt, now);
     }
 
     /// Begins the period anew: nothing was spent, no alert was given. What is reserved stays so.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, budget: &Budget, now: Timestamp) {
         let reserved = self.current.reserved;
-        self.current = Sheet::new(self.current.period);
+        self.current = Sheet::new(budget.window.period(now));
         self.current.reserved = reserved;
     }
 
     /// Whether nothing would be lost with it: its period is over, or it is that of a run that has not spent for a day.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        let idle = now.duration_since(self.touched) >= RUN_IS_OVER;
-        let is_past = now >= self.current.period.end || (self.is_of_run && idle);
-        is_past && self.current.reserved.is_zero() && self.earlier.is_empty()
+        self.over_at().is_some_and(|at| now >= at)
+    }
+
+    /// From when on nothing would be lost with it; `None` while something is put aside, or where that is never so.
+    pub(crate) fn over_at(&self) -> Option<Timestamp> {
+        let period = self.current.period;
+        let ends = period.ends().then_some(period.end);
+        let idle = self.touched.checked_add(RUN_IS_OVER).ok();
+        let over = ends.into_iter().chain(idle.filter(|_| self.is_of_run));
+        over.min()
+            .filter(|_| self.current.reserved.is_zero() && self.earlier.is_empty())
     }
 }
 
@@ -252,7 +263,7 @@ impl Sheet {
             }));
         }
         self.thresholds(budget, now, &mut alerts);
-        alerts.extend(self.pace(budget, now));
+        alerts.extend(self.pace(budget, now, more.usd));
         alerts
     }
 
@@ -263,15 +274,20 @@ impl Sheet {
             return;
         }
         let start = now.as_second() - now.as_second().rem_euclid(length);
+        let is_rolling = budget.window.rolling_seconds().is_some();
+        // Where the clock was set back, a pace begins anew: nobody knows the time in which the rest was spent.
+        if !is_rolling && self.slots.back().is_some_and(|last| last.start > start) {
+            self.slots.clear();
+        }
         match self.slots.back_mut() {
-            // A clock that was set back adds to the latest.
+            // What a rolling window forgets too late is no harm: it adds to the latest.
             Some(last) if last.start >= start => last.amounts = last.amounts.plus(more),
             _ => self.slots.push_back(Slot {
                 start,
                 amounts: *more,
             }),
         }
-        if budget.window.rolling_seconds().is_none() {
+        if !is_rolling {
             let oldest = start.saturating_sub(PACE_SLOTS * length);
             while self.slots.front().is_some_and(|slot| slot.start < oldest) {
                 self.slots.pop_front();
@@ -324,7 +340,7 @@ impl Sheet {
 
     /// Whether the money of a period with an end will be gone before that, at the pace of the latest time: of five sixtieths of the
     /// period, or of all that is over of it.
-    fn pace(&mut self, budget: &Budget, now: Timestamp) -> Option<AlertKind> {
+    fn pace(&mut self, budget: &Budget, now: Timestamp, just: Usd) -> Option<AlertKind> {
         let cap = budget.caps.get(Measure::Usd)?;
         if !self.period.ends() || self.fired.pace.is_some() || budget.alerts.is_empty() {
             return None;
@@ -335,28 +351,28 @@ impl Sheet {
             return None;
         }
         let length = budget.window.slot_seconds(self.period);
-        let since = now
-            .as_second()
-            .saturating_sub(PACE_SLOTS * length)
-            .max(self.period.start.as_second());
-        let time = now
-            .as_second()
-            .checked_sub(since)
-            .filter(|time| *time >= length)?;
-        let recent = self
-            .slots
-            .iter()
-            .filter(|slot| slot.start >= since - length);
+        let now = now.as_second();
+        // The pace is that of whole slots and the one that runs, over just their time. What comes now is left out: of spending that
+        // comes in lumps it would count one more than there are times between them, and a single lump has no pace.
+        let since = now.saturating_sub(PACE_SLOTS * length);
+        let since = since - since.rem_euclid(length);
+        let start = self.period.start.as_second();
+        let time = now.checked_sub(since.max(start))?;
+        if time < length {
+            return None;
+        }
+        let recent = self.slots.iter().filter(|slot| slot.start >= since);
         let recent = recent
             .map(|slot| u128::from(slot.amounts.usd.nanos()))
             .sum::<u128>();
+        let recent = recent.saturating_sub(u128::from(just.nanos()));
         // Rounded down: it may be gone earlier, not later.
         let seconds = (u128::from(cap - spent) * u128::try_from(time).ok()?).checked_div(recent)?;
-        let gone = now.as_second().checked_add(i64::try_from(seconds).ok()?)?;
+        let gone = now.checked_add(i64::try_from(seconds).ok()?)?;
         if gone >= self.period.end.as_second() {
             return None;
         }
-        self.fired.pace = Some(now.as_second());
+        self.fired.pace = Some(now);
         Some(AlertKind::Pace {
             gone: Timestamp::from_second(gone).ok()?,
         })

@@ -8,6 +8,32 @@ use serde::{Deserialize, Serialize};
 use super::{Amounts, Caps, Measure, Period, error::Account};
 
 /// Something about a budget that somebody should know.
+///
+/// As JSON it is what [webhooks](super::AlertSink) and commands are told:
+///
+/// ```
+/// use agent_sdk::budget::Alert;
+///
+/// let alert: Alert = serde_json::from_str(
+///     r#"{
+///         "id": "team/acme/2026-11-21T14:10:00Z/threshold-80",
+///         "alert": "threshold", "threshold": 80,
+///         "budget": "team", "scope": "acme",
+///         "caps": {"usd": "200"},
+///         "committed": {"nano_usd": 161000000000, "tokens": 90000000, "requests": 4100, "tool_calls": 0},
+///         "reserved": {"nano_usd": 12000000, "tokens": 9000, "requests": 1, "tool_calls": 0},
+///         "debt": {"nano_usd": 0, "tokens": 0, "requests": 0, "tool_calls": 0},
+///         "period": {"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z"},
+///         "percent": 80,
+///         "time": "2026-11-21T14:10:00Z"
+///     }"#,
+/// )?;
+/// assert_eq!(alert.kind.as_str(), "threshold");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// `alert` is one of `threshold` (with `threshold`, in percent), `exhausted`, `pace` (with `gone`, a time) and `debt` (with
+/// `measure` and `excess`). Money that is counted is in whole nano-USD. A budget for all time has no `period`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Alert {
@@ -31,6 +57,7 @@ pub enum AlertKind {
     /// A part of a cap is spent; once a period for each threshold, in their order.
     Threshold {
         /// The part, in percent.
+        #[serde(rename = "threshold")]
         percent: u8,
     },
     /// Something was refused; once a period.
@@ -45,6 +72,7 @@ pub enum AlertKind {
         /// Of what.
         measure: Measure,
         /// How much more, of money in nano-USD.
+        #[serde(rename = "excess")]
         debt: u64,
     },
 }
@@ -78,9 +106,14 @@ pub struct Standing {
     /// What was billed above what was reserved.
     pub debt: Amounts,
     /// The period.
+    #[serde(default = "always", skip_serializing_if = "Period::is_always")]
     pub period: Period,
     /// The part of its cap that the measure that is nearest to it has reached, debt included, in percent.
     pub percent: u64,
+}
+
+fn always() -> Period {
+    Period::ALWAYS
 }
 
 impl Standing {
@@ -99,21 +132,10 @@ impl Alert {
             AlertKind::Exhausted | AlertKind::Pace { .. } => kind.as_str().to_owned(),
             AlertKind::Debt { measure, debt } => format!("debt-{}-{debt}", measure.as_str()),
         };
-        let Standing {
-            budget,
-            scope,
-            period,
-            ..
-        } = &standing;
-        // A period without an end can have an alert again: its time tells them apart.
-        let when = match (period.ends(), kind) {
-            (true, AlertKind::Threshold { .. } | AlertKind::Exhausted | AlertKind::Pace { .. }) => {
-                period.start
-            }
-            _ => time,
-        };
+        let Standing { budget, scope, .. } = &standing;
         Self {
-            id: format!("{budget}/{scope}/{when}/{of}").into(),
+            // The time tells apart what is given again: in the next period, or after a reset.
+            id: format!("{budget}/{scope}/{time}/{of}").into(),
             kind,
             standing,
             time,
@@ -141,7 +163,10 @@ impl fmt::Display for Alert {
         for (measure, cap) in standing.caps.iter() {
             let spent = standing.committed.get(measure);
             let spent = spent.saturating_add(standing.debt.get(measure));
-            write!(f, "; {} of {}", measure.show(spent), measure.show(cap))?;
+            match measure {
+                Measure::Usd => write!(f, "; {} of {}", measure.show(spent), measure.show(cap))?,
+                _ => write!(f, "; {spent} of {}", measure.show(cap))?,
+            }
         }
         if standing.period.ends() {
             write!(f, "; until {}", standing.period.end)?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::cost::Usd;
 
@@ -56,11 +56,12 @@ impl Measure {
 
     /// An amount of it, for people: `$0.5`, `1000 tokens`.
     pub fn show(self, amount: u64) -> String {
+        let s = if amount == 1 { "" } else { "s" };
         match self {
             Self::Usd => format!("${}", Usd::from_nanos(amount)),
-            Self::Tokens => format!("{amount} tokens"),
-            Self::Requests => format!("{amount} requests"),
-            Self::ToolCalls => format!("{amount} tool calls"),
+            Self::Tokens => format!("{amount} token{s}"),
+            Self::Requests => format!("{amount} request{s}"),
+            Self::ToolCalls => format!("{amount} tool call{s}"),
         }
     }
 }
@@ -139,8 +140,8 @@ impl Amounts {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Caps {
-    /// Money.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Money; written as a decimal in quotes, which is exact at any size.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_quotes")]
     pub usd: Option<Usd>,
     /// Input and output tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +181,17 @@ impl fmt::Display for Caps {
         };
         f.write_str(&measure.show(cap))?;
         caps.try_for_each(|(measure, cap)| write!(f, ", {}", measure.show(cap)))
+    }
+}
+
+#[expect(
+    clippy::ref_option,
+    reason = "serde calls it with a reference to the field"
+)]
+fn in_quotes<S: Serializer>(usd: &Option<Usd>, serializer: S) -> Result<S::Ok, S::Error> {
+    match usd {
+        Some(usd) => serializer.collect_str(usd),
+        None => serializer.serialize_none(),
     }
 }
 

@@ -21,12 +21,14 @@ pub(crate) struct Post {
 }
 
 /// A reservation that was made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Grant {
     /// The start of the period that it belongs to, for each post.
     pub(crate) admitted: Vec<Timestamp>,
     /// The account that is nearest to its cap.
     pub(crate) tightest: Option<Standing>,
+    /// How the other accounts stand.
+    pub(crate) others: Vec<Standing>,
 }
 
 /// A reservation that was not made.
@@ -42,7 +44,10 @@ pub(crate) struct Denied {
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     pub(crate) alerts: Vec<Alert>,
+    /// The account that is nearest to its cap.
     pub(crate) tightest: Option<Standing>,
+    /// How the other accounts stand.
+    pub(crate) others: Vec<Standing>,
 }
 
 /// Where single accounts are read and written: in memory, or in the transaction of a store.
@@ -58,11 +63,12 @@ pub(crate) trait Shelf {
     ) -> Result<R, Self::Error>;
 }
 
-/// Puts so much aside in all accounts, or in none.
+/// Puts so much aside in all accounts, or in none. Where it is a probe, less is asked for next: nothing is refused yet.
 pub(crate) fn reserve<S: Shelf>(
     shelf: &mut S,
     posts: &[Post],
     ask: &Amounts,
+    is_probe: bool,
     now: Timestamp,
 ) -> Result<Result<Grant, Denied>, S::Error> {
     for post in posts {
@@ -76,7 +82,11 @@ pub(crate) fn reserve<S: Shelf>(
                 &post.scope,
                 account.current.period,
             );
-            let alert = account.refused(&post.budget, now);
+            let alert = if is_probe {
+                None
+            } else {
+                account.refused(&post.budget, now)
+            };
             let alerts = alert.map(|kind| Alert::new(kind, standing, now));
             Some(Denied {
                 error,
@@ -91,6 +101,7 @@ pub(crate) fn reserve<S: Shelf>(
     let mut grant = Grant {
         admitted: Vec::with_capacity(posts.len()),
         tightest: None,
+        others: Vec::new(),
     };
     for post in posts {
         let (admitted, standing) = shelf.with(post, now, |account| {
@@ -98,7 +109,7 @@ pub(crate) fn reserve<S: Shelf>(
             (admitted, standing(post, &account.current))
         })?;
         grant.admitted.push(admitted);
-        tighten(&mut grant.tightest, standing);
+        tighten(&mut grant.tightest, &mut grant.others, standing);
     }
     Ok(Ok(grant))
 }
@@ -118,11 +129,11 @@ pub(crate) fn settle<S: Shelf>(
             let see = |sheet: &Sheet| standing(post, sheet);
             account.settle(&post.budget, start, charge, now, see)
         })?;
-        let alerts = kinds
-            .into_iter()
-            .map(|kind| Alert::new(kind, standing.clone(), now));
-        settled.alerts.extend(alerts);
-        tighten(&mut settled.tightest, standing);
+        let alerts = kinds.into_iter();
+        settled
+            .alerts
+            .extend(alerts.map(|kind| Alert::new(kind, standing.clone(), now)));
+        tighten(&mut settled.tightest, &mut settled.others, standing);
     }
     Ok(settled)
 }
@@ -140,10 +151,14 @@ pub(crate) fn standing(post: &Post, sheet: &Sheet) -> Standing {
     }
 }
 
-fn tighten(tightest: &mut Option<Standing>, standing: Standing) {
-    match tightest {
-        Some(known) if known.percent >= standing.percent => {}
-        _ => *tightest = Some(standing),
+fn tighten(tightest: &mut Option<Standing>, others: &mut Vec<Standing>, standing: Standing) {
+    let is_tighter = tightest
+        .as_ref()
+        .is_none_or(|known| known.percent < standing.percent);
+    if is_tighter {
+        others.extend(tightest.replace(standing));
+    } else {
+        others.push(standing);
     }
 }
 
@@ -186,11 +201,38 @@ impl Shelf for Book {
 }
 
 impl Book {
+    #[cfg(test)]
+    pub(crate) fn get(&self, budget: &str, scope: &str) -> Option<&Account> {
+        self.accounts.get(budget)?.get(scope)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Account)> {
+        self.accounts.iter().flat_map(|(budget, of)| {
+            let of = of.iter();
+            of.map(move |(scope, account)| (&**budget, &**scope, account))
+        })
+    }
+
     pub(crate) fn of_mut(
         &mut self,
         budget: &str,
     ) -> impl Iterator<Item = (&Arc<str>, &mut Account)> {
         self.accounts.get_mut(budget).into_iter().flatten()
+    }
+
+    /// The account of a budget that is nearest to its cap.
+    pub(crate) fn tightest(&mut self, budget: &Arc<Budget>, now: Timestamp) -> Option<Standing> {
+        let turned = self.of_mut(&budget.name).map(|(scope, account)| {
+            account.turn(budget, now);
+            (account.current.percent(budget), scope, &*account)
+        });
+        let (_, scope, account) = turned.max_by_key(|(percent, ..)| *percent)?;
+        let post = Post {
+            budget: budget.clone(),
+            scope: scope.clone(),
+        };
+        Some(standing(&post, &account.current))
     }
 
     /// Gives up the accounts of periods that are over.

@@ -7,7 +7,8 @@
 use super::{
     Amounts, BudgetError, BudgetErrorKind, Ledger, Measure, Refusal, Reservation,
     book::{Denied, Post},
-    ledger::What,
+    extra,
+    shared::What,
 };
 use crate::{
     cost::{Cost, OutputRoom, PriceRequest, UsageBound, Usd},
@@ -86,7 +87,7 @@ impl Admitted {
     ) -> Result<Self, ModelError> {
         let context = operation.context();
         let settings = &request.settings;
-        let tier = settings.service_tier.as_deref();
+        let tier = extra::tier(settings);
         let Some(ledger) = context.ledger() else {
             return Self::by_price_alone(operation, info, tier);
         };
@@ -98,7 +99,7 @@ impl Admitted {
         let mut asked = Asked::new(operation, info, ledger, tier, input);
         asked.bound = asked.bound.with_web_searches(searches);
         if asked.caps_usd || asked.caps_tokens {
-            asked.answers = answers(settings)?;
+            asked.answers = extra::answers(settings, counted.is_some())?;
         }
         let wanted = settings.max_output_tokens.map(u64::from);
         asked.admit(wanted).await
@@ -174,7 +175,10 @@ impl<'a> Asked<'a> {
             None => (u64::from(bounds.output_tokens), false),
         };
         let mut is_set = wanted.is_none() && is_capped;
-        for _ in 0..FITS {
+        // Whether a shorter answer is asked for where there is no room for this one.
+        let mut is_probe = may_cut;
+        let mut fits = 0;
+        loop {
             self.bound.output_tokens = length.saturating_mul(self.answers);
             let most = self.most()?;
             let ask = Amounts {
@@ -193,7 +197,7 @@ impl<'a> Asked<'a> {
             let context = self.operation.context();
             let asked = self
                 .ledger
-                .put_aside(context, self.posts.clone(), ask, what);
+                .put_aside(context, self.posts.clone(), ask, what, is_probe);
             match asked.await {
                 Ok(reservation) => {
                     let held = Held {
@@ -209,19 +213,22 @@ impl<'a> Asked<'a> {
                     });
                 }
                 Err(denied) => {
-                    let room = self.room(&denied).filter(|_| may_cut);
-                    match room {
+                    if !is_probe {
+                        return Err(denied.error.into());
+                    }
+                    match self.room(&denied) {
                         Some(room) if room >= LEAST_OUTPUT && room < length => {
                             length = room;
                             is_set = true;
+                            fits += 1;
+                            is_probe = fits < FITS;
                         }
-                        _ => return Err(denied.error.into()),
+                        // If it is still refused, that is told.
+                        _ => is_probe = false,
                     }
                 }
             }
         }
-        let message = "others spend faster than this request can be fitted to what is left; ask again, or for a shorter answer";
-        Err(BudgetError::new(BudgetErrorKind::Exhausted, message).into())
     }
 
     /// What it may cost; `None` where nobody knows and nobody has to.
@@ -283,7 +290,7 @@ impl Spending {
     /// It was answered, with this usage.
     pub(crate) fn answered(mut self, billed: &Billed<'_>) {
         let Some(held) = self.0.as_mut() else { return };
-        let Some(tokens) = tokens(billed.usage, billed.side_usage) else {
+        let Some(tokens) = tokens(billed.usage, billed.side_usage, &held.bound) else {
             // Nobody says what it took.
             return held.charge_all(None);
         };
@@ -293,7 +300,15 @@ impl Spending {
         let cost = held.operation.price(billed);
         let used = Amounts {
             usd: match (cost, held.most) {
-                (Some(cost), _) => cost.total,
+                (Some(cost), Some(_)) => cost.total,
+                // Nobody knew its price, so that there was no bound that it could pass: it is charged as what nobody asked for.
+                (Some(cost), None) => {
+                    let context = held.operation.context();
+                    if let Some(ledger) = context.ledger() {
+                        ledger.charge(context, Amounts::usd(cost.total));
+                    }
+                    Usd::ZERO
+                }
                 // It has a price, but not for what was used: as much as it may have been.
                 (None, Some(most)) => {
                     let estimated = held.operation.estimated(&held.bound, most);
@@ -328,7 +343,8 @@ impl Spending {
         let seen = partial.and_then(|partial| {
             let billed = Billed::of(partial);
             let cost = held.operation.price(&billed)?;
-            Some((tokens(&partial.usage, &partial.side_usage)?, cost.total))
+            let tokens = tokens(&partial.usage, &partial.side_usage, &held.bound)?;
+            Some((tokens, cost.total))
         });
         held.charge_all(seen);
     }
@@ -367,12 +383,17 @@ impl Drop for Held {
 /// The most input tokens that a request can be.
 fn input_bound(request: &ChatRequest) -> u64 {
     let size = RequestSize::of(request);
-    let tools = match size.tools {
+    let settings = &request.settings;
+    let tools = match size
+        .tools
+        .saturating_add(settings.server_tools.len() as u64)
+    {
         0 => 0,
-        tools => BEFORE_TOOLS + tools * AROUND_TOOL,
+        tools => BEFORE_TOOLS.saturating_add(tools.saturating_mul(AROUND_TOOL)),
     };
     AROUND_REQUEST
         .saturating_add(size.text_bytes)
+        .saturating_add(extra::bytes(settings))
         .saturating_add(size.parts.saturating_mul(AROUND_PART))
         .saturating_add(tools)
         .saturating_add(size.media.saturating_mul(MEDIA))
@@ -390,39 +411,23 @@ fn searches(settings: &ChatSettings) -> Option<u64> {
     })
 }
 
-/// How many answers a request asks for. A length that is set beside the settings would pass the bound unseen.
-fn answers(settings: &ChatSettings) -> Result<u64, ModelError> {
-    const LENGTHS: [&str; 5] = [
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "maxOutputTokens",
-        "num_predict",
-    ];
-    if let Some(name) = LENGTHS
-        .iter()
-        .find(|name| settings.extra.contains_key(**name))
-    {
-        let words = format!(
-            "the answer's length is set by the extra field `{name}`; set `ChatSettings::max_output_tokens` instead"
-        );
-        return Err(unbounded(&words).into());
-    }
-    let counts = ["n", "best_of", "candidateCount"];
-    let counts = counts.iter().filter_map(|name| settings.extra.get(*name));
-    Ok(counts
-        .map(|count| count.as_u64().unwrap_or(1))
-        .fold(1, u64::max))
-}
-
-/// All tokens of an answer; `None` where neither side is known.
-fn tokens(usage: &Usage, side: &[SideUsage]) -> Option<u64> {
-    let both = |usage: &Usage| match (usage.input_tokens, usage.output_tokens) {
-        (None, None) => None,
-        (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
+/// All tokens of an answer: of a side that is not known, the most that it can have been. `None` where neither is.
+fn tokens(usage: &Usage, side: &[SideUsage], bound: &UsageBound) -> Option<u64> {
+    let (input, output) = match (usage.input_tokens, usage.output_tokens) {
+        (None, None) => return None,
+        (input, output) => (
+            input.unwrap_or(bound.input_tokens),
+            output.unwrap_or(bound.output_tokens),
+        ),
     };
-    let side = side.iter().filter_map(|side| both(&side.usage));
-    Some(side.fold(both(usage)?, u64::saturating_add))
+    let side = side.iter().flat_map(|side| {
+        let usage = &side.usage;
+        [usage.input_tokens, usage.output_tokens]
+    });
+    Some(
+        side.flatten()
+            .fold(input.saturating_add(output), u64::saturating_add),
+    )
 }
 
 fn request<'a>(
@@ -437,7 +442,7 @@ fn request<'a>(
     }
 }
 
-fn unbounded(words: &str) -> BudgetError {
+pub(super) fn unbounded(words: &str) -> BudgetError {
     BudgetError::new(
         BudgetErrorKind::Unbounded,
         format!("{words}, and a hard budget caps it"),

@@ -83,6 +83,7 @@ impl BudgetError {
         Self::new(BudgetErrorKind::Invalid, message)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn store(error: StoreError) -> Self {
         let mut ledger = Self::new(BudgetErrorKind::Ledger, "the ledger's store failed");
         ledger.0.source = Some(Arc::new(error));

@@ -1,24 +1,24 @@
 //! The ledger: what may be spent is put aside before it is.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use super::{
-    Alert, AlertSink, Amounts, Budget, BudgetError, Measure, Reservation, Standing,
+    Alert, Amounts, Budget, BudgetError, InDoubt, LedgerBuilder, Measure, Reservation, Standing,
     account::Charge,
     alerts::Outlet,
-    book::{self, Book, Denied, Grant, Post, Settled, Shelf},
+    book::{self, Denied, Grant, Post, Settled, Shelf},
     degrade::Degrade,
+    memory::{Memory, Told},
+    seen::Seen,
+    shared::{Demand, Edit, Settlement, SharedAccounts, What, Which},
 };
 use crate::{
-    model::{ChatRequest, ModelHandle, ModelInfo},
-    operation::{Clock, RunContext, SystemClock},
+    model::{ChatRequest, ModelInfo},
+    operation::{Clock, RunContext, Watching},
 };
 
 /// Budgets, and the accounts in which they are kept. Cheap to clone; clones share the accounts.
@@ -39,28 +39,30 @@ use crate::{
 /// let ledger = Ledger::builder().budget(Budget::new("trial").max_usd("0.002".parse()?)).build()?;
 /// let model = ScriptedModel::new(["Hello.", "Hello again."]).named("openai", "gpt-4o");
 /// let agent = Agent::builder("greeter", model).ledger(&ledger).build()?;
-/// let refused = agent.run("x".repeat(1_000)).await.unwrap_err();
+/// let refused = agent.run("x".repeat(1_000).as_str()).await.unwrap_err();
 /// assert_eq!(refused.kind(), RunErrorKind::Budget);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Ledger {
-    inner: Arc<Inner>,
-    budgets: Arc<[Arc<Budget>]>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) budgets: Arc<[Arc<Budget>]>,
 }
 
 /// Counts the input tokens of a request: no fewer than the provider will.
 type CountInput = dyn Fn(&ModelInfo, &ChatRequest) -> Option<u64> + Send + Sync;
 
-struct Inner {
-    kept: Kept,
-    clock: Arc<dyn Clock>,
-    outlet: Outlet,
-    /// What was refused in this process, by budget.
-    refusals: Mutex<BTreeMap<Arc<str>, u64>>,
-    degrade: Vec<Degrade>,
-    limits: Bounds,
+/// What the clones of a ledger share.
+pub(super) struct Inner {
+    pub(super) kept: Kept,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) outlet: Outlet,
+    /// Whether what processes that are gone left behind was taken over once.
+    pub(super) begun: OnceCell<()>,
+    pub(super) seen: Seen,
+    pub(super) degrade: Vec<Degrade>,
+    pub(super) limits: Bounds,
 }
 
 /// How the most that a request can take is found.
@@ -74,102 +76,9 @@ pub(crate) struct Bounds {
 }
 
 /// Where the accounts are.
-enum Kept {
-    Memory(Mutex<Book>),
+pub(super) enum Kept {
+    Memory(Memory),
     Shared(Arc<dyn SharedAccounts>),
-}
-
-/// Accounts that several processes share.
-pub(crate) trait SharedAccounts: fmt::Debug + Send + Sync + 'static {
-    /// Puts so much aside in all accounts, or in none. What was put aside by a process that is gone is charged.
-    fn reserve(&self, demand: Demand) -> BoxFuture<'_, Result<Reserved, BudgetError>>;
-
-    /// Charges what something came to, sooner or later; `tell` is called when that is done. Does not block.
-    fn settle(&self, settlement: Settlement, tell: Tell);
-
-    /// How accounts stand: all, or those of posts.
-    fn standings(
-        &self,
-        posts: Option<Vec<Post>>,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<Vec<Standing>, BudgetError>>;
-
-    /// Changes the accounts of a budget: of one scope, or all.
-    fn edit(
-        &self,
-        budget: Arc<Budget>,
-        scope: Option<Arc<str>>,
-        edit: Edit,
-        now: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, BudgetError>>;
-
-    /// What was charged because nobody knows what became of it, the latest first.
-    fn doubts(&self, limit: usize) -> BoxFuture<'_, Result<Vec<InDoubt>, BudgetError>>;
-
-    /// Alerts of processes that ended before they were delivered; they are this one's now.
-    fn undelivered(&self) -> BoxFuture<'_, Result<Vec<Alert>, BudgetError>>;
-
-    /// These alerts were delivered. Does not block.
-    fn delivered(&self, alerts: Vec<Arc<str>>);
-}
-
-/// The number of a reservation and what was granted, or why nothing was.
-pub(crate) type Reserved = Result<(u64, Grant), Denied>;
-
-/// What is done when a settlement is.
-pub(crate) type Tell = Box<dyn FnOnce(Settled) + Send>;
-
-/// What is to be put aside.
-#[derive(Clone, Debug)]
-pub(crate) struct Demand {
-    pub(crate) posts: Vec<Post>,
-    pub(crate) ask: Amounts,
-    pub(crate) what: What,
-    pub(crate) now: Timestamp,
-}
-
-/// What is to be charged.
-#[derive(Clone, Debug)]
-pub(crate) struct Settlement {
-    /// The number of its reservation, where it has one.
-    pub(crate) reservation: Option<u64>,
-    pub(crate) posts: Vec<Post>,
-    pub(crate) admitted: Vec<Timestamp>,
-    pub(crate) charge: Charge,
-    pub(crate) now: Timestamp,
-}
-
-/// What a reservation is for, in words for whoever finds it in doubt.
-#[derive(Clone, Debug)]
-pub(crate) struct What {
-    pub(crate) run: Arc<str>,
-    /// The model, or the label of what is paid for.
-    pub(crate) name: Arc<str>,
-}
-
-/// How an account is changed by hand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Edit {
-    Reset,
-    AcceptDebt,
-}
-
-/// Something that was charged because nobody knows what became of it: its process ended between reservation and settlement.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-#[non_exhaustive]
-pub struct InDoubt {
-    /// The run.
-    pub run_id: Arc<str>,
-    /// The model that was asked, or the label of what was to be paid.
-    pub what: Arc<str>,
-    /// What was put aside, and is charged.
-    pub charged: Amounts,
-    /// When it was put aside.
-    pub reserved_at: Timestamp,
-    /// When it was found and charged.
-    pub found_at: Timestamp,
-    /// The budgets it is charged to.
-    pub budgets: Vec<Arc<str>>,
 }
 
 impl Ledger {
@@ -217,30 +126,42 @@ impl Ledger {
             name: what.into(),
         };
         let posts = self.posts(context);
-        self.put_aside(context, posts, ask, what)
+        self.put_aside(context, posts, ask, what, false)
             .await
             .map_err(|denied| denied.error)
     }
 
+    /// As [`reserve`](Self::reserve), in these accounts. What does not fit is refused only where it is no probe, after which less is
+    /// asked for.
     pub(crate) async fn put_aside(
         &self,
         context: &RunContext,
         posts: Vec<Post>,
         ask: Amounts,
         what: What,
+        is_probe: bool,
     ) -> Result<Reservation, Denied> {
+        self.inner.outlet.adopt();
         let now = self.now();
-        let (number, granted) = match &self.inner.kept {
-            Kept::Memory(book) => {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                let granted = book::reserve(&mut *book, &posts, &ask, now);
-                (None, granted.map_err(Denied::from)?)
+        let watching = context.watching();
+        let (number, mut granted) = match &self.inner.kept {
+            Kept::Memory(memory) => {
+                let tell = |told| self.tell(told);
+                let granted = memory.reserve(Some(&watching), &posts, &ask, is_probe, now, tell);
+                (None, granted)
+            }
+            // Nothing that is put aside in no account is settled.
+            Kept::Shared(_) if posts.is_empty() => {
+                let grant = Grant::default();
+                (None, Ok(grant))
             }
             Kept::Shared(shared) => {
+                self.begin().await.map_err(Denied::from)?;
                 let demand = Demand {
                     posts: posts.clone(),
                     ask,
                     what,
+                    is_probe,
                     now,
                 };
                 // Boxed by the trait: what is not used takes no room in the future of a request.
@@ -250,21 +171,44 @@ impl Ledger {
                 }
             }
         };
-        match granted {
-            Ok(grant) => Ok(Reservation::new(self, context, posts, ask, number, grant)),
-            Err(mut denied) => {
-                if let Some(budget) = denied.error.budget() {
-                    let mut refusals = self
-                        .inner
-                        .refusals
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *refusals.entry(budget.into()).or_default() += 1;
+        match &mut granted {
+            Ok(grant) => {
+                if self.shared().is_some() {
+                    let all = grant.tightest.iter().chain(&grant.others);
+                    self.inner.seen.stand(all, now);
                 }
-                self.tell(Some(context), std::mem::take(&mut denied.alerts));
-                Err(denied)
+            }
+            Err(_) if is_probe => {}
+            Err(denied) => {
+                if let Some(budget) = denied.error.budget() {
+                    self.inner.seen.refused(budget);
+                }
+                self.tell_all(Some(&watching), std::mem::take(&mut denied.alerts));
+                // Part of what is not left may be that of a process that is gone.
+                if let Err(error) = self.take_over().await {
+                    tracing::debug!(target: "agent_sdk::budget", %error, "what gone processes left was not looked for");
+                }
             }
         }
+        granted.map(|grant| Reservation::new(self, context, posts, ask, number, grant))
+    }
+
+    /// Takes over what processes that are gone left behind, when the ledger is first used.
+    async fn begin(&self) -> Result<(), BudgetError> {
+        // Boxed: it is awaited once.
+        let begun = self.inner.begun.get_or_try_init(|| self.take_over());
+        Box::pin(begun).await?;
+        Ok(())
+    }
+
+    /// Charges what processes had put aside that are gone, and tells the alerts that they had not.
+    fn take_over(&self) -> BoxFuture<'_, Result<(), BudgetError>> {
+        Box::pin(async {
+            if let Kept::Shared(shared) = &self.inner.kept {
+                self.tell_all(None, shared.undelivered(self.now()).await?);
+            }
+            Ok(())
+        })
     }
 
     /// Charges something that was not put aside before: a hard budget that it does not fit in owes the rest.
@@ -289,13 +233,17 @@ impl Ledger {
         }
         let now = self.now();
         match &self.inner.kept {
-            Kept::Memory(book) => {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                let settled = book::settle(&mut *book, &posts, &admitted, &charge, now);
-                drop(book);
-                // An account that was reserved in is there, and one that has no room for a charge admits nothing either.
-                if let Ok(settled) = settled {
-                    self.settled(context, settled);
+            Kept::Memory(memory) => {
+                let tell = |told| self.tell(told);
+                let watching = context.watching();
+                let settled = memory.settle(Some(&watching), &posts, &admitted, &charge, now, tell);
+                match settled {
+                    Ok(Some(standing)) => watching.stands(&standing),
+                    Ok(None) => {}
+                    // Only of what was not put aside before: an account that was reserved in is there.
+                    Err(error) => {
+                        tracing::error!(target: "agent_sdk::budget", %error, "something was spent that not all accounts know of");
+                    }
                 }
             }
             Kept::Shared(shared) => {
@@ -306,29 +254,40 @@ impl Ledger {
                     charge,
                     now,
                 };
-                let (ledger, context) = (self.clone(), context.clone());
-                shared.settle(
-                    settlement,
-                    Box::new(move |settled| ledger.settled(&context, settled)),
-                );
+                // What waits for the store keeps nobody alive: whoever drops the last handle to it waits for it to be done.
+                let (inner, budgets) = (Arc::downgrade(&self.inner), self.budgets.clone());
+                let watching = context.watching();
+                let tell = move |settled: Settled| {
+                    if let Some(inner) = inner.upgrade() {
+                        let all = settled.tightest.iter().chain(&settled.others);
+                        inner.seen.stand(all, now);
+                        Self { inner, budgets }.settled(&watching, settled);
+                    }
+                };
+                shared.settle(settlement, Box::new(tell));
             }
         }
     }
 
-    fn settled(&self, context: &RunContext, settled: Settled) {
-        if let Some(standing) = settled.tightest {
-            context.stands(&standing);
+    fn settled(&self, watching: &Watching, mut settled: Settled) {
+        if let Some(standing) = &settled.tightest {
+            watching.stands(standing);
         }
-        self.tell(Some(context), settled.alerts);
+        self.tell_all(Some(watching), std::mem::take(&mut settled.alerts));
     }
 
-    fn tell(&self, context: Option<&RunContext>, alerts: Vec<Alert>) {
+    fn tell_all(&self, watching: Option<&Watching>, alerts: Vec<Alert>) {
         for alert in alerts {
-            if let Some(context) = context {
-                context.publish(|| (&alert).into());
-            }
-            self.inner.outlet.deliver(alert, self.shared());
+            let watching = watching.cloned();
+            self.tell(Told { alert, watching });
         }
+    }
+
+    fn tell(&self, Told { alert, watching }: Told) {
+        self.inner.seen.alerted(&alert);
+        self.inner
+            .outlet
+            .tell(alert, watching.as_ref(), self.shared());
     }
 
     fn shared(&self) -> Option<&Arc<dyn SharedAccounts>> {
@@ -346,39 +305,43 @@ impl Ledger {
     pub async fn standings(&self) -> Result<Vec<Standing>, BudgetError> {
         let now = self.now();
         match &self.inner.kept {
-            Kept::Memory(book) => {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+            Kept::Memory(memory) => {
                 let mut all = Vec::new();
-                for budget in self.budgets.iter() {
-                    for (scope, account) in book.of_mut(&budget.name) {
-                        account.turn(budget, now);
-                        let post = Post {
-                            budget: budget.clone(),
-                            scope: scope.clone(),
-                        };
-                        all.push(book::standing(&post, &account.current));
+                memory.with(|book| {
+                    for budget in self.budgets.iter() {
+                        for (scope, account) in book.of_mut(&budget.name) {
+                            account.turn(budget, now);
+                            let post = Post {
+                                budget: budget.clone(),
+                                scope: scope.clone(),
+                            };
+                            all.push(book::standing(&post, &account.current));
+                        }
                     }
-                }
+                });
                 all.sort_by(|a, b| (&a.budget, &a.scope).cmp(&(&b.budget, &b.scope)));
                 Ok(all)
             }
             Kept::Shared(shared) => {
-                let mut all = shared.standings(None, now).await?;
-                all.retain(|standing| self.named(&standing.budget).is_some());
+                self.take_over().await?;
+                let mut all = shared
+                    .standings(Which::All(self.budgets.clone()), now)
+                    .await?;
+                all.sort_by(|a, b| (&a.budget, &a.scope).cmp(&(&b.budget, &b.scope)));
                 Ok(all)
             }
         }
     }
 
-    /// How the accounts stand that `context` belongs to.
-    pub(crate) async fn standings_of(
-        &self,
-        context: &RunContext,
-    ) -> Result<Vec<Standing>, BudgetError> {
+    /// How the accounts stand that something done under `context` is charged to.
+    ///
+    /// # Errors
+    ///
+    /// The accounts could not be read.
+    pub async fn standings_of(&self, context: &RunContext) -> Result<Vec<Standing>, BudgetError> {
         let (posts, now) = (self.posts(context), self.now());
         match &self.inner.kept {
-            Kept::Memory(book) => {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+            Kept::Memory(memory) => memory.with(|book| {
                 let stands = |post: &Post| {
                     book.with(post, now, |account| {
                         account.turn(&post.budget, now);
@@ -386,8 +349,11 @@ impl Ledger {
                     })
                 };
                 posts.iter().map(stands).collect()
+            }),
+            Kept::Shared(shared) => {
+                self.begin().await?;
+                shared.standings(Which::Of(posts), now).await
             }
-            Kept::Shared(shared) => shared.standings(Some(posts), now).await,
         }
     }
 
@@ -424,8 +390,7 @@ impl Ledger {
         };
         let now = self.now();
         match &self.inner.kept {
-            Kept::Memory(book) => {
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+            Kept::Memory(memory) => Ok(memory.with(|book| {
                 let mut changed = 0;
                 for (_, account) in book
                     .of_mut(&budget.name)
@@ -434,8 +399,8 @@ impl Ledger {
                     edit.apply(budget, account, now);
                     changed += 1;
                 }
-                Ok(changed)
-            }
+                changed
+            })),
             Kept::Shared(shared) => {
                 let scope = scope.map(Arc::from);
                 shared.edit(budget.clone(), scope, edit, now).await
@@ -452,21 +417,55 @@ impl Ledger {
     pub async fn in_doubt(&self, limit: usize) -> Result<Vec<InDoubt>, BudgetError> {
         match &self.inner.kept {
             Kept::Memory(_) => Ok(Vec::new()),
-            Kept::Shared(shared) => shared.doubts(limit).await,
+            Kept::Shared(shared) => {
+                self.take_over().await?;
+                shared.doubts(limit).await
+            }
         }
     }
 
     /// How often each budget has refused something in this process.
     pub fn refusals(&self) -> BTreeMap<Arc<str>, u64> {
-        let refusals = &self.inner.refusals;
-        refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.inner.seen.refusals()
     }
 
-    /// Waits until the alerts that were given have been delivered, or given up.
+    /// How many alerts each budget has given in this process, by budget and [kind](super::AlertKind::as_str).
+    pub fn alerts(&self) -> BTreeMap<(Arc<str>, &'static str), u64> {
+        self.inner.seen.alerts()
+    }
+
+    /// How many alerts did not reach an [`AlertSink`], counted for each by itself: it failed, took too long, or 1,024 others waited
+    /// for it.
+    pub fn alerts_lost(&self) -> u64 {
+        self.inner.outlet.lost()
+    }
+
+    /// For each budget how the account stands that is nearest to its cap, as far as anything was spent or put aside. Does not wait.
+    ///
+    /// Of accounts in a store it is the nearest of those that this process used, as it stood then.
+    pub fn latest(&self) -> Vec<Standing> {
+        let now = self.now();
+        match &self.inner.kept {
+            Kept::Memory(memory) => memory.with(|book| {
+                let budgets = self.budgets.iter();
+                budgets
+                    .filter_map(|budget| book.tightest(budget, now))
+                    .collect()
+            }),
+            Kept::Shared(_) => self.inner.seen.latest(now),
+        }
+    }
+
+    /// Waits until what was settled is charged, and every [`AlertSink`] is done with the alerts that were given before: it was told, failed, or took too long. Call it
+    /// before the program ends; what waits then is lost, but for a ledger in a store.
+    ///
+    /// Alerts are delivered by tasks on the runtime in which the ledger was last used. Without one, nothing is waited for.
     pub async fn flush(&self) {
+        if let Kept::Shared(shared) = &self.inner.kept
+            && let Err(error) = shared.settled().await
+        {
+            tracing::warn!(target: "agent_sdk::budget", %error, "what was settled could not be waited for");
+        }
         self.inner.outlet.flush().await;
     }
 
@@ -508,21 +507,6 @@ impl Ledger {
     }
 }
 
-impl Edit {
-    pub(crate) fn apply(
-        self,
-        budget: &Budget,
-        account: &mut super::account::Account,
-        now: Timestamp,
-    ) {
-        account.turn(budget, now);
-        match self {
-            Self::Reset => account.reset(),
-            Self::AcceptDebt => account.accept_debt(),
-        }
-    }
-}
-
 impl From<BudgetError> for Denied {
     fn from(error: BudgetError) -> Self {
         Self {
@@ -538,143 +522,6 @@ impl fmt::Debug for Ledger {
         let names = self.budgets.iter().map(|budget| &budget.name);
         f.debug_struct("Ledger")
             .field("budgets", &names.collect::<Vec<_>>())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Settings for a ledger; made by [`Ledger::builder`].
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct LedgerBuilder {
-    budgets: Vec<Budget>,
-    shared: Option<Arc<dyn SharedAccounts>>,
-    clock: Arc<dyn Clock>,
-    sinks: Vec<Arc<dyn AlertSink>>,
-    degrade: Vec<Degrade>,
-    limits: Bounds,
-}
-
-impl Default for LedgerBuilder {
-    fn default() -> Self {
-        Self {
-            budgets: Vec::new(),
-            shared: None,
-            clock: Arc::new(SystemClock),
-            sinks: Vec::new(),
-            degrade: Vec::new(),
-            limits: Bounds {
-                count_input: None,
-                output_tokens: 4_096,
-                clamp: false,
-            },
-        }
-    }
-}
-
-impl LedgerBuilder {
-    /// Adds a budget.
-    pub fn budget(mut self, budget: Budget) -> Self {
-        self.budgets.push(budget);
-        self
-    }
-
-    /// Adds somebody who is told of alerts. Default: the log alone, which is always told.
-    pub fn alert(mut self, sink: impl AlertSink) -> Self {
-        self.sinks.push(Arc::new(sink));
-        self
-    }
-
-    /// Asks another, cheaper model in place of every other from when a budget has reached a part of its cap, in percent, until its
-    /// period ends.
-    pub fn degrade(
-        mut self,
-        budget: impl Into<Arc<str>>,
-        percent: u8,
-        model: impl Into<ModelHandle>,
-    ) -> Self {
-        self.degrade.push(Degrade {
-            budget: budget.into(),
-            percent,
-            model: model.into(),
-        });
-        self
-    }
-
-    /// Sets how long an answer may be, in tokens, where the request does not say and a hard budget caps money or tokens: as long as
-    /// this, or as what is left allows. Default: 4,096.
-    pub fn output_tokens(mut self, tokens: u32) -> Self {
-        self.limits.output_tokens = tokens;
-        self
-    }
-
-    /// Lets the longest answer that a request asks for be cut to what is left. Default: such a request is refused.
-    pub fn clamp_output(mut self) -> Self {
-        self.limits.clamp = true;
-        self
-    }
-
-    /// Counts the input tokens of a request with a tokenizer: no fewer than the provider will. Where it gives `None`, and by default,
-    /// each byte of the request counts as a token, and what surrounds the messages is added.
-    pub fn count_input(
-        mut self,
-        count: impl Fn(&ModelInfo, &ChatRequest) -> Option<u64> + Send + Sync + 'static,
-    ) -> Self {
-        self.limits.count_input = Some(Arc::new(count));
-        self
-    }
-
-    /// Sets the wall clock, which says when periods begin. Default: the machine's.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn shared(mut self, shared: Arc<dyn SharedAccounts>) -> Self {
-        self.shared = Some(shared);
-        self
-    }
-
-    /// Makes the ledger.
-    ///
-    /// # Errors
-    ///
-    /// A budget is not [one](Budget::check), two have the same name, or another model is to be asked for a budget that there is not.
-    pub fn build(self) -> Result<Ledger, BudgetError> {
-        for (place, budget) in self.budgets.iter().enumerate() {
-            budget.check()?;
-            let mut before = self.budgets.iter().take(place);
-            if before.any(|other| other.name == budget.name) {
-                return Err(BudgetError::invalid(format!(
-                    "two budgets have the name {:?}",
-                    budget.name
-                )));
-            }
-        }
-        for degrade in &self.degrade {
-            degrade.check(&self.budgets)?;
-        }
-        let kept = match self.shared {
-            Some(shared) => Kept::Shared(shared),
-            None => Kept::Memory(Mutex::default()),
-        };
-        Ok(Ledger {
-            inner: Arc::new(Inner {
-                kept,
-                clock: self.clock,
-                outlet: Outlet::new(self.sinks),
-                refusals: Mutex::default(),
-                degrade: self.degrade,
-                limits: self.limits,
-            }),
-            budgets: self.budgets.into_iter().map(Arc::new).collect(),
-        })
-    }
-}
-
-impl fmt::Debug for LedgerBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LedgerBuilder")
-            .field("budgets", &self.budgets)
             .finish_non_exhaustive()
     }
 }

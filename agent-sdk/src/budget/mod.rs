@@ -16,35 +16,53 @@
 //! | `amounts`, `scope`, `window`, `definition` | what a budget says |
 //! | `account` | one account: what is admitted, charged, owed, and which alerts are due; pure |
 //! | `book` | several accounts at a time, all or none; pure |
-//! | `ledger`, `reservation` | the handle, in memory or in a store |
-//! | `bound` | the most that a request can take |
+//! | `ledger`, `builder`, `reservation` | the handle |
+//! | `shared` | what a ledger asks of a store that has the accounts |
+//! | `memory` | the accounts in memory, and the order in which is told of them |
+//! | `bound`, `extra` | the most that a request can take |
 //! | `alert`, `alerts` | what is told, and to whom |
+//! | `seen` | what metrics read without waiting |
 //! | `degrade` | a cheaper model from a part of a cap on |
 
-mod account;
+pub(crate) mod account;
 mod alert;
 mod alerts;
 mod amounts;
 pub(crate) mod book;
 mod bound;
+mod builder;
 mod definition;
 mod degrade;
 mod error;
+mod extra;
 mod ledger;
+mod memory;
 mod reservation;
 mod scope;
+mod seen;
+#[cfg_attr(
+    not(feature = "sqlite"),
+    allow(dead_code, reason = "a store in a file is what reads it")
+)]
+pub(crate) mod shared;
 #[cfg(test)]
 mod tests;
 mod window;
 
 pub use alert::{Alert, AlertKind, Standing};
 pub use alerts::AlertSink;
+#[cfg(feature = "command")]
+pub use alerts::CommandAlerts;
+#[cfg(feature = "http")]
+pub use alerts::{WebhookAlerts, WebhookAlertsBuilder};
 pub use amounts::{Amounts, Caps, Measure};
 pub(crate) use bound::{Admitted, Spending};
+pub use builder::LedgerBuilder;
 pub use definition::{Budget, Limit};
 pub(crate) use error::Refusal;
 pub use error::{BudgetError, BudgetErrorKind};
-pub use ledger::{InDoubt, Ledger, LedgerBuilder};
+pub use ledger::Ledger;
 pub use reservation::Reservation;
 pub use scope::{Dimension, Scope};
+pub use shared::InDoubt;
 pub use window::{Period, Window};

@@ -51,6 +51,11 @@ impl Period {
         end: Timestamp::MAX,
     };
 
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks it")]
+    pub(super) fn is_always(&self) -> bool {
+        *self == Self::ALWAYS
+    }
+
     /// Whether it has an end.
     pub fn ends(&self) -> bool {
         self.end != Timestamp::MAX
@@ -116,6 +121,11 @@ impl Window {
             start: start.timestamp(),
             end: end.to_zoned(start.time_zone().clone()).ok()?.timestamp(),
         })
+    }
+
+    /// Whether it is told apart into periods.
+    pub(super) fn has_periods(&self) -> bool {
+        !matches!(self, Self::Lifetime | Self::Rolling(_))
     }
 
     /// The length of a part of it, in which spending is counted together.

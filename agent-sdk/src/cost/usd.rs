@@ -128,6 +128,11 @@ impl Visitor<'_> for UsdVisitor {
         self.visit_str(&dollars.to_string())
     }
 
+    // The whole numbers of formats that have signed ones alone, such as TOML.
+    fn visit_i64<E: de::Error>(self, dollars: i64) -> Result<Usd, E> {
+        self.visit_str(&dollars.to_string())
+    }
+
     fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<Usd, E> {
         // A float prints as its shortest decimal, never with an exponent: what was written is what is read.
         self.visit_str(&dollars.to_string())

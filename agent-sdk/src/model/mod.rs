@@ -40,9 +40,9 @@ pub use catalog::{Catalog, NamedModel, Preset, Quirk};
 pub use error::{ModelError, ModelErrorKind};
 pub use handle::ModelHandle;
 #[cfg(feature = "http")]
-pub(crate) use http::default_client;
-#[cfg(feature = "http")]
 pub use http::{StructuredOutput, Timeouts};
+#[cfg(feature = "http")]
+pub(crate) use http::{default_client, retry_after};
 pub use named::IntoModel;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
@@ -54,6 +54,8 @@ pub use stream::{ChatEvent, ChatStream};
 pub use usage::Usage;
 #[cfg(feature = "http")]
 pub use wire::Limits;
+#[cfg(feature = "http")]
+pub(crate) use wire::MAX_RETRY_AFTER;
 
 use crate::operation::RunContext;
 

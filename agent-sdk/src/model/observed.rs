@@ -22,7 +22,8 @@ const MAX_CHUNK_GAPS: usize = 65_536;
 /// A stream that tells its operation what flows through.
 pub(super) struct Observed {
     inner: ChatStream,
-    operation: Option<Operation>,
+    /// None once it has ended.
+    open: Option<Open>,
     started: Instant,
     previous: Option<Instant>,
     handed_out: Option<Instant>,
@@ -30,7 +31,13 @@ pub(super) struct Observed {
     gaps: Vec<u32>,
     /// A piece that has come already, and when.
     first: Option<(ChatEvent, Instant)>,
+}
+
+/// What is under way. Dropped, also by a panic, the layers hear of it before the operation ends: what was put aside for it is charged
+/// to it.
+struct Open {
     after: Option<Box<After>>,
+    operation: Operation,
 }
 
 /// What the layers around a model want to know of the end of its stream.
@@ -44,13 +51,15 @@ impl Observed {
         Self {
             inner,
             started: operation.info().started_at,
-            operation: Some(operation),
+            open: Some(Open {
+                after: None,
+                operation,
+            }),
             previous: None,
             handed_out: None,
             waited: Duration::ZERO,
             gaps: Vec::new(),
             first: None,
-            after: None,
         }
     }
 
@@ -63,7 +72,9 @@ impl Observed {
     ) -> Self {
         let mut stream = Self::new(rest, operation);
         stream.first = Some(first);
-        stream.after = Some(Box::new(after));
+        if let Some(open) = &mut stream.open {
+            open.after = Some(Box::new(after));
+        }
         stream
     }
 
@@ -92,18 +103,6 @@ impl Observed {
         })
     }
 
-    /// Tells the layers that the stream ended.
-    fn tell(&mut self, result: Result<&ChatResponse, &ModelError>) {
-        let Some(after) = self.after.take() else {
-            return;
-        };
-        let After { admission, slot } = *after;
-        admission.settle(result);
-        if let (Some(slot), Ok(response)) = (slot, result) {
-            slot.keep(response);
-        }
-    }
-
     /// Marks the time of a piece, without the time for which the reader kept it waiting.
     fn mark(&mut self, handle: &Operation, now: Instant) {
         match self.previous {
@@ -130,12 +129,26 @@ impl Observed {
     }
 }
 
+impl Open {
+    /// Tells the layers that the stream ended.
+    fn tell(&mut self, result: Result<&ChatResponse, &ModelError>) {
+        let Some(after) = self.after.take() else {
+            return;
+        };
+        let After { admission, slot } = *after;
+        admission.settle(result);
+        if let (Some(slot), Ok(response)) = (slot, result) {
+            slot.keep(response);
+        }
+    }
+}
+
 impl Stream for Observed {
     type Item = Result<ChatEvent, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(operation) = this.operation.take() else {
+        let Some(mut open) = this.open.take() else {
             return Poll::Ready(None);
         };
         if let Some(handed_out) = this.handed_out.take() {
@@ -144,37 +157,37 @@ impl Stream for Observed {
             // The next gap counts from when the reader came back.
             this.previous = this.previous.map(|previous| previous + waited);
         }
-        let (item, now) = match this.next(&operation, cx) {
+        let (item, now) = match this.next(&open.operation, cx) {
             Poll::Ready(next) => next,
             Poll::Pending => {
-                this.operation = Some(operation);
+                this.open = Some(open);
                 return Poll::Pending;
             }
         };
         match &item {
             Ok(ChatEvent::Done(response)) => {
                 if this.previous.is_none() {
-                    this.mark(&operation, now);
+                    this.mark(&open.operation, now);
                 }
-                this.settle(&operation);
-                this.tell(Ok(response));
-                learn(&operation, response);
-                operation.end(Outcome::Ok, Payload::Response(response));
+                this.settle(&open.operation);
+                open.tell(Ok(response));
+                learn(&open.operation, response);
+                open.operation.end(Outcome::Ok, Payload::Response(response));
             }
             Ok(piece) => {
-                this.mark(&operation, now);
+                this.mark(&open.operation, now);
                 match piece {
-                    ChatEvent::Text(text) => operation.text(text),
-                    ChatEvent::Reasoning(text) => operation.reasoning(text),
+                    ChatEvent::Text(text) => open.operation.text(text),
+                    ChatEvent::Reasoning(text) => open.operation.reasoning(text),
                     _ => {}
                 }
                 this.handed_out = Some(now);
-                this.operation = Some(operation);
+                this.open = Some(open);
             }
             Err(error) => {
-                this.settle(&operation);
-                this.tell(Err(error));
-                fail(operation, error);
+                this.settle(&open.operation);
+                open.tell(Err(error));
+                fail(open.operation, error);
             }
         }
         Poll::Ready(Some(item))
@@ -183,10 +196,8 @@ impl Stream for Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        if let Some(operation) = self.operation.take() {
-            self.settle(&operation);
-            // Before the operation ends: what was put aside for it is charged to it.
-            self.after = None;
+        if let Some(open) = self.open.take() {
+            self.settle(&open.operation);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How large a request is, before anybody has counted its tokens.
 
 use super::{ChatRequest, OutputFormat};
-use crate::message::{MediaSource, Part};
+use crate::message::{MediaSource, Part, Signature};
 
 /// The parts of a request that take tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,11 +44,15 @@ impl RequestSize {
         self.parts += 1;
         match part {
             Part::Text(text) | Part::Refusal(text) => self.text(text),
-            Part::Reasoning(reasoning) => self.text(&reasoning.text),
+            Part::Reasoning(reasoning) => {
+                self.text(&reasoning.text);
+                self.signature(reasoning.signature.as_ref());
+            }
             Part::ToolCall(call) => {
                 self.text(call.id.as_str());
                 self.text(&call.name);
                 self.text(&call.arguments);
+                self.signature(call.signature.as_ref());
             }
             Part::ToolResult(result) => {
                 self.text(result.call_id.as_str());
@@ -64,6 +68,11 @@ impl RequestSize {
                 }
             }
         }
+    }
+
+    /// What a model kept to itself stands in a signature, and is input again.
+    fn signature(&mut self, signature: Option<&Signature>) {
+        self.text(signature.map_or("", |signature| &signature.value));
     }
 
     fn text(&mut self, text: &str) {

@@ -1,6 +1,10 @@
 //! The context that is passed down through a run.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +41,40 @@ pub struct RunContext {
     /// The idempotency key of the next model request, where it must be the same in another process.
     request_key: Option<Arc<str>>,
     attempt: Attempt,
+}
+
+/// Who watches what an operation does; keeps the run of it from nothing, and tells nobody once it is gone.
+#[derive(Clone)]
+pub(crate) struct Watching {
+    run: Weak<Run>,
+    operation: Option<Arc<Shared>>,
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation.as_ref().map(|shared| shared.info.id);
+        f.debug_tuple("Watching").field(&operation).finish()
+    }
+}
+
+impl Watching {
+    /// Tells the agents and workflows around the operation how a budget stands.
+    pub(crate) fn stands(&self, standing: &Standing) {
+        let mut above = self.operation.as_ref();
+        while let Some(shared) = above {
+            if matches!(shared.info.kind, Kind::Agent | Kind::Workflow) {
+                shared.facts().budget = Some(Box::new(standing.clone()));
+            }
+            above = shared.parent.as_ref();
+        }
+    }
+
+    /// Publishes an event of the operation, as [`RunContext::publish`] does.
+    pub(crate) fn publish(&self, event: impl FnOnce() -> EventKind) {
+        if let Some(run) = self.run.upgrade() {
+            run.publish(self.operation.as_ref().map(|shared| &shared.info), event);
+        }
+    }
 }
 
 /// Which try of a model request this is.
@@ -161,12 +199,14 @@ impl RunContext {
 
     /// Tells the agents and workflows around this context how a budget stands.
     pub(crate) fn stands(&self, standing: &Standing) {
-        let mut above = self.operation.as_ref();
-        while let Some(shared) = above {
-            if matches!(shared.info.kind, Kind::Agent | Kind::Workflow) {
-                shared.facts().budget = Some(Box::new(standing.clone()));
-            }
-            above = shared.parent.as_ref();
+        self.watching().stands(standing);
+    }
+
+    /// Who watches, for whoever tells them something later.
+    pub(crate) fn watching(&self) -> Watching {
+        Watching {
+            run: Arc::downgrade(&self.run),
+            operation: self.operation.clone(),
         }
     }
 

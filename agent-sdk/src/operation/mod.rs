@@ -28,7 +28,7 @@ pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub(crate) use context::Attempt;
+pub(crate) use context::{Attempt, Watching};
 pub use context::{RunContext, RunContextBuilder, Start};
 pub use event::{Event, EventKind};
 pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};

@@ -333,14 +333,17 @@ async fn run(
         .handle()
         .fail(class, format!("the tool call failed: {class}"));
     let result = ToolResult::error(call, shorten(error.to_string()));
-    let outcome = match error.kind() {
+    returned(operation, outcome_of(error.kind()), result)
+}
+
+fn outcome_of(error: ToolErrorKind) -> Outcome {
+    match error {
         ToolErrorKind::Timeout => Outcome::Timeout,
         ToolErrorKind::Cancelled => Outcome::Cancelled,
         ToolErrorKind::Limit => Outcome::Limit,
         ToolErrorKind::Budget => Outcome::Budget,
         _ => Outcome::Error,
-    };
-    returned(operation, outcome, result)
+    }
 }
 
 /// Puts a call aside in the budgets that cap them.

@@ -1,5 +1,7 @@
 //! One account, with times that the test says.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -7,6 +9,7 @@ use crate::{
     budget::{
         AlertKind, Amounts, Budget, Measure, Window,
         account::{Account, Charge, Sheet},
+        book::{self, Book, Post},
     },
     cost::Usd,
 };
@@ -79,7 +82,7 @@ fn b9_what_is_billed_above_the_bound_is_owed_and_blocks() {
     assert_eq!(account.current.committed, usd(100));
     assert_eq!(account.current.debt, usd(50));
     account.admits(&budget, &usd(1)).unwrap_err();
-    account.accept_debt();
+    account.accept_debt(&budget, at(1));
     assert_eq!(account.current.committed, usd(150));
     account.admits(&budget, &usd(850)).unwrap();
     account.admits(&budget, &usd(851)).unwrap_err();
@@ -113,6 +116,41 @@ fn b8_a_period_begins_anew_and_what_was_admitted_before_stays_in_its_own() {
 }
 
 #[test]
+fn a_budget_that_gets_another_window_begins_its_first_period() {
+    let budget = budget();
+    let mut account = Account::new(&budget, at(0));
+    settle(&mut account, &budget, None, &charge(0, 900), at(1));
+    let hourly = budget.clone().window(Window::Hour);
+    account.turn(&hourly, at(2));
+    assert!(account.current.period.ends());
+    account.admits(&hourly, &usd(1_000)).unwrap();
+    account.reset(&budget, at(3));
+    assert!(!account.current.period.ends());
+}
+
+#[test]
+fn b8_what_ends_in_the_next_period_is_told_of_the_one_it_was_admitted_in() {
+    let post = Post {
+        budget: Arc::new(budget().window(Window::Hour)),
+        scope: "".into(),
+    };
+    let posts = [post.clone()];
+    let mut book = Book::default();
+    let granted = book::reserve(&mut book, &posts, &usd(600), false, at(0)).unwrap();
+    let first = granted.unwrap().admitted;
+    let told = book::settle(&mut book, &posts, &first, &charge(600, 600), at(3_600)).unwrap();
+    let [alert] = &told.alerts[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(alert.standing.period.start, first[0]);
+    assert_eq!(alert.standing.committed, usd(600));
+    // The next period has its own.
+    let told = book::settle(&mut book, &posts, &[], &charge(0, 500), at(3_601)).unwrap();
+    assert_eq!(told.alerts.len(), 1);
+    assert_eq!(told.alerts[0].standing.committed, usd(500));
+}
+
+#[test]
 fn a_rolling_window_forgets_when_all_of_a_slot_is_older() {
     let budget = budget().window("rolling:1m".parse().unwrap());
     let mut account = Account::new(&budget, at(0));
@@ -134,13 +172,27 @@ fn a_rolling_window_forgets_when_all_of_a_slot_is_older() {
 }
 
 #[test]
+fn b9_a_debt_that_was_accepted_is_forgotten_by_a_rolling_window_as_all_else_is() {
+    let budget = budget().window("rolling:1m".parse().unwrap());
+    let mut account = Account::new(&budget, at(0));
+    settle(&mut account, &budget, None, &charge(0, 1_500), at(0));
+    assert_eq!(account.current.debt, usd(500));
+    account.accept_debt(&budget, at(10));
+    assert_eq!(account.current.committed, usd(1_500));
+    account.turn(&budget, at(61));
+    assert_eq!(account.current.committed, usd(500));
+    account.turn(&budget, at(71));
+    assert_eq!(account.current.committed, Amounts::ZERO);
+}
+
+#[test]
 fn a_pace_that_ends_too_early_is_told_once_with_the_time_it_is_gone() {
     let budget = budget().window(Window::day()).alerts([100]);
     let midnight = "2026-11-21T00:00:00Z".parse::<Timestamp>().unwrap();
     let hour = |hours: i64| Timestamp::from_second(midnight.as_second() + hours * 3_600).unwrap();
     let mut account = Account::new(&budget, midnight);
     let mut told = Vec::new();
-    for (hours, used) in [(8, 30), (10, 30), (12, 30), (14, 30), (16, 300)] {
+    for (hours, used) in [(8, 30), (10, 30), (12, 30), (14, 30), (15, 150), (16, 150)] {
         told.extend(settle(
             &mut account,
             &budget,
@@ -149,7 +201,7 @@ fn a_pace_that_ends_too_early_is_told_once_with_the_time_it_is_gone() {
             hour(hours),
         ));
     }
-    // 30 in two hours lasts until tomorrow; 330 does not: 580 are left at 16:00.
+    // 30 in two hours lasts until tomorrow; 180 in the two hours before 16:00 does not: 580 are left.
     let gone: Vec<_> = told
         .into_iter()
         .map(|kind| match kind {
@@ -157,7 +209,7 @@ fn a_pace_that_ends_too_early_is_told_once_with_the_time_it_is_gone() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(gone, ["2026-11-21T19:30:54Z"]);
+    assert_eq!(gone, ["2026-11-21T22:26:40Z"]);
 }
 
 proptest! {

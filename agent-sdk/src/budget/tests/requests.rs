@@ -1,37 +1,14 @@
 //! What is admitted, put aside and charged around a model request.
 
+use super::{committed, ledger, model, usd};
 use crate::{
     agent::Agent,
-    budget::{Amounts, Budget, BudgetErrorKind, Ledger},
-    cost::Usd,
+    budget::{Amounts, BudgetErrorKind},
     model::{ChatRequest, ModelError, ModelErrorKind, ModelHandle, Usage},
     operation::{Outcome, RunContext},
     run::RunErrorKind,
     testing::{ScriptedModel, Turn},
 };
-
-fn usd(text: &str) -> Usd {
-    text.parse().unwrap()
-}
-
-fn ledger(cap: &str) -> Ledger {
-    let budget = Budget::new("all").max_usd(usd(cap));
-    Ledger::builder().budget(budget).build().unwrap()
-}
-
-fn model(turns: impl IntoIterator<Item = Turn>) -> ModelHandle {
-    ModelHandle::new(ScriptedModel::new(turns).named("openai", "gpt-4o"))
-}
-
-async fn committed(ledger: &Ledger) -> Amounts {
-    let standings = ledger.standings().await.unwrap();
-    let [standing] = &standings[..] else {
-        panic!("{standings:?}");
-    };
-    assert_eq!(standing.reserved, Amounts::ZERO);
-    assert_eq!(standing.debt, Amounts::ZERO);
-    standing.committed
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_charged_what_it_used() {
@@ -39,7 +16,7 @@ async fn an_answer_is_charged_what_it_used() {
     let context = RunContext::builder().ledger(&ledger).build();
     let model = model([Turn::from("Hello.").usage(Usage::new(1_000, 500))]);
     model.chat(&context, ChatRequest::new("Hi.")).await.unwrap();
-    let amounts = committed(&ledger).await;
+    let amounts = committed(&ledger);
     assert_eq!(amounts.usd, usd("0.0075"));
     assert_eq!((amounts.tokens, amounts.requests), (1_500, 1));
 }
@@ -57,8 +34,9 @@ async fn a_request_that_may_pass_the_cap_is_not_sent_and_says_why() {
     let refused = error.budget_error().unwrap();
     assert_eq!(refused.kind(), BudgetErrorKind::Exhausted);
     assert_eq!(refused.budget(), Some("all"));
-    assert_eq!(committed(&ledger).await, Amounts::ZERO);
+    assert_eq!(committed(&ledger), Amounts::ZERO);
     assert_eq!(ledger.refusals()["all"], 1);
+    assert_eq!(ledger.alerts()[&("all".into(), "exhausted")], 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,6 +51,8 @@ async fn the_answer_s_length_is_set_from_what_is_left() {
     // 64 around it, 16 around the message and the part, 3 bytes: 99 tokens for 2.5 USD a million; 10 USD for the rest.
     let requests = script.requests();
     assert_eq!(requests[0].settings.max_output_tokens, Some(475));
+    // That there was no room for a longer one is no refusal.
+    assert!(ledger.refusals().is_empty() && ledger.alerts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +80,7 @@ async fn b2_what_breaks_off_is_charged_whole_and_what_is_refused_is_not() {
         .chat(&context, ChatRequest::new("Hi."))
         .await
         .unwrap_err();
-    let whole = committed(&ledger).await;
+    let whole = committed(&ledger);
     // 99 tokens in, 4,096 out.
     assert_eq!(whole.usd, usd("0.0412075"));
     assert_eq!((whole.tokens, whole.requests), (4_195, 1));
@@ -111,6 +91,6 @@ async fn b2_what_breaks_off_is_charged_whole_and_what_is_refused_is_not() {
         .chat(&context, ChatRequest::new("Hi."))
         .await
         .unwrap_err();
-    let after = committed(&ledger).await;
+    let after = committed(&ledger);
     assert_eq!((after.usd, after.requests), (whole.usd, 2));
 }

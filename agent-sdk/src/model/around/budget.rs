@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::guarded::Guarded;
+use crate::guarded::Guarded;
 
 /// How many retries there may be in relation to requests. Clones share one budget.
 ///

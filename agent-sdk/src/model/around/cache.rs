@@ -12,8 +12,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::guarded::Guarded;
-use crate::model::{ChatRequest, ChatResponse, FinishReason, ModelInfo, OutputFormat, Usage};
+use crate::{
+    guarded::Guarded,
+    model::{ChatRequest, ChatResponse, FinishReason, ModelInfo, OutputFormat, Usage},
+};
 
 /// Answers that are given again to the same request, in this process. Clones share what is kept, so that several handles may
 /// have one cache.

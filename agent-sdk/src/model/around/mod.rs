@@ -25,7 +25,6 @@ mod cache;
 mod call;
 mod estimate;
 mod fallback;
-mod guarded;
 mod hedge;
 mod rate;
 mod retry;

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::guarded::Guarded;
+use crate::guarded::Guarded;
 
 /// One token, in the unit in which a bucket counts: what a bucket of one token a minute gains in a nanosecond.
 const TOKEN: i128 = 60_000_000_000;

@@ -25,7 +25,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 use secrecy::SecretString;
 
-pub(crate) use self::settings::default_client;
 pub(in crate::model) use self::{
     api::{Api, Auth, Defaults},
     client::Client,
@@ -36,6 +35,7 @@ pub(in crate::model) use self::{
 };
 use self::{key::Key, transport::Transport};
 pub use self::{settings::Timeouts, structured::StructuredOutput};
+pub(crate) use self::{settings::default_client, waits::retry_after};
 use super::{
     ModelError, ModelInfo,
     wire::{Limits, Secrets},

@@ -19,7 +19,7 @@ pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
 }
 
 /// How long the server asks to wait: at most a minute, and `None` where it says nothing that makes sense.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text(HeaderName::from_static("retry-after-ms"))
         .and_then(number)

@@ -34,7 +34,8 @@ pub(in crate::model) use list::{Few, Many};
 pub(in crate::model) use reader::{
     Broken, Reader, not_a_stream, read_body, read_whole, refused, too_long,
 };
-pub(in crate::model) use report::{MAX_RETRY_AFTER, Report, Secrets};
+pub(crate) use report::MAX_RETRY_AFTER;
+pub(in crate::model) use report::{Report, Secrets};
 pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments, keep};
 pub(in crate::model) use tokens::{InputDetails, OutputDetails};

@@ -10,7 +10,7 @@ use super::{Few, Text, class, google};
 use crate::model::{ModelError, ModelErrorKind};
 
 /// The longest wait that a server may ask for.
-pub(in crate::model) const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a server wrote about a failure.
 #[derive(Debug, Default)]

@@ -13,8 +13,11 @@ use tokio::time::Instant;
 
 pub use self::state::BreakerState;
 pub(super) use self::state::{Refusal, State, Ticket, Verdict};
-use super::guarded::Guarded;
-use crate::model::{ModelError, ModelErrorKind};
+
+use crate::{
+    guarded::Guarded,
+    model::{ModelError, ModelErrorKind},
+};
 
 /// Stops asking a model that keeps failing. Clones share one state, so that several handles may stand behind one breaker.
 ///

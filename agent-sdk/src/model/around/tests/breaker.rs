@@ -8,10 +8,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::model::{
     BreakerState, CircuitBreaker, ModelHandle,
-    around::{
-        breaker::{Condition, Core, Permit, Refusal, State, Ticket, Verdict},
-        guarded::Guarded,
-    },
+    around::breaker::{Condition, Core, Permit, Refusal, State, Ticket, Verdict},
 };
 
 fn condition(probes: u32) -> Condition {
@@ -368,16 +365,6 @@ proptest! {
                 reference.settle(now, name, verdict);
             }
         }
-    }
-}
-
-impl<T> Guarded<T> for loom::sync::Mutex<T> {
-    fn guard(state: T) -> Self {
-        Self::new(state)
-    }
-
-    fn with<R>(&self, decide: impl FnOnce(&mut T) -> R) -> R {
-        decide(&mut self.lock().unwrap())
     }
 }
 

@@ -5,10 +5,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    model::{
-        ModelHandle, RetryBudget,
-        around::{budget::Tokens, guarded::Guarded},
-    },
+    guarded::Guarded,
+    model::{ModelHandle, RetryBudget, around::budget::Tokens},
     operation::EventKind,
     testing::{self, EventLog, TraceCapture},
 };
