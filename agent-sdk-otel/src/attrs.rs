@@ -114,6 +114,7 @@ names! {
     PLAN_NAME = "agent_sdk.plan.name";
     COST_SOURCE = "agent_sdk.cost.source";
     COST_PRICE_SNAPSHOT = "agent_sdk.cost.price_snapshot";
+    COST_ESTIMATED = "agent_sdk.cost.estimated";
     COST_TOTAL_USD = "agent_sdk.cost.total_usd";
     COST_UNPRICED_CALLS = "agent_sdk.cost.unpriced_calls";
     TOTAL_INPUT_TOKENS = "agent_sdk.usage.input_tokens";
@@ -125,6 +126,7 @@ names! {
     BUDGET_LIMIT_USD = "agent_sdk.budget.limit_usd";
     BUDGET_COMMITTED_USD = "agent_sdk.budget.committed_usd";
     BUDGET_REMAINING_USD = "agent_sdk.budget.remaining_usd";
+    BUDGET_ALERT = "agent_sdk.budget.alert";
     TOOL_ATTEMPT = "agent_sdk.tool.attempt";
     TOOL_QUEUE_MS = "agent_sdk.tool.queue_ms";
     TOOL_CACHED = "agent_sdk.tool.cached";

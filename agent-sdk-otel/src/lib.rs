@@ -43,6 +43,8 @@
 //! Metrics come from every operation, sampled or not. Their labels are names that developers chose
 //! and classes of failures: no ids, no text of users or models, at most 2,000 series a metric.
 //!
+//! Budgets are among the metrics where the ledger is [watched](Telemetry::watch).
+//!
 //! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, on spans only,
 //! each part cut to 16 KiB.
 //!
@@ -57,6 +59,7 @@
 //! The crate has no features.
 
 pub mod attrs;
+mod budgets;
 mod builder;
 mod content;
 mod error;

@@ -5,7 +5,9 @@
 //! models answer after minutes. Prometheus names follow from these: dots become underscores,
 //! `s` becomes `_seconds`, counters get `_total`, and units in braces disappear.
 
-use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+use opentelemetry::metrics::{
+    AsyncInstrument, Counter, Histogram, Meter, ObservableCounter, ObservableGauge, UpDownCounter,
+};
 
 /// Seconds, from 10 ms to eleven minutes: requests, tools.
 pub const DURATION_BUCKETS: &[f64] = &[
@@ -119,6 +121,34 @@ impl MetricDef {
             .build()
     }
 
+    /// Makes the counter of this definition that is read when metrics are collected.
+    pub fn u64_observable_counter(
+        &self,
+        meter: &Meter,
+        read: impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+    ) -> ObservableCounter<u64> {
+        meter
+            .u64_observable_counter(self.name)
+            .with_unit(self.unit)
+            .with_description(self.description)
+            .with_callback(read)
+            .build()
+    }
+
+    /// Makes the gauge of this definition that is read when metrics are collected.
+    pub fn f64_observable_gauge(
+        &self,
+        meter: &Meter,
+        read: impl Fn(&dyn AsyncInstrument<f64>) + Send + Sync + 'static,
+    ) -> ObservableGauge<f64> {
+        meter
+            .f64_observable_gauge(self.name)
+            .with_unit(self.unit)
+            .with_description(self.description)
+            .with_callback(read)
+            .build()
+    }
+
     /// Makes the counter of this definition that also goes down.
     pub fn i64_up_down_counter(&self, meter: &Meter) -> UpDownCounter<i64> {
         meter
@@ -178,10 +208,11 @@ metrics! {
     COST = "agent_sdk.cost", "{USD}", "Money spent on models and tools.";
     OPERATION_COST = "agent_sdk.operation.cost", "{USD}", "Cost of one operation.", COST_BUCKETS;
     UNPRICED_REQUESTS = "agent_sdk.unpriced_requests", "{request}", "Requests whose price is unknown.";
-    BUDGET_LIMIT = "agent_sdk.budget.limit", "{USD}", "A budget's limit.";
-    BUDGET_COMMITTED = "agent_sdk.budget.committed", "{USD}", "What a budget has spent.";
-    BUDGET_RESERVED = "agent_sdk.budget.reserved", "{USD}", "What running calls have reserved of a budget.";
-    BUDGET_REFUSALS = "agent_sdk.budget.refusals", "{refusal}", "Calls that a budget refused.";
+    BUDGET_LIMIT = "agent_sdk.budget.limit", "{USD}", "The money that a budget caps.";
+    BUDGET_COMMITTED = "agent_sdk.budget.committed", "{USD}", "The money that a budget has spent in its period; of one with several accounts, that which is nearest to its cap.";
+    BUDGET_RESERVED = "agent_sdk.budget.reserved", "{USD}", "The money that a budget has put aside for what is under way, in the same account.";
+    BUDGET_REFUSALS = "agent_sdk.budget.refusals", "{refusal}", "What a budget refused.";
+    BUDGET_ALERTS = "agent_sdk.budget.alerts", "{alert}", "Alerts that a budget gave.";
     OPERATIONS_ACTIVE = "agent_sdk.operations.active", "{operation}", "Operations that run now.";
     STEP_DURATION = "agent_sdk.step.duration", "s", "Duration of a plan's step.", WORKFLOW_BUCKETS;
     PLAN_SPEEDUP = "agent_sdk.plan.speedup", "1", "A plan's summed work over its wall time.", SPEEDUP_BUCKETS;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use agent_sdk::budget::Ledger;
 use agent_sdk::operation::{IdSource, Observer, Observers};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
@@ -17,6 +18,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
 use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
@@ -60,6 +62,7 @@ pub struct Telemetry {
     metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
     settings: Settings,
+    budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
 }
 
@@ -124,6 +127,7 @@ impl Telemetry {
             metrics,
             operations,
             settings,
+            budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
         };
         if telemetry.settings.set_global {
@@ -216,6 +220,14 @@ impl Telemetry {
     pub fn metrics_observer(&self) -> Option<Arc<dyn Observer>> {
         let operations = self.operations.clone()?;
         Some(operations)
+    }
+
+    /// Shows the budgets of a ledger among the metrics, from now on: limit, committed and reserved money, refusals and alerts.
+    ///
+    /// They are read when metrics are collected, without waiting for a store; see [`Ledger::latest`]. The ledger is kept as long as
+    /// this. A budget that a single run brings is not shown but for its refusals and alerts.
+    pub fn watch(&self, ledger: &Ledger) {
+        self.budgets.watch(ledger, &self.metrics.meter());
     }
 
     fn tracer(&self) -> Option<SdkTracer> {

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use agent_sdk::cost::PriceSource;
+use agent_sdk::budget::{Measure, Standing};
+use agent_sdk::cost::{PriceSource, Usd};
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
@@ -29,7 +30,7 @@ pub(super) fn of(record: &OperationRecord<'_>, profile: EmissionProfile) -> Vec<
     }
     match &info.details {
         Details::Agent(agent) => of_agent(agent, &mut all),
-        Details::Chat(chat) => of_request(chat, profile, &mut all),
+        Details::Chat(chat) => of_request(chat, record, profile, &mut all),
         Details::Embeddings(embeddings) => of_embeddings(embeddings, &mut all),
         Details::Attempt(attempt) => of_attempt(attempt, record, &mut all),
         Details::Tool(tool) => of_tool(tool, record, &mut all),
@@ -41,6 +42,9 @@ pub(super) fn of(record: &OperationRecord<'_>, profile: EmissionProfile) -> Vec<
     }
     if matches!(info.kind, Kind::Agent | Kind::Workflow) {
         totals(record, &mut all);
+        if let Some(standing) = &record.facts.budget {
+            of_budget(standing, &mut all);
+        }
     }
     if info.parent.is_none() {
         where_time_went(record, &mut all);
@@ -80,7 +84,12 @@ fn of_agent(agent: &AgentDetails, all: &mut Vec<KeyValue>) {
     }
 }
 
-fn of_request(chat: &ChatDetails, profile: EmissionProfile, all: &mut Vec<KeyValue>) {
+fn of_request(
+    chat: &ChatDetails,
+    record: &OperationRecord<'_>,
+    profile: EmissionProfile,
+    all: &mut Vec<KeyValue>,
+) {
     let settings = &*chat.settings;
     let floats = [
         (attrs::REQUEST_TEMPERATURE, settings.temperature),
@@ -93,7 +102,9 @@ fn of_request(chat: &ChatDetails, profile: EmissionProfile, all: &mut Vec<KeyVal
     }
     let top_k = settings.top_k;
     all.extend(top_k.map(|k| attrs::int(attrs::REQUEST_TOP_K, k.into())));
-    let longest = settings.max_output_tokens;
+    // A budget may have set a length where the request had none, or cut the one that it had.
+    let longest = record.facts.budget_max_tokens;
+    let longest = longest.or(settings.max_output_tokens);
     all.extend(longest.map(|tokens| attrs::int(attrs::REQUEST_MAX_TOKENS, tokens.into())));
     all.extend(
         settings
@@ -145,6 +156,9 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut V
         all.push(attrs::float(attrs::OPERATION_COST, usd));
         let snapshot = cost.snapshot.clone();
         all.extend(snapshot.map(|date| attrs::text(attrs::COST_PRICE_SNAPSHOT, date)));
+        if cost.estimated {
+            all.push(attrs::flag(attrs::COST_ESTIMATED, true));
+        }
     }
     let searches = facts.usage.web_search_requests.filter(|count| *count > 0);
     all.extend(searches.map(|count| attrs::count(attrs::CHAT_WEB_SEARCHES, count)));
@@ -275,6 +289,19 @@ fn totals(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
     }
     if unpriced > 0 {
         all.push(attrs::int(attrs::COST_UNPRICED_CALLS, unpriced));
+    }
+}
+
+/// How the budget stands that is nearest to its cap.
+fn of_budget(standing: &Standing, all: &mut Vec<KeyValue>) {
+    all.push(attrs::text(attrs::BUDGET_NAME, standing.budget.clone()));
+    let left = standing.left(Measure::Usd).map(Usd::from_nanos);
+    for (name, usd) in [
+        (attrs::BUDGET_LIMIT_USD, standing.caps.usd),
+        (attrs::BUDGET_COMMITTED_USD, Some(standing.committed.usd)),
+        (attrs::BUDGET_REMAINING_USD, left),
+    ] {
+        all.extend(usd.map(|usd| attrs::float(name, usd.as_f64())));
     }
 }
 
