@@ -82,6 +82,12 @@ impl Failure {
         self
     }
 
+    /// Says in which place it went wrong.
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.what = format!("{place}: {}", self.what);
+        self
+    }
+
     /// Says what to do: whole sentences, after those that were said already.
     pub(crate) fn advice(mut self, advice: impl AsRef<str>) -> Self {
         if !self.advice.is_empty() {

@@ -7,6 +7,7 @@ use agent_sdk::{
 };
 
 use crate::{
+    budget,
     exit::{Exit, Failure},
     home,
     model::Chosen,
@@ -22,6 +23,10 @@ pub(crate) fn explain(error: &RunError, exit: Exit, chosen: &Chosen) -> Failure 
         return Failure::usage(error.to_string()).advice(format!(
             "`agent resume {id} --accept-changes` goes on all the same, and `--max-turns N` raises a limit."
         ));
+    }
+    if let Some(refused) = error.budget_error() {
+        let failure = Failure::new(exit, format!("the run stopped: {refused}")).because(refused);
+        return failure.advice(budget::advice(refused));
     }
     let failure = Failure::new(exit, error.to_string()).because(error);
     match (error.model_error(), error.limit()) {

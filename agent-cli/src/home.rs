@@ -1,6 +1,6 @@
 //! The store that runs are kept in, for commands that are over soon and for those that run an agent.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, path::Path, sync::Arc};
 
 use agent_sdk::{
     journal::{Runs, StoredRun},
@@ -45,6 +45,16 @@ impl Home {
     /// The store itself.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    /// The store itself, where ledgers are kept too.
+    pub(crate) fn sqlite(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// The folder that it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.store.path().parent().unwrap_or(Path::new("."))
     }
 
     /// The runs in it.

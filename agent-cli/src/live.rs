@@ -51,6 +51,11 @@ impl Live {
         self.progress.clone()
     }
 
+    /// Shows what was spent as a part of what may be; `before` was spent before this life of the run.
+    pub(crate) fn cap(&self, before: Usd, cap: Usd) {
+        self.progress.state().cap = Some((before, cap));
+    }
+
     /// Shows the line from now on, where somebody watches.
     pub(crate) fn show(&mut self) {
         if !self.is_watched || self.bar.is_some() {
@@ -99,6 +104,8 @@ struct State {
     tokens: u64,
     cost: Usd,
     unpriced_calls: u64,
+    /// What the run had cost before, and what it may cost.
+    cap: Option<(Usd, Usd)>,
 }
 
 impl Progress {
@@ -114,7 +121,7 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `4.2 s  read_file x3, gpt-5  1,234 tokens  $0.001200`.
+    /// `4.2 s  read_file x3, gpt-5  1,234 tokens  $0.001200 of $0.05`.
     fn line(&self, now: Instant) -> String {
         let state = self.state();
         let mut line = length(now.saturating_duration_since(self.started), true);
@@ -127,7 +134,10 @@ impl Progress {
         if state.tokens > 0 {
             let _ = write!(line, "  {} tokens", count(state.tokens));
         }
-        if state.cost > Usd::ZERO {
+        if let Some((before, cap)) = state.cap {
+            let spent = dollars(before.saturating_add(state.cost));
+            let _ = write!(line, "  {spent} of ${cap}");
+        } else if state.cost > Usd::ZERO {
             let _ = write!(line, "  {}", dollars(state.cost));
         }
         if state.unpriced_calls > 0 {
@@ -269,6 +279,18 @@ mod tests {
         );
         drop(agent);
         assert!(progress.state().open.is_empty());
+    }
+
+    #[test]
+    fn what_is_spent_is_shown_of_what_may_be() {
+        let (progress, context, now) = watched();
+        progress.state().cap = Some((Usd::from_nanos(2_000_000), Usd::from_nanos(50_000_000)));
+        assert_eq!(progress.line(now), "0.0 µs  $0.002000 of $0.05");
+        let tool = context.start(Kind::Tool, "search").begin();
+        let charge = ("search".into(), Usd::from_nanos(5_000_000));
+        tool.handle().record(|facts| facts.charges.push(charge));
+        tool.end(Outcome::Ok, Payload::None);
+        assert_eq!(progress.line(now), "0.0 µs  $0.007000 of $0.05");
     }
 
     #[test]

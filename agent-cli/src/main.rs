@@ -5,6 +5,7 @@
 
 mod approve;
 mod args;
+mod budget;
 mod cleanup;
 mod columns;
 mod cost;
@@ -80,6 +81,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
         }
     };
     match arguments.command {
+        Command::Budget(arguments) => budget::run(&arguments.what, &mut output),
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
         Command::Prices(arguments) => prices::run(&arguments.what, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),

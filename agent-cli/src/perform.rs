@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::Shown,
+    budget::{self, Purse},
     exit::{Exit, Failure},
     explain::explain,
     interrupt::Interrupt,
@@ -37,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) user: Option<String>,
     /// The session that it is under way in.
     pub(crate) session: Option<Session>,
+    /// What it may spend from, where something limits that.
+    pub(crate) purse: Option<Purse>,
     pub(crate) work: Work,
     pub(crate) shown: Shown,
 }
@@ -111,13 +114,24 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
     if let Some(user) = &job.user {
         context = context.user(user.as_str());
     }
+    if let Some(purse) = &job.purse {
+        context = context.ledger(purse.ledger());
+    }
+    let context = context.build();
+    if let Some(purse) = &mut job.purse {
+        screen.purse(purse, &context).await;
+    }
     let mut session = job.session.take();
-    let exit = show(&mut screen, &job, &mut session, &context.build(), &watch)
+    let exit = show(&mut screen, &job, &mut session, &context, &watch)
         .await
         .unwrap_or_else(|failure| {
             screen.output.note(&failure);
             failure.exit
         });
+    if let Some(purse) = &job.purse {
+        purse.ledger().flush().await;
+        screen.alerts();
+    }
     if let (Some(events), Some(keeping)) = (events, keeping) {
         // The run itself is kept; of its events those that the store refuses are missing.
         let _ = events.flush().await;
@@ -156,6 +170,9 @@ async fn show(
     if screen.form() == Form::Text && !screen.output.is_closed() {
         let label = screen.output.out_style.paint(Paint::Strong, "Run:");
         screen.output.line(format_args!("{label} {}.", job.id))?;
+    }
+    if let Some(purse) = &job.purse {
+        screen.budgets(&purse.stands(context).await)?;
     }
     if watch.exports_traces() && !screen.output.is_closed() {
         screen
@@ -271,7 +288,10 @@ fn hint(job: &Job, in_session: bool, error: &RunError) -> Option<String> {
         }
         RunErrorKind::Cancelled => format!("run {id} is interrupted; go on with: {go_on}"),
         // A session takes such a run for over, and is asked again.
-        RunErrorKind::Model | RunErrorKind::LimitExceeded if in_session => return None,
+        RunErrorKind::Model | RunErrorKind::LimitExceeded | RunErrorKind::Budget if in_session => {
+            return None;
+        }
+        RunErrorKind::Budget => budget::hint(id, error.budget_error()),
         // It has its answer, and only the session does not know of it.
         RunErrorKind::Session if error.report().model_calls == 0 => return None,
         RunErrorKind::Model | RunErrorKind::Timeout | RunErrorKind::Session => {

@@ -7,8 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_sdk::{agent::Agent, cost::PriceBook, journal::StoredRun, tool::ToolHandle};
-use serde::{Deserialize, Serialize};
+use agent_sdk::{
+    agent::Agent,
+    cost::{PriceBook, Usd},
+    journal::StoredRun,
+    tool::ToolHandle,
+};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,6 +42,9 @@ pub(crate) struct Recipe {
     pub(crate) system: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_turns: Option<NonZeroU32>,
+    /// The most that it may cost.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exact")]
+    pub(crate) max_cost_usd: Option<Usd>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) workspace: Option<PathBuf>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +91,7 @@ impl Recipe {
             base_url: arguments.base_url.clone(),
             system: arguments.system.clone(),
             max_turns: arguments.max_turns,
+            max_cost_usd: arguments.max_cost_usd,
             workspace: full(&arguments.workspace)?,
             tags: tags
                 .map(|tag| (tag.key.clone(), tag.value.clone()))
@@ -212,6 +221,14 @@ impl Recipe {
             format!("It has {}.", known.join(", "))
         }))
     }
+}
+
+/// An amount as text: a number would not hold each.
+#[expect(clippy::ref_option, reason = "what a serializer of a field is given")]
+fn exact<S: Serializer>(amount: &Option<Usd>, serializer: S) -> Result<S::Ok, S::Error> {
+    amount
+        .map(|amount| amount.to_string())
+        .serialize(serializer)
 }
 
 fn full(path: &Path) -> Result<PathBuf, Failure> {

@@ -1,6 +1,7 @@
 //! `agent resume`: goes on with a run where it was.
 
 use agent_sdk::{
+    cost::Usd,
     journal::{Record, StoredRecord, StoredRun},
     message::Message,
     session::{Session, SessionErrorKind},
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::{
     args::ResumeArguments,
+    budget::Purse,
     exit::{Exit, Failure},
     home::{self, Home},
     interrupt,
@@ -50,17 +52,23 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
     }
     let mut recipe = Recipe::kept(&run)?;
     recipe.max_turns = arguments.max_turns.or(recipe.max_turns);
+    recipe.max_cost_usd = arguments.max_cost_usd.or(recipe.max_cost_usd);
     recipe.base_url = arguments.base_url.or(recipe.base_url);
     let made = recipe.make()?;
     if let Some(warning) = &made.chosen.warning {
         output.note(warning);
     }
+    let purse = Purse::of(Some(&home), &recipe, &made.tape)?;
+    if let Some(purse) = &purse {
+        purse.count_earlier(&home, &run.id, spent(&home, &run)?)?;
+    }
     let job = Job {
         made,
         recipe,
         id: run.id,
-        user: None,
+        user: run.summary.user.as_deref().map(str::to_owned),
         session,
+        purse,
         work: Work::GoOn {
             store: home.store(),
             accept_changes: arguments.accept_changes,
@@ -104,6 +112,12 @@ fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Resul
     let sums = tree::Totals::of(totals, time.try_into().unwrap_or_default());
     output.line(format_args!("\n{}", sums.line(output.out_style)))?;
     Ok(Exit::Ok)
+}
+
+/// What all lives of a run have cost, killed ones included.
+fn spent(home: &Home, run: &StoredRun) -> Result<Usd, Failure> {
+    let records = home.wait(home.runs().records(run.id.as_str()))?;
+    Ok(records.last().map_or(Usd::ZERO, |last| last.totals.cost))
 }
 
 /// What the outermost agent's model said last.

@@ -8,6 +8,7 @@ use agent_sdk::{
 
 use crate::{
     args::RunArguments,
+    budget::Purse,
     exit::{Exit, Failure},
     home::{self, Home},
     interrupt,
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
         refuse_known(&home, &id)?;
         Some(home)
     };
+    let purse = Purse::of(home.as_ref(), &recipe, &made.tape)?;
     let session = match (&home, &arguments.session) {
         (Some(home), Some(name)) => Some(open_session(
             home,
@@ -73,6 +75,7 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
             .user
             .or_else(|| session.as_ref().map(|_| home::user())),
         session,
+        purse,
         work: Work::Begin { prompt, keep },
         shown: arguments.shown,
     };

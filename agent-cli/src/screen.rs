@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use agent_sdk::{
-    operation::{Event, EventKind, Observer, Outcome},
+    budget::Alert,
+    cost::Usd,
+    operation::{Event, EventKind, Observer, Outcome, RunContext},
     run::{RunError, RunReport, RunStream},
 };
 use futures_util::StreamExt;
@@ -11,12 +13,13 @@ use futures_util::StreamExt;
 use agent_sdk::text::escape_json;
 
 use crate::{
+    budget::{Purse, Stands, Told},
     exit::{Exit, Failure},
     interrupt::Interrupt,
     live::Live,
     output::Output,
     person::{Person, Said},
-    terminal::{Paint, safe},
+    terminal::{Paint, safe, safe_line},
     text::length,
     tree::Trace,
 };
@@ -41,6 +44,8 @@ pub(crate) struct Screen {
     interrupt: Interrupt,
     /// Who is asked about tool calls, where somebody is there.
     person: Option<Person>,
+    /// The alerts of budgets.
+    told: Option<Told>,
     /// The agent whose text is the answer; those inside it have theirs for themselves.
     agent: Arc<str>,
     /// Whether text was written, whether its line is still open, and whether what follows belongs to another turn.
@@ -66,6 +71,7 @@ impl Screen {
             form,
             interrupt,
             person: None,
+            told: None,
             agent: agent.into(),
             has_text: false,
             is_mid_line: false,
@@ -76,6 +82,18 @@ impl Screen {
     /// Lets a person be asked about tool calls.
     pub(crate) fn ask(&mut self, person: Person) {
         self.person = Some(person);
+    }
+
+    /// Shows what the run spends of what it may, and the alerts of its budgets.
+    pub(crate) async fn purse(&mut self, purse: &mut Purse, context: &RunContext) {
+        self.told = purse.told();
+        if let Some(cap) = purse.cap() {
+            let stands = purse.stands(context).await;
+            let own = stands.iter().find(|stands| stands.is_of_run());
+            let spent = own.and_then(|own| own.spent.first());
+            let before = spent.map_or(Usd::ZERO, |(_, spent, _)| Usd::from_nanos(*spent));
+            self.live.cap(before, cap);
+        }
     }
 
     /// How runs are shown.
@@ -107,6 +125,12 @@ impl Screen {
                     None => std::future::pending().await,
                 }
             };
+            let alert = async {
+                match &mut self.told {
+                    Some(told) => told.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             let heard = tokio::select! {
                 biased;
                 event = run.next() => match event {
@@ -114,6 +138,13 @@ impl Screen {
                     None => break,
                 },
                 said = person => self.said(&said),
+                alert = alert => if let Some(alert) = alert {
+                    self.alert(&alert)
+                } else {
+                    // There will be no more.
+                    self.told = None;
+                    Ok(())
+                },
             };
             if let Err(failure) = heard {
                 failed.get_or_insert(failure);
@@ -146,6 +177,39 @@ impl Screen {
             }
         }
         Ok(())
+    }
+
+    /// Shows an alert of a budget, on a line of its own.
+    fn alert(&mut self, alert: &Alert) -> Result<(), Failure> {
+        if self.form == Form::Text {
+            self.end_line()?;
+        }
+        self.live.hide();
+        self.output.note(format_args!("alert: {alert}"));
+        self.show_live();
+        Ok(())
+    }
+
+    /// Shows the alerts that are still to be shown when the run is over.
+    pub(crate) fn alerts(&mut self) {
+        while let Some(alert) = self.told.as_mut().and_then(Told::waiting) {
+            self.output.note(format_args!("alert: {alert}"));
+        }
+    }
+
+    /// Shows in text how the budgets of the run stand.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) fn budgets(&mut self, stands: &[Stands]) -> Result<(), Failure> {
+        if self.form == Form::Json || stands.is_empty() || self.output.is_closed() {
+            return Ok(());
+        }
+        let label = self.output.out_style.paint(Paint::Strong, "Budgets:");
+        let stands: Vec<_> = stands.iter().map(ToString::to_string).collect();
+        let stands = safe_line(&stands.join("; ")).into_owned();
+        self.output.line(format_args!("{label} {stands}."))
     }
 
     /// Shows the live line, unless a question stands there.

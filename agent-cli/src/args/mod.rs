@@ -1,5 +1,6 @@
 //! The command line.
 
+mod budget;
 mod cost;
 mod prices;
 mod run;
@@ -13,6 +14,7 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    budget::{BudgetArguments, BudgetCommand, SetBudgetArguments},
     cost::{CostArguments, CostCommand, ReportArguments, ReportFormat, UsageCostArguments},
     prices::{
         DiffPricesArguments, DoctorArguments, ListPricesArguments, PricesArguments, PricesCommand,
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Cleanup(CleanupArguments),
     /// Reviews a folder with a scripted model: no key and no network needed.
     Demo(DemoArguments),
+    /// Sets, lists and resets budgets: what may be spent, by whom, in which time.
+    Budget(BudgetArguments),
     /// Says what a usage costs and which price that is, or reports what was spent.
     Cost(CostArguments),
     /// Lists, shows, compares and refreshes prices.

@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
+use agent_sdk::cost::Usd;
 use clap::Args;
 
-use super::{ModelName, Pair};
+use super::{ModelName, Pair, values::money};
 
 const RUN_HELP: &str = "\
 Standard output gets the answer as it is written, then the trace, the totals and the bottleneck; piped, the same without colours.
@@ -17,8 +18,13 @@ Each outcome is kept before the run goes on from it, so a run that was interrupt
 With `--ask TOOL` a person decides about each call of that tool: on a terminal at once; elsewhere the run pauses (exit code 5)
 and says how to answer.
 
+With `--max-cost-usd X` a request that might take the run above X dollars is refused before it is sent: the run ends with exit
+code 3, and can go on with a larger cap. Answers are asked for as long as what is left allows. The user's own budgets (`agent
+budget`) hold beside it.
+
 Examples:
   agent run 'Say something short.' --model openai:gpt-5-mini
+  agent run 'Review this folder.' --workspace . --max-cost-usd 0.25
   agent run 'Tidy up the notes.' --workspace notes --write --ask write_file
   git diff | agent run - --system 'You review changes.' --id review-17
 
@@ -42,6 +48,7 @@ A run that has ended prints its answer again. One that another process has is le
 Examples:
   agent resume review-17
   agent resume review-17 --max-turns 40     # it had reached its limit
+  agent resume review-17 --max-cost-usd 0.5 # it had spent what it may
   agent resume review-17 --json | tail -n 1 # its report";
 
 const REPLAY_HELP: &str = "\
@@ -86,7 +93,10 @@ pub(crate) struct RunArguments {
     /// The most model calls to make.
     #[arg(long, value_name = "N")]
     pub(crate) max_turns: Option<NonZeroU32>,
-    /// A tag on the run and everything in it; may be given again.
+    /// The most that the run may cost, with everything inside it, in US dollars. Default: no cap but those of `agent budget`.
+    #[arg(long, value_name = "X", value_parser = money)]
+    pub(crate) max_cost_usd: Option<Usd>,
+    /// A tag on the run and everything in it, for budgets and reports too; may be given again.
     #[arg(long = "tag", value_name = "KEY=VALUE")]
     pub(crate) tags: Vec<Pair>,
     /// A folder that the model may read, and nothing outside of it. Default: none.
@@ -102,7 +112,7 @@ pub(crate) struct RunArguments {
     /// The run's id: letters, digits, `-`, `_`, `.` and `:`. Default: a new one.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// The user on whose behalf it runs, in the store and in traces. Default: none, and with `--session` the system's name for who
+    /// The user on whose behalf it runs, in the store, in traces and for budgets. Default: none, and with `--session` the system's name for who
     /// runs the command.
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
@@ -137,6 +147,9 @@ pub(crate) struct ResumeArguments {
     /// The most model calls to make, those made already included. Default: as the run began.
     #[arg(long, value_name = "N")]
     pub(crate) max_turns: Option<NonZeroU32>,
+    /// The most that the run may cost in US dollars, what it has cost already included. Default: as the run began.
+    #[arg(long, value_name = "X", value_parser = money)]
+    pub(crate) max_cost_usd: Option<Usd>,
     /// Where the provider's API is now. Default: where it was.
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use agent_sdk::cost::Usd;
 use jiff::{Span, Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 /// A model and who runs it, written `openai:gpt-5-mini`.
@@ -53,6 +54,15 @@ impl FromStr for Pair {
             _ => Err("expected KEY=VALUE, with a key that is not empty".to_owned()),
         }
     }
+}
+
+/// An amount of money that can be spent: exact, and not zero.
+pub(super) fn money(text: &str) -> Result<Usd, String> {
+    let (_, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let amount = text.parse().ok().filter(|_| decimals.len() <= 9);
+    amount.filter(|amount| *amount > Usd::ZERO).ok_or_else(|| {
+        "expected US dollars above 0 with at most 9 decimals, such as `0.25`".to_owned()
+    })
 }
 
 /// A moment, as people name it: some of them depend on now and on a time zone.
