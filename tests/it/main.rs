@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that these are tests.
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod dashboards;
 #[cfg(test)]
 mod documents;

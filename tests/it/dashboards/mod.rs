@@ -92,6 +92,15 @@ const LABELS: &[(MetricDef, &[&str], &[&str])] = &[
         &[],
         &[attrs::PROVIDER_NAME, attrs::REQUEST_MODEL],
     ),
+    (metric::BUDGET_LIMIT, &[], &[attrs::BUDGET_NAME]),
+    (metric::BUDGET_COMMITTED, &[], &[attrs::BUDGET_NAME]),
+    (metric::BUDGET_RESERVED, &[], &[attrs::BUDGET_NAME]),
+    (metric::BUDGET_REFUSALS, &[], &[attrs::BUDGET_NAME]),
+    (
+        metric::BUDGET_ALERTS,
+        &[],
+        &[attrs::BUDGET_NAME, attrs::BUDGET_ALERT],
+    ),
     (
         metric::OPERATIONS_ACTIVE,
         &[],

@@ -1,5 +1,6 @@
 //! What leaves the process when agents run, read back with the schema of OTLP.
 
+mod budget;
 mod collector;
 mod content;
 mod endings;

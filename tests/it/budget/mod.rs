@@ -1,0 +1,5 @@
+//! Budgets against a provider that keeps its own bill.
+
+mod broken;
+mod fan_out;
+mod provider;
