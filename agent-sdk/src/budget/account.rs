@@ -87,7 +87,6 @@ impl Account {
 
     /// Goes on to the period of now. A clock that is set back does not open an old one again.
     pub(crate) fn turn(&mut self, budget: &Budget, now: Timestamp) {
-        self.touched = self.touched.max(now);
         // A budget that was for all time, and has a window now, begins its first period.
         let is_first = !self.current.period.ends() && budget.window.has_periods();
         if is_first || now >= self.current.period.end {
@@ -101,6 +100,11 @@ impl Account {
             self.current
                 .forget(budget, now.as_second().saturating_sub(length));
         }
+    }
+
+    /// Notes that something was asked of it, or charged to it.
+    pub(crate) fn touch(&mut self, now: Timestamp) {
+        self.touched = self.touched.max(now);
     }
 
     /// Whether so much more is admitted. The account must have been [turned](Self::turn).
@@ -147,6 +151,7 @@ impl Account {
         see: impl FnOnce(&Sheet) -> R,
     ) -> (Vec<AlertKind>, R) {
         self.turn(budget, now);
+        self.touch(now);
         let place = admitted.and_then(|start| {
             let is_it = |sheet: &Sheet| sheet.period.start == start;
             self.earlier.iter().position(is_it)
@@ -186,6 +191,12 @@ impl Account {
         let reserved = self.current.reserved;
         self.current = Sheet::new(budget.window.period(now));
         self.current.reserved = reserved;
+    }
+
+    /// Whether it is that of a run that has not spent for so long, and has nothing under way.
+    pub(crate) fn is_idle_run(&self, time: SignedDuration, now: Timestamp) -> bool {
+        let is_idle = now.duration_since(self.touched) >= time;
+        self.is_of_run && is_idle && self.current.reserved.is_zero() && self.earlier.is_empty()
     }
 
     /// Whether nothing would be lost with it: its period is over, or it is that of a run that has not spent for a day.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Alert, Amounts, Budget, BudgetError, BudgetErrorKind, Standing,
@@ -11,6 +11,12 @@ use super::{
 
 /// The most accounts that are kept in memory; those of periods that are over are given up before.
 const MAX_ACCOUNTS: usize = 100_000;
+
+/// Where there is no room left, after how long without spending the account of a run is given up.
+const IDLE_WHEN_FULL: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long it is then before more is given up.
+const AGAIN_WHEN_FULL: SignedDuration = SignedDuration::from_secs(1);
 
 /// An account that something is charged to.
 #[derive(Clone, Debug)]
@@ -74,6 +80,7 @@ pub(crate) fn reserve<S: Shelf>(
     for post in posts {
         let refused = shelf.with(post, now, |account| {
             account.turn(&post.budget, now);
+            account.touch(now);
             let refusal = account.admits(&post.budget, ask).err()?;
             let standing = standing(post, &account.current);
             let error = BudgetError::refused(
@@ -167,6 +174,8 @@ fn tighten(tightest: &mut Option<Standing>, others: &mut Vec<Standing>, standing
 pub(crate) struct Book {
     accounts: HashMap<Arc<str>, HashMap<Arc<str>, Account>>,
     len: usize,
+    /// Until when there is no use in looking for room.
+    full_until: Timestamp,
 }
 
 impl Shelf for Book {
@@ -182,7 +191,7 @@ impl Shelf for Book {
         if let Some(account) = known.and_then(|of| of.get_mut(&post.scope)) {
             return Ok(change(account));
         }
-        if self.len >= MAX_ACCOUNTS {
+        if self.len >= MAX_ACCOUNTS && now >= self.full_until {
             self.forget(now);
         }
         if self.len >= MAX_ACCOUNTS {
@@ -235,10 +244,19 @@ impl Book {
         Some(standing(&post, &account.current))
     }
 
-    /// Gives up the accounts of periods that are over.
+    /// Gives up the accounts of periods that are over, and those of runs that have been idle for long enough to be over.
     fn forget(&mut self, now: Timestamp) {
+        self.keep(|account| !account.is_over(now));
+        if self.len > MAX_ACCOUNTS / 2 {
+            self.keep(|account| !account.is_idle_run(IDLE_WHEN_FULL, now));
+        }
+        // Where that was no help, it is not tried again for each that comes.
+        self.full_until = now.checked_add(AGAIN_WHEN_FULL).unwrap_or(now);
+    }
+
+    fn keep(&mut self, is_kept: impl Fn(&Account) -> bool) {
         for of in self.accounts.values_mut() {
-            of.retain(|_, account| !account.is_over(now));
+            of.retain(|_, account| is_kept(account));
         }
         self.accounts.retain(|_, of| !of.is_empty());
         self.len = self.accounts.values().map(HashMap::len).sum();

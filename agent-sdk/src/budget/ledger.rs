@@ -29,6 +29,10 @@ use crate::{
 /// the most that it can take is put aside in every account that it belongs to, or in none, and what it took in truth is charged when
 /// it is over. What of it is not known, of an answer that broke off, is charged as the most that it can have been.
 ///
+/// In memory there are at most 100,000 accounts. Before there are more, those of periods that are over are given up, and those of runs
+/// that have not spent for a day; where that is not enough, of runs that have not spent for 15 minutes. Where there is still no room,
+/// what needs a new account is refused.
+///
 /// # Example
 ///
 /// ```

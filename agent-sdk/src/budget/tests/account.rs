@@ -239,3 +239,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn accounts_in_memory_stay_bounded_and_make_room_for_new_runs() {
+    let budget = Arc::new(Budget::per_run("run").max_requests(10));
+    let mut book = Book::default();
+    let one = Amounts {
+        requests: 1,
+        ..Amounts::ZERO
+    };
+    let run = |number: u32| {
+        [Post {
+            budget: budget.clone(),
+            scope: number.to_string().into(),
+        }]
+    };
+    let charge = Charge {
+        held: Amounts::ZERO,
+        used: one,
+    };
+    book::reserve(&mut book, &run(0), &one, false, at(0))
+        .unwrap()
+        .unwrap();
+    for number in 1..100_000 {
+        book::settle(&mut book, &run(number), &[], &charge, at(0)).unwrap();
+    }
+    let mut new = |second| {
+        // Who looks at an account does not use it.
+        book.tightest(&budget, at(second)).unwrap();
+        book::reserve(&mut book, &run(100_000), &one, false, at(second)).map(drop)
+    };
+    new(899).unwrap_err();
+    new(900).unwrap();
+    let kept: Vec<_> = book.iter().map(|(_, run, _)| run.to_owned()).collect();
+    assert_eq!(kept.len(), 2);
+    assert!(kept.contains(&"0".to_owned()), "what is under way is kept");
+}
