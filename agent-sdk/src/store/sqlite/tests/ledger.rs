@@ -326,8 +326,9 @@ pub(super) fn spend_and_abort(path: &Path) {
         let first = ledger.reserve(&context, tokens(200), "first").await;
         let _first = first.unwrap();
         let second = ledger.reserve(&context, tokens(400), "second").await;
-        second.unwrap().begin();
-        // Not heard of: the second is dropped, and was not told to the file yet; the first is not begun.
+        let mut second = second.unwrap();
+        second.begin();
+        // Neither is heard of any more: the second was begun, the first was not.
         std::process::abort();
     });
 }
