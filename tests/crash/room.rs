@@ -9,7 +9,7 @@ use super::{
 fn s3_a_run_whose_store_finds_no_room_pauses_says_where_and_what_to_do_and_completes_with_room() {
     // Answers so long that the store outgrows the limit in the midst of the run.
     let (folder, server) = (Folder::new(), Server::with_answers_of(40_000));
-    let stopped = finish(folder.spawn_in_small_files(&server, 1_200));
+    let stopped = finish(folder.spawn_in_small_files(&server, 1_440));
     let asked = server.take_keys().len();
     assert!(
         asked > 1 && asked <= TOOL_TURNS,
