@@ -163,6 +163,7 @@ fn table(layer: &PriceLayer, today: Date) -> Finding {
     let date = layer.date.as_deref();
     let age = date.and_then(|date| age(date, today));
     let days = match age {
+        Some(1) => ", 1 day old".to_owned(),
         Some(age) => format!(", {age} days old"),
         None => String::new(),
     };

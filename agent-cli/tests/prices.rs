@@ -264,7 +264,7 @@ fn the_doctor_says_how_old_the_prices_are_and_makes_nothing() {
     let (code, out, err) = run(home.path(), &["doctor"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("embedded table of 2026-11-20"), "{out}");
-    assert!(out.contains("days old"), "{out}");
+    assert!(out.contains(" old, 875 models"), "{out}");
     assert!(out.contains("store.db is not there yet"), "{out}");
     assert!(!home.path().join("store.db").exists());
     let (_, out, _) = run(home.path(), &["doctor", "--json"]);
