@@ -262,12 +262,14 @@ pub struct Facts {
 impl Facts {
     /// Adds the last of several tries; answers with what all of them cost.
     pub(crate) fn add_last_try(&mut self, cost: Option<Cost>) -> Option<Cost> {
-        let was_refused = self.usage.is_unknown() && self.is_refusal();
-        self.tries.push(Try {
-            usage: self.usage,
-            cost,
-            was_refused,
-        });
+        if !self.was_not_admitted() {
+            let was_refused = self.usage.is_unknown() && self.is_refusal();
+            self.tries.push(Try {
+                usage: self.usage,
+                cost,
+                was_refused,
+            });
+        }
         self.usage = Usage::unknown();
         for each in &self.tries {
             self.usage.add(&each.usage);
@@ -295,6 +297,12 @@ impl Facts {
     /// A request that timed out, broke off, was given up or got lost on the way may have been charged: of those nobody knows.
     pub fn was_refused(&self) -> bool {
         self.usage.is_unknown() && self.lost_attempts == 0 && self.is_refusal()
+    }
+
+    /// Whether a budget refused what came last, so that nothing was sent.
+    pub(crate) fn was_not_admitted(&self) -> bool {
+        let class = self.error.as_ref().map(|failure| &*failure.class);
+        self.usage.is_unknown() && class == Some(ModelErrorKind::Budget.as_str())
     }
 
     /// Whether what came last of the provider was a refusal.

@@ -152,6 +152,9 @@ pub(super) fn lines_of(record: &OperationRecord<'_>, place: &Place) -> Vec<CostL
     let mut lines: Vec<CostLine> = if !info.kind.is_priced() {
         Vec::new()
     } else if facts.tries.is_empty() {
+        if facts.was_not_admitted() {
+            return Vec::new();
+        }
         let unpriced = record.is_unpriced();
         vec![request(1, facts.usage, record.cost, unpriced)]
     } else {
@@ -162,7 +165,9 @@ pub(super) fn lines_of(record: &OperationRecord<'_>, place: &Place) -> Vec<CostL
         });
         tries.collect()
     };
-    if let Some(last) = lines.last_mut() {
+    if let Some(last) = lines.last_mut()
+        && !facts.was_not_admitted()
+    {
         last.response_model.clone_from(&facts.response_model);
         last.outcome = record.outcome;
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::{
     agent::Agent,
     budget::{Budget, BudgetErrorKind, Ledger},
-    cost::Usd,
+    cost::{CostTracker, Usd},
     model::{ChatSettings, Usage},
-    operation::Outcome,
+    operation::{Observers, Outcome},
     run::RunErrorKind,
     store::MemoryStore,
     testing::{CountingTool, ScriptedModel, Turn},
@@ -59,7 +59,10 @@ async fn a_run_that_its_budget_stopped_goes_on_when_there_is_more_and_what_it_sp
 #[tokio::test(start_paused = true)]
 async fn a_budget_of_one_run_needs_no_ledger_and_one_that_is_none_is_refused() {
     let model = ScriptedModel::new(["done"]).named("openai", "gpt-4o");
-    let agent = Agent::builder("a", model.clone()).build().unwrap();
+    let tracker = CostTracker::new();
+    let observers = Observers::none().with(tracker.clone());
+    let agent = Agent::builder("a", model.clone()).observers(observers);
+    let agent = agent.build().unwrap();
     let error = agent.run("hi").max_cost(usd("0.0001")).await.unwrap_err();
     assert_eq!(error.kind(), RunErrorKind::Budget);
     let refused = error.budget_error().unwrap();
@@ -76,4 +79,5 @@ async fn a_budget_of_one_run_needs_no_ledger_and_one_that_is_none_is_refused() {
     let refused = error.budget_error().unwrap();
     assert_eq!(refused.kind(), BudgetErrorKind::Invalid);
     assert_eq!(model.asked(), 0);
+    assert!(tracker.lines().is_empty(), "what is not sent is no line");
 }
