@@ -23,6 +23,12 @@ macro_rules! text_id {
             }
         }
 
+        impl From<&$name> for ::std::sync::Arc<str> {
+            fn from(id: &$name) -> Self {
+                id.0.clone()
+            }
+        }
+
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.write_str(&self.0)

@@ -8,7 +8,6 @@ use super::{
     Amounts, BudgetError, BudgetErrorKind, Ledger, Measure, Refusal, Reservation,
     book::{Denied, Post},
     extra,
-    shared::What,
 };
 use crate::{
     cost::{Cost, OutputRoom, PriceRequest, UsageBound, Usd},
@@ -190,10 +189,7 @@ impl<'a> Asked<'a> {
                 requests: 1,
                 tool_calls: 0,
             };
-            let what = What {
-                run: self.operation.context().run_id().as_str().into(),
-                name: self.info.model.clone(),
-            };
+            let what = self.info.model.clone();
             let context = self.operation.context();
             let asked = self
                 .ledger

@@ -125,10 +125,6 @@ impl Ledger {
         ask: Amounts,
         what: impl Into<Arc<str>>,
     ) -> Result<Reservation, BudgetError> {
-        let what = What {
-            run: context.run_id().as_str().into(),
-            name: what.into(),
-        };
         let posts = self.posts(context);
         self.put_aside(context, posts, ask, what, false)
             .await
@@ -142,7 +138,7 @@ impl Ledger {
         context: &RunContext,
         posts: Vec<Post>,
         ask: Amounts,
-        what: What,
+        what: impl Into<Arc<str>>,
         is_probe: bool,
     ) -> Result<Reservation, Denied> {
         self.inner.outlet.adopt();
@@ -164,7 +160,10 @@ impl Ledger {
                 let demand = Demand {
                     posts: posts.clone(),
                     ask,
-                    what,
+                    what: What {
+                        run: context.run_id().into(),
+                        name: what.into(),
+                    },
                     is_probe,
                     now,
                 };
@@ -438,7 +437,7 @@ impl Ledger {
         self.inner.seen.alerts()
     }
 
-    /// How many alerts did not reach an [`AlertSink`], counted for each by itself: it failed, took too long, or 1,024 others waited
+    /// How many alerts did not reach an [`AlertSink`](super::AlertSink), counted for each by itself: it failed, took too long, or 1,024 others waited
     /// for it.
     pub fn alerts_lost(&self) -> u64 {
         self.inner.outlet.lost()
@@ -460,7 +459,7 @@ impl Ledger {
         }
     }
 
-    /// Waits until what was settled is charged, and every [`AlertSink`] is done with the alerts that were given before: it was told, failed, or took too long. Call it
+    /// Waits until what was settled is charged, and every [`AlertSink`](super::AlertSink) is done with the alerts that were given before: it was told, failed, or took too long. Call it
     /// before the program ends; what waits then is lost, but for a ledger in a store.
     ///
     /// Alerts are delivered by tasks on the runtime in which the ledger was last used. Without one, nothing is waited for.
@@ -496,12 +495,12 @@ impl Ledger {
     pub(crate) fn posts(&self, context: &RunContext) -> Vec<Post> {
         let mut posts = Vec::with_capacity(self.budgets.len());
         for budget in self.budgets.iter() {
-            for scope in budget.scope.keys(context) {
+            budget.scope.each_key(context, |scope| {
                 posts.push(Post {
                     budget: budget.clone(),
                     scope,
                 });
-            }
+            });
         }
         posts
     }

@@ -70,31 +70,36 @@ impl Scope {
         &self.dimension
     }
 
-    /// The accounts that something done under `context` is charged to.
-    pub(super) fn keys(&self, context: &RunContext) -> Vec<Arc<str>> {
+    /// Names the accounts that something done under `context` is charged to.
+    pub(super) fn each_key(&self, context: &RunContext, mut name: impl FnMut(Arc<str>)) {
         let labels = context.labels();
-        let one = |value: Option<Arc<str>>| value.into_iter().collect();
-        let mut keys: Vec<Arc<str>> = match &self.dimension {
-            Dimension::Global => one(Some(Arc::from(""))),
-            Dimension::User => one(labels.user.clone()),
-            Dimension::Session => one(labels.session.clone()),
-            Dimension::Conversation => {
-                one(labels.conversation.as_ref().map(|id| id.as_str().into()))
+        let mut add = |key: Option<Arc<str>>| {
+            let key = key.filter(|key| self.only.as_ref().is_none_or(|only| only == key));
+            key.into_iter().for_each(&mut name);
+        };
+        match &self.dimension {
+            Dimension::Global => add(Some(Arc::default())),
+            Dimension::User => add(labels.user.clone()),
+            Dimension::Session => add(labels.session.clone()),
+            Dimension::Conversation => add(labels.conversation.as_ref().map(Arc::from)),
+            Dimension::Run => add(Some(context.run_id().into())),
+            Dimension::Agent => {
+                for agent in context.names_around(Kind::Agent) {
+                    add(Some(agent));
+                }
             }
-            Dimension::Run => one(Some(context.run_id().as_str().into())),
-            Dimension::Agent => context.names_around(Kind::Agent),
-            Dimension::Step => context.names_around(Kind::Step),
+            Dimension::Step => {
+                for step in context.names_around(Kind::Step) {
+                    add(Some(step));
+                }
+            }
             Dimension::Tag(key) => {
                 let mut tags = labels.tags.iter();
-                one(tags
+                add(tags
                     .find(|(name, _)| name == key)
-                    .map(|(_, value)| value.clone()))
+                    .map(|(_, value)| value.clone()));
             }
-        };
-        if let Some(only) = &self.only {
-            keys.retain(|key| key == only);
         }
-        keys
     }
 }
 
