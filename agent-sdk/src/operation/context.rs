@@ -1,10 +1,6 @@
 //! The context that is passed down through a run.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Clock, Details, EventKind, Kind, Labels, Observer, Observers, Opening, Operation,
     OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SpanId, SystemClock, TraceContext,
-    clock::RunClock, shared::open_span,
+    Watching, clock::RunClock, shared::open_span,
 };
 use crate::{
     budget::{Ledger, Standing},
@@ -41,40 +37,6 @@ pub struct RunContext {
     /// The idempotency key of the next model request, where it must be the same in another process.
     request_key: Option<Arc<str>>,
     attempt: Attempt,
-}
-
-/// Who watches what an operation does; keeps the run of it from nothing, and tells nobody once it is gone.
-#[derive(Clone)]
-pub(crate) struct Watching {
-    run: Weak<Run>,
-    operation: Option<Arc<Shared>>,
-}
-
-impl fmt::Debug for Watching {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operation = self.operation.as_ref().map(|shared| shared.info.id);
-        f.debug_tuple("Watching").field(&operation).finish()
-    }
-}
-
-impl Watching {
-    /// Tells the agents and workflows around the operation how a budget stands.
-    pub(crate) fn stands(&self, standing: &Standing) {
-        let mut above = self.operation.as_ref();
-        while let Some(shared) = above {
-            if matches!(shared.info.kind, Kind::Agent | Kind::Workflow) {
-                shared.facts().budget = Some(Box::new(standing.clone()));
-            }
-            above = shared.parent.as_ref();
-        }
-    }
-
-    /// Publishes an event of the operation, as [`RunContext::publish`] does.
-    pub(crate) fn publish(&self, event: impl FnOnce() -> EventKind) {
-        if let Some(run) = self.run.upgrade() {
-            run.publish(self.operation.as_ref().map(|shared| &shared.info), event);
-        }
-    }
 }
 
 /// Which try of a model request this is.
@@ -204,10 +166,7 @@ impl RunContext {
 
     /// Who watches, for whoever tells them something later.
     pub(crate) fn watching(&self) -> Watching {
-        Watching {
-            run: Arc::downgrade(&self.run),
-            operation: self.operation.clone(),
-        }
+        Watching::new(&self.run, self.operation.clone())
     }
 
     /// Streams what models write, no faster than the reader of `pace` takes it.

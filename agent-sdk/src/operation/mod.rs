@@ -21,6 +21,7 @@ mod run;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -28,7 +29,7 @@ pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub(crate) use context::{Attempt, Watching};
+pub(crate) use context::Attempt;
 pub use context::{RunContext, RunContextBuilder, Start};
 pub use event::{Event, EventKind};
 pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};
@@ -44,6 +45,7 @@ pub use record::{
 };
 pub(crate) use run::{Billed, Run};
 pub(crate) use shared::Shared;
+pub(crate) use watching::Watching;
 
 use crate::{
     cost::{Cost, PriceBook, UsageBound, Usd},
