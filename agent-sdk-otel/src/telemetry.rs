@@ -34,6 +34,7 @@ use crate::report::ShutdownReport;
 use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tracer::BridgeTracer;
 
 /// Traces and metrics of one process.
 ///
@@ -155,7 +156,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        layer::lean(self.tracer())
+        layer::lean(self.tracer().map(BridgeTracer))
     }
 
     /// What an agent or a run is given so that its operations are exported and counted: the id source, the metrics and the
@@ -203,14 +204,20 @@ impl Telemetry {
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
     pub fn ids(&self) -> Option<Arc<dyn IdSource>> {
-        let tracer = self.tracer()?;
-        Some(Arc::new(SpanIds { tracer }))
+        let traces = self.traces.as_ref()?;
+        Some(Arc::new(SpanIds {
+            sampler: self.settings.sampler.clone(),
+            pipeline: traces.pipeline.clone(),
+            limits: self.settings.limits,
+        }))
     }
 
     /// Ends the spans of operations, with their attributes; `None` when traces are off. It needs [`ids`](Self::ids) beside it.
     pub fn span_observer(&self) -> Option<Arc<dyn Observer>> {
-        self.traces.as_ref()?;
+        let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
+            pipeline: traces.pipeline.clone(),
+            limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
         }))
