@@ -108,7 +108,10 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), settings.limits))
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                        ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }

@@ -60,6 +60,10 @@ const DOUBLE: u32 = 4;
 const ARRAY: u32 = 5;
 const VALUES: u32 = 1;
 
+// The tags of a pair's two fields.
+const KEY_TAG: u8 = 0x0A;
+const VALUE_TAG: u8 = 0x12;
+
 /// Writes attributes as one repeated field of a message, within limits.
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
@@ -99,9 +103,25 @@ impl<'a> Attributes<'a> {
         self.left -= 1;
         self.written += 1;
         let pair = wire::bytes_len(KEY, name.len()) + wire::bytes_len(VALUE, length);
-        wire::open(self.out, self.field, pair);
-        wire::bytes(self.out, KEY, name.as_bytes());
-        wire::open(self.out, VALUE, length);
+        self.out.reserve(wire::bytes_len(self.field, pair));
+        match (
+            u8::try_from(pair),
+            u8::try_from(name.len()),
+            u8::try_from(length),
+        ) {
+            // Nearly always: every length and every tag is one byte.
+            (Ok(pair @ ..0x80), Ok(key), Ok(length)) if self.field < 16 => {
+                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
+                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(&[VALUE_TAG, length]);
+            }
+            _ => {
+                wire::open(self.out, self.field, pair);
+                wire::bytes(self.out, KEY, name.as_bytes());
+                wire::open(self.out, VALUE, length);
+            }
+        }
         true
     }
 
@@ -112,7 +132,9 @@ impl<'a> Attributes<'a> {
         length: impl Fn(&T) -> usize,
         write: impl Fn(&mut Vec<u8>, &T),
     ) {
-        let inside = items.iter().map(|item| wire::bytes_len(VALUES, length(item)));
+        let inside = items
+            .iter()
+            .map(|item| wire::bytes_len(VALUES, length(item)));
         let inside = inside.sum();
         if self.begin(name, wire::bytes_len(ARRAY, inside)) {
             wire::open(self.out, ARRAY, inside);
@@ -136,19 +158,34 @@ impl<'a> Attributes<'a> {
                 self.texts(name, &values);
             }
             Value::Array(Array::Bool(values)) => {
-                self.list(name, values, |_| 2, |out, value| {
-                    wire::number(out, BOOL, u64::from(*value));
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 2,
+                    |out, value| {
+                        wire::number(out, BOOL, u64::from(*value));
+                    },
+                );
             }
             Value::Array(Array::I64(values)) => {
-                self.list(name, values, |value| int_len(*value), |out, value| {
-                    wire::number(out, INT, value.cast_unsigned());
-                });
+                self.list(
+                    name,
+                    values,
+                    |value| int_len(*value),
+                    |out, value| {
+                        wire::number(out, INT, value.cast_unsigned());
+                    },
+                );
             }
             Value::Array(Array::F64(values)) => {
-                self.list(name, values, |_| 9, |out, value| {
-                    wire::fixed64(out, DOUBLE, value.to_bits());
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 9,
+                    |out, value| {
+                        wire::fixed64(out, DOUBLE, value.to_bits());
+                    },
+                );
             }
             // A kind that this crate does not know yet.
             other => self.text(name, &other.as_str()),
