@@ -155,6 +155,13 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Leaves a label out of the metrics of operations, for example [`attrs::SERVER_ADDRESS`](crate::attrs::SERVER_ADDRESS): series that
+    /// differ in it alone become one. Default: none is left out.
+    pub fn without_metric_label(mut self, name: impl Into<String>) -> Self {
+        self.settings.unwanted_labels.push(name.into());
+        self
+    }
+
     /// Which generation of names is emitted. Default: [`EmissionProfile::Both`].
     pub fn profile(mut self, profile: EmissionProfile) -> Self {
         self.settings.profile = profile;

@@ -52,7 +52,7 @@
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`SpanAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span and of the metrics |
-//! | [`MetricsServer`] | the `/metrics` endpoint |
+//! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
@@ -68,6 +68,7 @@ mod instruments;
 mod layer;
 pub mod metric;
 mod metrics;
+mod openmetrics;
 mod otlp;
 mod pipeline;
 mod profile;
@@ -83,6 +84,7 @@ pub use opentelemetry_sdk;
 pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
+pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::SpanAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;

@@ -17,6 +17,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
 use crate::error::TelemetryError;
 use crate::metric;
+use crate::openmetrics::{Exemplars, Exposition};
 use crate::otlp::OtlpClient;
 use crate::pipeline::{Delivery, SpanAccount, SpanPipeline};
 
@@ -175,7 +176,7 @@ impl PushMetricExporter for CountedExporter {
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) provider: SdkMeterProvider,
-    pub(crate) prometheus: Option<prometheus::Registry>,
+    pub(crate) prometheus: Option<Exposition>,
     pub(crate) exports: ExportCounts,
     pub(crate) pushes: bool,
 }
@@ -198,14 +199,9 @@ impl Metrics {
             let reader = PeriodicReader::builder(exporter).with_interval(settings.interval);
             builder = builder.with_reader(reader.build());
         }
-        let prometheus = settings.prometheus.then(prometheus::Registry::new);
-        if let Some(registry) = &prometheus {
-            let reader = opentelemetry_prometheus::exporter()
-                .with_registry(registry.clone())
-                .scope_info_enabled(false)
-                .build()
-                .map_err(|error| TelemetryError::start("the prometheus registry").because(error))?;
-            builder = builder.with_reader(reader);
+        let prometheus = settings.prometheus.then(Exposition::new);
+        if let Some(exposition) = &prometheus {
+            builder = builder.with_reader(exposition.reader());
         }
         Ok(Self {
             provider: builder.build(),
@@ -217,6 +213,12 @@ impl Metrics {
 
     pub(crate) fn meter(&self) -> Meter {
         self.provider.meter(SCOPE)
+    }
+
+    /// Where recorders leave the traces of what they measured.
+    pub(crate) fn exemplars(&self) -> Exemplars {
+        let exposition = self.prometheus.as_ref();
+        exposition.map_or(Exemplars::off(), |page| page.exemplars().clone())
     }
 
     /// Puts the span account among the metrics.

@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) metrics: SignalSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
+    /// The names of labels that our metrics go without.
+    pub(crate) unwanted_labels: Vec<String>,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
     pub(crate) metric_interval: Duration,
@@ -88,6 +90,7 @@ impl Default for Settings {
             metrics: SignalSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
+            unwanted_labels: Vec::new(),
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
             metric_interval: Duration::from_mins(1),

@@ -11,8 +11,6 @@ mod tests;
 use agent_sdk::operation::{Observer, OperationInfo, OperationRecord, Outcome, Payload};
 use opentelemetry::trace::{Status, TraceContextExt};
 
-pub(crate) use attributes::error_type;
-
 use crate::content;
 use crate::ids::{Attached, theirs};
 use crate::pipeline::with_times;
