@@ -188,8 +188,8 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, layers: Context<'_, S>) {
-        // A span that is closed by now has nothing to put a link on.
-        if layers.span(id).is_some() {
+        // A span that is closed by now has nothing to put a link on; one that followed itself would wait for itself.
+        if id != follows && layers.span(id).is_some() {
             self.users.on_follows_from(id, follows, layers);
         }
     }

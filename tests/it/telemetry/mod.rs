@@ -4,6 +4,7 @@ mod budget;
 mod collector;
 mod content;
 mod endings;
+mod found;
 mod loopback;
 mod metrics;
 mod nesting;
