@@ -227,6 +227,7 @@ metrics! {
     SPANS_REJECTED = "agent_sdk.spans.rejected", "{span}", "Spans that the collector refused in an accepted request.";
     SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans that found the queue full or closed.";
     SPANS_FAILED = "agent_sdk.spans.failed", "{span}", "Spans whose request failed.";
+    SPANS_SPILLED = "agent_sdk.spans.spilled", "{span}", "Spans in files on disk, to be sent later.";
     SPANS_UNKNOWN = "agent_sdk.spans.unknown", "{span}", "Spans that were sent but whose reply was lost.";
 }
 

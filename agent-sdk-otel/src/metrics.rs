@@ -269,11 +269,12 @@ thread_local! {
 
 type Read = fn(&ExportAccount) -> u64;
 
-const COUNTERS: [(metric::MetricDef, Read); 6] = [
+const COUNTERS: [(metric::MetricDef, Read); 7] = [
     (metric::SPANS_UNSAMPLED, |account| account.unsampled),
     (metric::SPANS_EXPORTED, |account| account.exported),
     (metric::SPANS_REJECTED, |account| account.rejected),
     (metric::SPANS_DROPPED, |account| account.dropped),
     (metric::SPANS_FAILED, |account| account.failed),
+    (metric::SPANS_SPILLED, |account| account.spilled),
     (metric::SPANS_UNKNOWN, |account| account.unknown),
 ];

@@ -332,8 +332,10 @@ impl Telemetry {
             None => ExportAccount::default(),
         };
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
+        let traces = self.traces.as_ref();
         ShutdownReport {
             spans,
+            recovered: traces.map_or_else(ExportAccount::default, |all| all.pipeline.recovered()),
             metrics: self.metrics.exports.read(),
             metrics_flushed,
         }

@@ -4,9 +4,10 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use agent_sdk::operation::{Clock, SystemClock};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 /// The largest reply that is read; the rest of a longer one is ignored.
@@ -70,9 +71,23 @@ fn of_status(status: StatusCode, headers: &HeaderMap) -> Answer {
     }
 }
 
+/// How long the collector asks to wait, as seconds or as a date; `None` where it says nothing that
+/// makes sense. The pipeline has its own idea of the longest.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    Some(Duration::from_secs(value.parse().ok()?))
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let value = text(RETRY_AFTER)?;
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let until = date(value)?;
+    // The collector's own clock, so that one that is wrong here does not matter.
+    let now = text(DATE).and_then(date);
+    let now = now.or_else(|| SystemClock.now().try_into().ok())?;
+    Some(until.duration_since(now).try_into().unwrap_or_default())
+}
+
+fn date(text: &str) -> Option<jiff::Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
 /// What an attempt without a reply came to.

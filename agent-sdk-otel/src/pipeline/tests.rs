@@ -66,7 +66,13 @@ type Script = (
 pub(super) fn start(limits: BatchLimits, transport: impl Transport) -> Pipeline {
     let thread = ExportThread::start().unwrap();
     let envelope = Envelope::new(&Resource::builder_empty().build());
-    Pipeline::start(limits, envelope, &thread, transport)
+    let settings = PipelineSettings {
+        signal: Signal::Traces,
+        limits,
+        when_full: WhenFull::Drop,
+        envelope,
+    };
+    Pipeline::start(settings, &thread, transport).unwrap()
 }
 
 fn scripted(limits: BatchLimits) -> (Pipeline, Script) {

@@ -16,7 +16,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::attrs;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
-use crate::pipeline::BatchLimits;
+use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
@@ -34,6 +34,15 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
+    /// Its name in the standard variables, in lower case.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -71,6 +80,7 @@ pub(crate) struct Settings {
     pub(crate) prometheus_address: SocketAddr,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
+    pub(crate) when_full: WhenFull,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -94,6 +104,7 @@ impl Default for Settings {
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
+            when_full: WhenFull::default(),
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
