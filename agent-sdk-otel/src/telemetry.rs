@@ -25,12 +25,13 @@ use crate::instruments::MetricsObserver;
 use crate::layer;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
-use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor};
+use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
 use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tracer::BridgeTracer;
 
 /// Traces and metrics of one process.
 ///
@@ -99,7 +100,7 @@ impl Telemetry {
             match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
                 None => None,
                 Some(pipeline) => {
-                    metrics.observe(&pipeline);
+                    metrics.observe(&pipeline, Signal::Traces);
                     let sampler = CountingSampler {
                         inner: settings.sampler.clone(),
                         pipeline: pipeline.clone(),
@@ -107,7 +108,10 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone()))
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                        ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
@@ -147,7 +151,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        layer::lean(self.tracer())
+        layer::lean(self.tracer().map(BridgeTracer))
     }
 
     /// What an agent or a run is given so that its operations are exported and counted: the id source, the metrics and the
@@ -195,14 +199,21 @@ impl Telemetry {
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
     pub fn ids(&self) -> Option<Arc<dyn IdSource>> {
-        let tracer = self.tracer()?;
-        Some(Arc::new(SpanIds { tracer }))
+        let traces = self.traces.as_ref()?;
+        Some(Arc::new(SpanIds {
+            sampler: self.settings.sampler.clone(),
+            pipeline: traces.pipeline.clone(),
+            limits: self.settings.limits,
+        }))
     }
 
     /// Ends the spans of operations, with their attributes; `None` when traces are off. It needs [`ids`](Self::ids) beside it.
     pub fn span_observer(&self) -> Option<Arc<dyn Observer>> {
-        self.traces.as_ref()?;
+        let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
+            pipeline: traces.pipeline.clone(),
+            scope: Scope::new(&scope()),
+            limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
         }))
@@ -223,11 +234,8 @@ impl Telemetry {
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
-        let scope = InstrumentationScope::builder(SCOPE)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope))
+        Some(traces.provider.tracer_with_scope(scope()))
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -354,6 +362,13 @@ impl Telemetry {
         let ended = started.is_ok() && waiting.recv_timeout(left).unwrap_or(false);
         !self.metrics.pushes || (ended && self.metrics.exports.read().last_ok)
     }
+}
+
+/// Who records what the bridge emits.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
 }
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.

@@ -82,7 +82,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let until = date(value)?;
     // The collector's own clock, so that one that is wrong here does not matter.
     let now = text(DATE).and_then(date);
-    let now = now.or_else(|| SystemClock.now().try_into().ok())?;
+    let now = now.or_else(|| SystemClock::default().now().try_into().ok())?;
     Some(until.duration_since(now).try_into().unwrap_or_default())
 }
 
@@ -118,4 +118,28 @@ fn is_broken_tls(error: &reqwest::Error) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o2_a_wait_is_read_as_seconds_or_as_a_date() {
+        let wait = |after: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+            let now = "Wed, 21 Oct 2015 07:28:00 GMT";
+            headers.insert(DATE, now.parse().unwrap());
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(" 7 "), Some(7));
+        assert_eq!(wait("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:30:00 GMT"), Some(120));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:00:00 GMT"), Some(0));
+        for nonsense in ["", "-1", "0.5", "soon", "Wed, 99 Oct 2015 07:30:00 GMT"] {
+            assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -183,7 +183,10 @@ async fn store(flight: &mut Flight, body: Bytes, uncertain: bool) {
     let (items, size) = (flight.items, file_size(&body));
     {
         let mut state = shared.lock();
-        if !shared.has_disk_room(&state, size, Instant::now()) {
+        let now = Instant::now();
+        if !shared.has_disk_room(&state, size, now) {
+            // What comes next is not taken out of the queue for nothing.
+            state.disk_again_at.get_or_insert(now + PAUSE);
             return;
         }
         state.disk_bytes += size;

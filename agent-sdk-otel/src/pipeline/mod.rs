@@ -14,7 +14,6 @@
 
 mod account;
 mod deliver;
-mod encode;
 mod envelope;
 mod policy;
 mod processor;
@@ -39,10 +38,11 @@ use crate::settings::{Settings, Signal};
 
 pub(crate) use account::Delivery;
 pub use account::ExportAccount;
+use account::Fate;
 use deliver::Retries;
 pub(crate) use envelope::Envelope;
 pub use policy::{SpillSettings, WhenFull};
-pub(crate) use processor::{CountingSampler, PipelineProcessor, with_times};
+pub(crate) use processor::{CountingSampler, PipelineProcessor};
 use queue::Queue;
 pub(crate) use scope::Scope;
 use spill::{Spilled, Store};
@@ -376,7 +376,7 @@ impl State {
     /// Drops what waits.
     fn abandon_queue(&mut self) {
         let waiting = self.queue.clear();
-        self.account.abandon(waiting);
+        self.account.settle(waiting, Fate::Dropped);
     }
 
     /// Whether the fate of every item with a number below `target` is known.

@@ -96,7 +96,7 @@ fn next(shared: &Arc<Shared>) -> Next {
         state.queue.items() >= limits.queue / 2 || state.queue.bytes() >= limits.queue_bytes / 2;
     if (behind || !may_send)
         && state.writing < WRITES
-        && shared.has_disk_room(&state, state.queue.bytes().min(REQUEST_BYTES) as u64, now)
+        && shared.has_disk_room(&state, 0, now)
         && let Some(batch) = take(shared, &mut state)
     {
         state.writing += 1;
@@ -209,6 +209,7 @@ impl Drop for Flight {
                 state.files.push_back(file);
             } else {
                 state.disk_bytes = state.disk_bytes.saturating_sub(file.bytes);
+                state.disk_again_at = None;
             }
         }
         if self.sends {

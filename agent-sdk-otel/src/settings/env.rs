@@ -138,9 +138,9 @@ fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(
     }
     let spill_bytes = "AGENT_SDK_OTEL_SPILL_MAX_BYTES";
     if let Some(bytes) = env.parsed::<std::num::NonZeroU64>(spill_bytes, count)?
-        && let WhenFull::Spill(spill) = settings.when_full
+        && let WhenFull::Spill(spill) = &settings.when_full
     {
-        settings.when_full = WhenFull::Spill(spill.max_bytes(bytes.get()));
+        settings.when_full = WhenFull::Spill(spill.clone().max_bytes(bytes.get()));
     }
     if let Some(limit) = env.millis("OTEL_BSP_EXPORT_TIMEOUT")? {
         let own = settings.traces.timeout.unwrap_or(settings.timeout);

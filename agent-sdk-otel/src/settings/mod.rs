@@ -14,6 +14,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
+use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
 use crate::pipeline::{BatchLimits, WhenFull};
@@ -26,7 +27,7 @@ pub(crate) use env::read;
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
 
 /// A signal that has its own address, headers and time limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Signal {
     Traces,
     Metrics,
@@ -81,6 +82,7 @@ pub(crate) struct Settings {
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
     pub(crate) when_full: WhenFull,
+    pub(crate) limits: Limits,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -105,6 +107,7 @@ impl Default for Settings {
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
             when_full: WhenFull::default(),
+            limits: Limits::default(),
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),

@@ -1,3 +1,9 @@
+mod collector;
+mod ends;
+mod lies;
+mod policy;
+mod quiet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
