@@ -111,13 +111,21 @@ pub(super) fn of_error(error: &reqwest::Error) -> Answer {
 fn is_broken_tls(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData) {
+        if is_invalid_data(error) {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+/// An I/O error that wraps another does not name it as its source.
+fn is_invalid_data(error: &(dyn StdError + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<io::Error>() else {
+        return false;
+    };
+    let inner = error.get_ref();
+    error.kind() == io::ErrorKind::InvalidData || inner.is_some_and(|inner| is_invalid_data(inner))
 }
 
 #[cfg(test)]
