@@ -7,6 +7,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::Sampler;
 
 use crate::error::TelemetryError;
+use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::settings::{self, Header, Secret, Settings};
 use crate::telemetry::Telemetry;
@@ -32,6 +33,8 @@ impl TelemetryBuilder {
     /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`, `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_BSP_*`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SEMCONV_STABILITY_OPT_IN` and
     /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. Durations are in milliseconds.
+    /// `AGENT_SDK_OTEL_WHEN_FULL` (`drop`, `block:MILLISECONDS` or `spill:DIRECTORY`) and
+    /// `AGENT_SDK_OTEL_SPILL_MAX_BYTES` say what [`when_full`](Self::when_full) does.
     ///
     /// # Errors
     ///
@@ -119,7 +122,17 @@ impl TelemetryBuilder {
         self
     }
 
-    /// How many finished spans may wait; more are dropped and counted. Default: 65,536.
+    /// What happens to a span or log record that finds the queue full. Default: it is dropped and
+    /// counted.
+    ///
+    /// With [`WhenFull::Spill`], what a shutdown could not deliver goes to disk as well.
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.settings.when_full = policy;
+        self
+    }
+
+    /// How many finished spans may wait, of 128 MiB together at most; what is more meets the
+    /// [policy](Self::when_full). Default: 65,536.
     pub fn queue_spans(mut self, spans: NonZeroUsize) -> Self {
         self.settings.batch.queue = spans.get();
         self

@@ -52,6 +52,7 @@
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
+//! | [`WhenFull`], [`SpillSettings`] | what happens when a collector cannot keep up |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
@@ -88,7 +89,7 @@ pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
 pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
-pub use pipeline::ExportAccount;
+pub use pipeline::{ExportAccount, SpillSettings, WhenFull};
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};

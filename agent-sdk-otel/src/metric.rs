@@ -221,14 +221,15 @@ metrics! {
     TOOL_RETRIES = "agent_sdk.tool.retries", "{retry}", "Tool calls made again.";
     BREAKER_STATE = "agent_sdk.breaker.state", "{state}", "0 closed, 1 half open, 2 open.";
     METRICS_TRUNCATED_SERIES = "agent_sdk.metrics.truncated_series", "{series}", "Series that the page has no room for: the sums of counters and histograms are in the overflow series.";
-    SPANS_ENDED = "agent_sdk.spans.ended", "{span}", "Spans that ended: the sum of what became of them.";
+    SPANS_ENDED = "agent_sdk.spans.ended", "{span}", "Spans or log records that ended: the sum of what became of them.";
     SPANS_UNSAMPLED = "agent_sdk.spans.unsampled", "{span}", "Spans that the sampler left out.";
-    SPANS_QUEUED = "agent_sdk.spans.queued", "{span}", "Spans that wait for export or are being exported.";
-    SPANS_EXPORTED = "agent_sdk.spans.exported", "{span}", "Spans that the collector accepted.";
-    SPANS_REJECTED = "agent_sdk.spans.rejected", "{span}", "Spans that the collector refused in an accepted request.";
-    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans that found the queue full or closed.";
-    SPANS_FAILED = "agent_sdk.spans.failed", "{span}", "Spans whose request failed.";
-    SPANS_UNKNOWN = "agent_sdk.spans.unknown", "{span}", "Spans that were sent but whose reply was lost.";
+    SPANS_QUEUED = "agent_sdk.spans.queued", "{span}", "Spans or log records that wait for export or are being exported.";
+    SPANS_EXPORTED = "agent_sdk.spans.exported", "{span}", "Spans or log records that the collector accepted.";
+    SPANS_REJECTED = "agent_sdk.spans.rejected", "{span}", "Spans or log records that the collector refused in an accepted request.";
+    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans or log records that found the queue full or closed.";
+    SPANS_FAILED = "agent_sdk.spans.failed", "{span}", "Spans or log records whose request failed.";
+    SPANS_SPILLED = "agent_sdk.spans.spilled", "{span}", "Spans or log records in files on disk, to be sent later.";
+    SPANS_UNKNOWN = "agent_sdk.spans.unknown", "{span}", "Spans or log records that were sent but whose reply was lost.";
 }
 
 #[cfg(test)]

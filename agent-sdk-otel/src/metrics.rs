@@ -1,6 +1,7 @@
 //! The meter provider: its readers, and the span account among its metrics.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +16,13 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
+use crate::attrs;
 use crate::error::TelemetryError;
 use crate::metric;
 use crate::openmetrics::{Exemplars, Exposition};
 use crate::otlp::OtlpClient;
 use crate::pipeline::{Delivery, ExportAccount, Pipeline};
+use crate::settings::Signal;
 
 /// The instrumentation scope of everything the bridge emits.
 pub(crate) const SCOPE: &str = "agent-sdk";
@@ -240,38 +243,47 @@ impl Metrics {
         exposition.map_or(Exemplars::off(), |page| page.exemplars().clone())
     }
 
-    /// Puts the span account among the metrics.
-    pub(crate) fn observe(&self, pipeline: &Pipeline) {
+    /// Puts the account of a signal among the metrics.
+    pub(crate) fn observe(&self, pipeline: &Pipeline, signal: Signal) {
         let meter = self.meter();
+        let labels = [attrs::text(attrs::SIGNAL, signal.name())];
         // `ended` is observed first, on the thread that collects, and keeps what it saw for the
         // others: one scrape shows one instant, in which the account balances.
         let source = pipeline.clone();
         let ended = metric::SPANS_ENDED;
+        let of = labels.clone();
         meter
             .u64_observable_counter(ended.name)
             .with_unit(ended.unit)
             .with_description(ended.description)
             .with_callback(move |observer| {
                 let account = source.account();
-                SEEN.with(|seen| seen.set(account));
-                observer.observe(account.ended, &[]);
+                SEEN.with_borrow_mut(|seen| seen.insert(signal, account));
+                observer.observe(account.ended, &of);
             })
             .build();
+        let seen = move |read: Read| {
+            let account = SEEN.with_borrow(|seen| seen.get(&signal).copied());
+            read(&account.unwrap_or_default())
+        };
         for (def, read) in COUNTERS {
+            let of = labels.clone();
             meter
                 .u64_observable_counter(def.name)
                 .with_unit(def.unit)
                 .with_description(def.description)
-                .with_callback(move |observer| observer.observe(read(&SEEN.get()), &[]))
+                .with_callback(move |observer| observer.observe(seen(read), &of))
                 .build();
         }
-        let queued = metric::SPANS_QUEUED;
-        meter
-            .u64_observable_gauge(queued.name)
-            .with_unit(queued.unit)
-            .with_description(queued.description)
-            .with_callback(|observer| observer.observe(SEEN.get().queued, &[]))
-            .build();
+        for (def, read) in GAUGES {
+            let of = labels.clone();
+            meter
+                .u64_observable_gauge(def.name)
+                .with_unit(def.unit)
+                .with_description(def.description)
+                .with_callback(move |observer| observer.observe(seen(read), &of))
+                .build();
+        }
     }
 }
 
@@ -285,7 +297,7 @@ impl fmt::Debug for Metrics {
 }
 
 thread_local! {
-    static SEEN: Cell<ExportAccount> = Cell::new(ExportAccount::default());
+    static SEEN: RefCell<HashMap<Signal, ExportAccount>> = RefCell::default();
 }
 
 type Read = fn(&ExportAccount) -> u64;
@@ -297,4 +309,10 @@ const COUNTERS: [(metric::MetricDef, Read); 6] = [
     (metric::SPANS_DROPPED, |account| account.dropped),
     (metric::SPANS_FAILED, |account| account.failed),
     (metric::SPANS_UNKNOWN, |account| account.unknown),
+];
+
+/// What leaves its place again, so that it can fall.
+const GAUGES: [(metric::MetricDef, Read); 2] = [
+    (metric::SPANS_QUEUED, |account| account.queued),
+    (metric::SPANS_SPILLED, |account| account.spilled),
 ];

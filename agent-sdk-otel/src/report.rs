@@ -12,6 +12,10 @@ use crate::pipeline::ExportAccount;
 pub struct ShutdownReport {
     /// What became of every span. All zero when traces are off.
     pub spans: ExportAccount,
+    /// What became of the spans that earlier processes left on disk, where the policy is
+    /// [`WhenFull::Spill`](crate::WhenFull::Spill): `ended` is how many those were, and `spilled`
+    /// how many are still there.
+    pub recovered: ExportAccount,
     /// What became of the metric exports.
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
@@ -19,34 +23,45 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether every sampled span was accepted and the last values of the metrics arrived.
+    /// Whether every sampled span of this process was accepted and the last values of the metrics arrived.
     pub fn is_complete(&self) -> bool {
-        self.spans.lost() == 0 && self.spans.queued == 0 && self.metrics_flushed
+        let unsettled = self.spans.queued + self.spans.spilled;
+        self.spans.lost() == 0 && unsettled == 0 && self.metrics_flushed
     }
 }
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ExportAccount {
-            ended,
-            unsampled,
-            queued,
-            exported,
-            rejected,
-            dropped,
-            failed,
-            spilled,
-            unknown,
-        } = self.spans;
-        write!(
-            f,
-            "{ended} spans ended: {unsampled} unsampled, {exported} exported, {rejected} rejected, \
-             {dropped} dropped, {failed} failed, {spilled} on disk, {unknown} unknown, {queued} unsettled; metrics {}",
-            if self.metrics_flushed {
-                "flushed"
-            } else {
-                "not flushed"
-            }
-        )
+        account(f, "spans ended", &self.spans)?;
+        if self.recovered.ended > 0 {
+            f.write_str("; ")?;
+            account(f, "spans of earlier runs", &self.recovered)?;
+        }
+        f.write_str(if self.metrics_flushed {
+            "; metrics flushed"
+        } else {
+            "; metrics not flushed"
+        })
     }
+}
+
+/// An account in a line.
+fn account(f: &mut fmt::Formatter<'_>, what: &str, account: &ExportAccount) -> fmt::Result {
+    let ExportAccount {
+        ended,
+        unsampled,
+        queued,
+        exported,
+        rejected,
+        dropped,
+        failed,
+        spilled,
+        unknown,
+    } = account;
+    write!(
+        f,
+        "{ended} {what}: {unsampled} unsampled, {exported} exported, {rejected} rejected, \
+         {dropped} dropped, {failed} failed, {spilled} on disk, {unknown} unknown, \
+         {queued} unsettled"
+    )
 }

@@ -98,7 +98,7 @@ impl Telemetry {
             match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
                 None => None,
                 Some(pipeline) => {
-                    metrics.observe(&pipeline);
+                    metrics.observe(&pipeline, Signal::Traces);
                     let sampler = CountingSampler {
                         inner: settings.sampler.clone(),
                         pipeline: pipeline.clone(),
@@ -298,8 +298,10 @@ impl Telemetry {
             None => ExportAccount::default(),
         };
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
+        let traces = self.traces.as_ref();
         ShutdownReport {
             spans,
+            recovered: traces.map_or_else(ExportAccount::default, |all| all.pipeline.recovered()),
             metrics: self.metrics.exports.read(),
             metrics_flushed,
         }

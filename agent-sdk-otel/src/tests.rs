@@ -250,9 +250,9 @@ async fn metrics_are_served_with_their_prometheus_names() {
         "{page}"
     );
     for line in [
-        "agent_sdk_spans_ended_total 4",
-        "agent_sdk_spans_exported_total 4",
-        "agent_sdk_spans_queued 0",
+        "agent_sdk_spans_ended_total{agent_sdk_signal=\"traces\"} 4",
+        "agent_sdk_spans_exported_total{agent_sdk_signal=\"traces\"} 4",
+        "agent_sdk_spans_queued{agent_sdk_signal=\"traces\"} 0",
         "agent_sdk_cost_total 0.5",
         "gen_ai_client_inference_duration_seconds_bucket{gen_ai_request_model=\"gpt-5\",le=\"163.84\"} 0",
         "gen_ai_client_inference_duration_seconds_bucket{gen_ai_request_model=\"gpt-5\",le=\"327.68\"} 1",

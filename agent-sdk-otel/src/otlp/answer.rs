@@ -4,9 +4,10 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use agent_sdk::operation::{Clock, SystemClock};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 /// The largest reply that is read; the rest of a longer one is ignored.
@@ -70,9 +71,23 @@ fn of_status(status: StatusCode, headers: &HeaderMap) -> Answer {
     }
 }
 
+/// How long the collector asks to wait, as seconds or as a date; `None` where it says nothing that
+/// makes sense. The pipeline has its own idea of the longest.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    Some(Duration::from_secs(value.parse().ok()?))
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let value = text(RETRY_AFTER)?;
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let until = date(value)?;
+    // The collector's own clock, so that one that is wrong here does not matter.
+    let now = text(DATE).and_then(date);
+    let now = now.or_else(|| SystemClock::default().now().try_into().ok())?;
+    Some(until.duration_since(now).try_into().unwrap_or_default())
+}
+
+fn date(text: &str) -> Option<jiff::Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
 /// What an attempt without a reply came to.
@@ -96,11 +111,43 @@ pub(super) fn of_error(error: &reqwest::Error) -> Answer {
 fn is_broken_tls(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData) {
+        if is_invalid_data(error) {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+/// An I/O error that wraps another does not name it as its source.
+fn is_invalid_data(error: &(dyn StdError + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<io::Error>() else {
+        return false;
+    };
+    let inner = error.get_ref();
+    error.kind() == io::ErrorKind::InvalidData || inner.is_some_and(|inner| is_invalid_data(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o2_a_wait_is_read_as_seconds_or_as_a_date() {
+        let wait = |after: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+            let now = "Wed, 21 Oct 2015 07:28:00 GMT";
+            headers.insert(DATE, now.parse().unwrap());
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(" 7 "), Some(7));
+        assert_eq!(wait("99999999999999999999999"), Some(u64::MAX));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:30:00 GMT"), Some(120));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:00:00 GMT"), Some(0));
+        for nonsense in ["", "-1", "0.5", "soon", "Wed, 99 Oct 2015 07:30:00 GMT"] {
+            assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
 }

@@ -67,7 +67,7 @@ impl ExportAccount {
 /// What became of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// Accepted, but for this many spans.
+    /// Accepted, but for this many items.
     Accepted { rejected: u64 },
     /// Certainly not accepted.
     Failed,
@@ -75,43 +75,80 @@ pub(crate) enum Delivery {
     Unknown,
 }
 
+/// Where a batch ends up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Delivered(Delivery),
+    /// Given up without having been sent.
+    Dropped,
+    /// In a file.
+    Spilled,
+}
+
 impl ExportAccount {
-    /// Moves a batch of `spans` from `queued` to where its delivery puts it.
-    pub(crate) fn settle(&mut self, spans: u64, delivery: Delivery) {
-        self.queued = self.queued.saturating_sub(spans);
-        match delivery {
-            Delivery::Accepted { rejected } => {
-                let rejected = rejected.min(spans);
-                self.rejected += rejected;
-                self.exported += spans - rejected;
-            }
-            Delivery::Failed => self.failed += spans,
-            Delivery::Unknown => self.unknown += spans,
-        }
+    /// Moves a batch of `items` from `queued` to where it ended up.
+    pub(super) fn settle(&mut self, items: u64, fate: Fate) {
+        self.queued = self.queued.saturating_sub(items);
+        self.add(items, fate);
     }
 
-    /// Moves waiting spans to `dropped`.
-    pub(crate) fn abandon(&mut self, spans: u64) {
-        self.queued = self.queued.saturating_sub(spans);
-        self.dropped += spans;
+    /// As [`settle`](Self::settle), for a batch that was in a file.
+    pub(super) fn settle_spilled(&mut self, items: u64, fate: Fate) {
+        self.spilled = self.spilled.saturating_sub(items);
+        self.add(items, fate);
+    }
+
+    fn add(&mut self, items: u64, fate: Fate) {
+        match fate {
+            Fate::Delivered(Delivery::Accepted { rejected }) => {
+                let rejected = rejected.min(items);
+                self.rejected += rejected;
+                self.exported += items - rejected;
+            }
+            Fate::Delivered(Delivery::Failed) => self.failed += items,
+            Fate::Delivered(Delivery::Unknown) => self.unknown += items,
+            Fate::Dropped => self.dropped += items,
+            Fate::Spilled => self.spilled += items,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_collector_that_rejects_more_than_it_got_does_not_break_the_sum() {
-        let mut account = ExportAccount {
-            ended: 5,
-            queued: 5,
-            ..ExportAccount::default()
-        };
-        account.settle(3, Delivery::Accepted { rejected: 9 });
-        account.abandon(2);
-        assert!(account.balances());
-        assert_eq!((account.rejected, account.dropped), (3, 2));
-        assert_eq!(account.lost(), 5);
+    fn fates() -> impl Strategy<Value = Fate> {
+        prop_oneof![
+            (0..20_u64).prop_map(|rejected| Fate::Delivered(Delivery::Accepted { rejected })),
+            Just(Fate::Delivered(Delivery::Failed)),
+            Just(Fate::Delivered(Delivery::Unknown)),
+            Just(Fate::Dropped),
+            Just(Fate::Spilled),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn o2_the_account_balances_whatever_becomes_of_each_batch(
+            batches in prop::collection::vec((1..10_u64, fates(), fates()), 0..50),
+        ) {
+            let mut account = ExportAccount::default();
+            for (items, fate, later) in batches {
+                account.ended += items;
+                account.queued += items;
+                prop_assert!(account.balances());
+                account.settle(items, fate);
+                prop_assert!(account.balances());
+                if fate == Fate::Spilled {
+                    account.settle_spilled(items, later);
+                    prop_assert!(account.balances());
+                }
+            }
+            prop_assert_eq!(account.queued, 0);
+            let named = account.lost() + account.exported + account.spilled;
+            prop_assert_eq!(account.ended, named);
+        }
     }
 }

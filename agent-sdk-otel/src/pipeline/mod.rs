@@ -15,13 +15,16 @@
 mod account;
 mod deliver;
 mod envelope;
+mod policy;
 mod processor;
 mod queue;
 mod scope;
+mod spill;
 #[cfg(test)]
 mod tests;
 mod worker;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,11 +38,14 @@ use crate::settings::{Settings, Signal};
 
 pub(crate) use account::Delivery;
 pub use account::ExportAccount;
+use account::Fate;
 use deliver::Retries;
 pub(crate) use envelope::Envelope;
+pub use policy::{SpillSettings, WhenFull};
 pub(crate) use processor::{CountingSampler, PipelineProcessor};
 use queue::Queue;
 pub(crate) use scope::Scope;
+use spill::{Spilled, Store};
 
 /// The largest request, before compression: what collectors take by default.
 const REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -82,6 +88,14 @@ pub(crate) trait Transport: Send + Sync + 'static {
     fn send(&self, body: bytes::Bytes) -> impl Future<Output = Answer> + Send;
 }
 
+/// What a pipeline is made from.
+pub(crate) struct PipelineSettings {
+    pub(crate) signal: Signal,
+    pub(crate) limits: BatchLimits,
+    pub(crate) when_full: WhenFull,
+    pub(crate) envelope: Envelope,
+}
+
 /// A handle to the pipeline of one signal; clones share it.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
@@ -91,19 +105,47 @@ pub(crate) struct Pipeline {
 
 struct Shared {
     limits: BatchLimits,
+    /// How long an item waits for room in a full queue.
+    patience: Duration,
     envelope: Envelope,
+    store: Option<Arc<Store>>,
     state: Mutex<State>,
     /// The worker waits on it for items, a flush, a settled request or the end.
     work: Notify,
     /// Until when what waits may leave, once the pipeline closes.
-    closing: watch::Sender<Option<Instant>>,
+    closing: watch::Sender<Option<Closing>>,
+    /// Items that found the queue full wait on it.
+    room: Condvar,
     /// Whoever flushes or shuts down waits on it for the worker.
     progress: Condvar,
+}
+
+/// What a pipeline that closes has time for.
+#[derive(Clone, Copy)]
+struct Closing {
+    /// Requests are sent until then; what is left goes to disk, where that is wanted.
+    send_until: Instant,
+    /// What is left then is dropped.
+    end: Instant,
 }
 
 struct State {
     queue: Queue,
     account: ExportAccount,
+    /// What became of the items that earlier processes left on disk.
+    recovered: ExportAccount,
+    /// Batches on disk that nobody is sending, oldest first.
+    files: VecDeque<Spilled>,
+    disk_bytes: u64,
+    /// When the disk is tried again after a failure.
+    disk_again_at: Option<Instant>,
+    /// When batches on disk are tried again after one that could not be delivered.
+    resend_at: Option<Instant>,
+    /// Requests and writes under way.
+    sending: usize,
+    writing: usize,
+    /// Threads that wait for room.
+    blocked: usize,
     /// The number of the first item of each batch that is not settled.
     in_flight: Vec<u64>,
     /// Items with a number below this leave without waiting for their batch to fill.
@@ -124,23 +166,59 @@ impl Pipeline {
             return Ok(None);
         };
         let client = OtlpClient::new(target, thread.clone())?;
-        let envelope = Envelope::new(resource);
-        Ok(Some(Self::start(settings.batch, envelope, thread, client)))
+        let settings = PipelineSettings {
+            signal,
+            limits: settings.batch,
+            when_full: settings.when_full.clone(),
+            envelope: Envelope::new(resource),
+        };
+        Self::start(settings, thread, client).map(Some)
     }
 
     /// A pipeline that sends through `transport`.
     pub(crate) fn start(
-        limits: BatchLimits,
-        envelope: Envelope,
+        settings: PipelineSettings,
         thread: &ExportThread,
         transport: impl Transport,
-    ) -> Self {
+    ) -> Result<Self, TelemetryError> {
+        let PipelineSettings {
+            signal,
+            limits,
+            when_full,
+            envelope,
+        } = settings;
+        let (store, files) = match &when_full {
+            WhenFull::Spill(spill) => {
+                let opened = Store::open(spill, signal.name());
+                let (store, files) = opened.map_err(|error| {
+                    TelemetryError::start("the directory for spilled telemetry").because(error)
+                })?;
+                (Some(Arc::new(store)), VecDeque::from(files))
+            }
+            WhenFull::Drop | WhenFull::Block(_) => (None, VecDeque::new()),
+        };
+        let left: u64 = files.iter().map(|file| file.items).sum();
+        let recovered = ExportAccount {
+            ended: left,
+            spilled: left,
+            ..ExportAccount::default()
+        };
         let shared = Arc::new(Shared {
             limits,
+            patience: when_full.patience(),
             envelope,
+            store,
             state: Mutex::new(State {
                 queue: Queue::default(),
                 account: ExportAccount::default(),
+                recovered,
+                disk_bytes: files.iter().map(|file| file.bytes).sum(),
+                files,
+                disk_again_at: None,
+                resend_at: None,
+                sending: 0,
+                writing: 0,
+                blocked: 0,
                 in_flight: Vec::new(),
                 flush_to: 0,
                 open: true,
@@ -148,23 +226,25 @@ impl Pipeline {
             }),
             work: Notify::new(),
             closing: watch::Sender::new(None),
+            room: Condvar::new(),
             progress: Condvar::new(),
         });
         thread.spawn(worker::run(Arc::clone(&shared), transport));
         let thread = thread.clone();
-        Self { shared, thread }
+        Ok(Self { shared, thread })
     }
 
     /// Takes over one encoded `Span` or `LogRecord`, without tag and length.
     pub(crate) fn push(&self, scope: &Scope, message: &[u8]) {
         let limits = &self.shared.limits;
-        let largest = REQUEST_BYTES.saturating_sub(self.shared.envelope.len() + scope.len());
+        let around = self.shared.envelope.len() + scope.len() + 2 * envelope::FRAME;
+        let sendable = around + message.len() <= REQUEST_BYTES;
         let mut state = self.lock();
+        if sendable && state.open && !state.has_room(limits, message.len()) {
+            state = self.wait_for_room(state, message.len());
+        }
         state.account.ended += 1;
-        let fits = state.queue.items() < limits.queue
-            && state.queue.bytes() + message.len() <= limits.queue_bytes
-            && message.len() + 2 * envelope::FRAME <= largest;
-        if !state.open || !fits {
+        if !sendable || !state.open || !state.has_room(limits, message.len()) {
             state.account.dropped += 1;
             return;
         }
@@ -178,6 +258,34 @@ impl Pipeline {
         }
     }
 
+    /// Waits as long as the policy says, which by default is not at all.
+    fn wait_for_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        len: usize,
+    ) -> MutexGuard<'a, State> {
+        let (limits, patience) = (&self.shared.limits, self.shared.patience);
+        if patience.is_zero() || self.thread.is_current() {
+            return state;
+        }
+        let deadline = Instant::now() + patience;
+        state.blocked += 1;
+        while state.open && !state.has_room(limits, len) {
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            let spills = self.shared.store.is_some();
+            if left.is_zero() || (spills && !self.shared.has_disk_room(&state, 0, now)) {
+                break;
+            }
+            // The worker may sleep until the oldest item is due.
+            self.shared.work.notify_one();
+            let waited = self.shared.room.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.blocked -= 1;
+        state
+    }
+
     /// Counts an item that the sampler left out.
     pub(crate) fn unsampled(&self) {
         let mut state = self.lock();
@@ -188,6 +296,12 @@ impl Pipeline {
     /// What became of every item so far.
     pub(crate) fn account(&self) -> ExportAccount {
         self.lock().account
+    }
+
+    /// What became of the items that earlier processes left on disk: `ended` is how many those
+    /// were, and `spilled` how many are still there.
+    pub(crate) fn recovered(&self) -> ExportAccount {
+        self.lock().recovered
     }
 
     /// Waits until what was pushed before is settled, or `limit` has passed. Says whether it is.
@@ -203,7 +317,8 @@ impl Pipeline {
         .is_settled(target)
     }
 
-    /// Closes the pipeline: what waits is sent within `limit`, and the rest is dropped.
+    /// Closes the pipeline: what waits is sent within `limit`, and the rest goes to disk or is
+    /// dropped, as the policy says.
     ///
     /// Returns the account, in which `queued` is zero unless a request that began before could not
     /// be waited for. A second call only waits for the first.
@@ -215,7 +330,15 @@ impl Pipeline {
             // The worker stops a little earlier, so that its last word is in the account.
             let margin = (limit / 10).min(Duration::from_millis(250));
             let end = deadline.checked_sub(margin).unwrap_or(deadline);
-            self.shared.closing.send_replace(Some(end));
+            let writing = match self.shared.store {
+                Some(_) => (limit / 4).min(Duration::from_secs(2)),
+                None => Duration::ZERO,
+            };
+            let send_until = end.checked_sub(writing).unwrap_or(end);
+            self.shared
+                .closing
+                .send_replace(Some(Closing { send_until, end }));
+            self.shared.room.notify_all();
         }
         self.shared.work.notify_one();
         self.wait(state, deadline, |state| !state.worker_running)
@@ -246,10 +369,14 @@ impl Pipeline {
 }
 
 impl State {
+    fn has_room(&self, limits: &BatchLimits, len: usize) -> bool {
+        self.queue.items() < limits.queue && self.queue.bytes() + len <= limits.queue_bytes
+    }
+
     /// Drops what waits.
     fn abandon_queue(&mut self) {
         let waiting = self.queue.clear();
-        self.account.abandon(waiting);
+        self.account.settle(waiting, Fate::Dropped);
     }
 
     /// Whether the fate of every item with a number below `target` is known.
@@ -260,6 +387,13 @@ impl State {
 }
 
 impl Shared {
+    /// Whether a file of this size may be written now.
+    fn has_disk_room(&self, state: &State, bytes: u64, now: Instant) -> bool {
+        let store = self.store.as_ref();
+        store.is_some_and(|store| state.disk_bytes.saturating_add(bytes) < store.max_bytes)
+            && state.disk_again_at.is_none_or(|at| at <= now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is a few additions that cannot panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::{Header, Secret, Settings, SignalSettings, list};
 use crate::error::TelemetryError;
+use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 
 /// Reads the settings through `lookup`, which answers with a variable's value.
@@ -126,6 +127,20 @@ fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(
     }
     if let Some(delay) = env.millis("OTEL_BSP_SCHEDULE_DELAY")? {
         settings.batch.delay = delay;
+    }
+    let when_full = "AGENT_SDK_OTEL_WHEN_FULL";
+    if let Some(policy) = env.text(when_full) {
+        settings.when_full = WhenFull::parse(&policy).ok_or_else(|| {
+            TelemetryError::setting(format!(
+                "{when_full} takes drop, block:MILLISECONDS or spill:DIRECTORY"
+            ))
+        })?;
+    }
+    let spill_bytes = "AGENT_SDK_OTEL_SPILL_MAX_BYTES";
+    if let Some(bytes) = env.parsed::<std::num::NonZeroU64>(spill_bytes, count)?
+        && let WhenFull::Spill(spill) = &settings.when_full
+    {
+        settings.when_full = WhenFull::Spill(spill.clone().max_bytes(bytes.get()));
     }
     if let Some(limit) = env.millis("OTEL_BSP_EXPORT_TIMEOUT")? {
         let own = settings.traces.timeout.unwrap_or(settings.timeout);

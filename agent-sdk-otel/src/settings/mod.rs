@@ -17,7 +17,7 @@ use crate::attrs;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
-use crate::pipeline::BatchLimits;
+use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
@@ -27,7 +27,7 @@ pub(crate) use env::read;
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
 
 /// A signal that has its own address, headers and time limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Signal {
     Traces,
     Metrics,
@@ -35,6 +35,15 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
+    /// Its name in the standard variables, in lower case.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -75,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) unwanted_labels: Vec<String>,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
+    pub(crate) when_full: WhenFull,
     pub(crate) limits: Limits,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
@@ -101,6 +111,7 @@ impl Default for Settings {
             unwanted_labels: Vec::new(),
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
+            when_full: WhenFull::default(),
             limits: Limits::default(),
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::TelemetryErrorKind;
+use crate::pipeline::SpillSettings;
 
 fn settings(vars: &[(&str, &str)]) -> Result<Settings, TelemetryError> {
     read(|name| {
@@ -197,4 +198,15 @@ fn secrets_are_in_no_error_and_no_debug_text() {
     let bad = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", secret)]).unwrap();
     let error = bad.target(Signal::Traces).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(secret));
+}
+
+#[test]
+fn the_policy_of_a_full_queue_is_read() {
+    let directory = "/var/spool/agent";
+    let settings = settings(&[
+        ("AGENT_SDK_OTEL_WHEN_FULL", "spill:/var/spool/agent"),
+        ("AGENT_SDK_OTEL_SPILL_MAX_BYTES", "1000"),
+    ]);
+    let spill = SpillSettings::new(directory).max_bytes(1_000);
+    assert_eq!(settings.unwrap().when_full, WhenFull::Spill(spill));
 }

@@ -1,3 +1,9 @@
+mod collector;
+mod ends;
+mod lies;
+mod policy;
+mod quiet;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -66,7 +72,13 @@ type Script = (
 pub(super) fn start(limits: BatchLimits, transport: impl Transport) -> Pipeline {
     let thread = ExportThread::start().unwrap();
     let envelope = Envelope::new(&Resource::builder_empty().build());
-    Pipeline::start(limits, envelope, &thread, transport)
+    let settings = PipelineSettings {
+        signal: Signal::Traces,
+        limits,
+        when_full: WhenFull::Drop,
+        envelope,
+    };
+    Pipeline::start(settings, &thread, transport).unwrap()
 }
 
 fn scripted(limits: BatchLimits) -> (Pipeline, Script) {
