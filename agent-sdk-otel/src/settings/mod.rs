@@ -30,6 +30,7 @@ const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
 pub(crate) enum Signal {
     Traces,
     Metrics,
+    Logs,
 }
 
 impl Signal {
@@ -37,6 +38,7 @@ impl Signal {
         match self {
             Self::Traces => "/v1/traces",
             Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
         }
     }
 }
@@ -64,6 +66,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
+    pub(crate) logs: SignalSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
     pub(crate) sampler: Sampler,
@@ -86,6 +89,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
+            logs: SignalSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
@@ -133,11 +137,22 @@ impl fmt::Debug for Header {
 }
 
 impl Settings {
+    /// Whether anything is sent.
+    pub(crate) fn sends(&self) -> Result<bool, TelemetryError> {
+        for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+            if self.target(signal)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where a signal is sent; `None` when it is not.
     pub(crate) fn target(&self, signal: Signal) -> Result<Option<Target>, TelemetryError> {
         let own = match signal {
             Signal::Traces => &self.traces,
             Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
         };
         let has_address = own.endpoint.is_some() || self.endpoint.is_some();
         if self.disabled || !own.otlp.unwrap_or(has_address) {
