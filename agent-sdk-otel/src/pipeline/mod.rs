@@ -16,6 +16,7 @@ mod account;
 mod deliver;
 mod encode;
 mod envelope;
+mod held;
 mod processor;
 mod queue;
 mod scope;
@@ -158,10 +159,15 @@ impl Pipeline {
 
     /// Takes over one encoded `Span` or `LogRecord`, without tag and length.
     pub(crate) fn push(&self, scope: &Scope, message: &[u8]) {
-        let limits = &self.shared.limits;
-        let largest = REQUEST_BYTES.saturating_sub(self.shared.envelope.len() + scope.len());
         let mut state = self.lock();
         state.account.ended += 1;
+        self.enqueue(state, scope, message);
+    }
+
+    /// Puts an item that is counted under `ended` already into the queue, or drops it.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, scope: &Scope, message: &[u8]) {
+        let limits = &self.shared.limits;
+        let largest = REQUEST_BYTES.saturating_sub(self.shared.envelope.len() + scope.len());
         let fits = state.queue.items() < limits.queue
             && state.queue.bytes() + message.len() <= limits.queue_bytes
             && message.len() + 2 * envelope::FRAME <= largest;

@@ -1,7 +1,7 @@
 //! Where the SDK's tracer provider hands over spans.
 
 use std::cell::{Cell, RefCell};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Link, SpanKind, TraceId};
@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{
 
 use super::encode::encode_span;
 use super::{Pipeline, Scope};
+use crate::sampling::{Finished, TailSampler};
 
 thread_local! {
     /// The times of the operation whose span this thread is ending.
@@ -36,6 +37,7 @@ pub(crate) fn with_times(start: SystemTime, stop: SystemTime, end: impl FnOnce()
 #[derive(Debug)]
 pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
+    tail: Option<Arc<TailSampler<Pipeline>>>,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -44,9 +46,10 @@ pub(crate) struct PipelineProcessor {
 const KNOWN_SCOPES: usize = 64;
 
 impl PipelineProcessor {
-    pub(crate) fn new(pipeline: Pipeline) -> Self {
+    pub(crate) fn new(pipeline: Pipeline, tail: Option<Arc<TailSampler<Pipeline>>>) -> Self {
         Self {
             pipeline,
+            tail,
             scopes: Mutex::default(),
         }
     }
@@ -80,8 +83,11 @@ impl SpanProcessor for PipelineProcessor {
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
             encode_span(&span, bytes);
-            self.pipeline
-                .push(&self.scope(&span.instrumentation_scope), bytes);
+            let scope = self.scope(&span.instrumentation_scope);
+            match &self.tail {
+                Some(tail) => tail.offer(&Finished::of(&span, &scope, bytes)),
+                None => self.pipeline.push(&scope, bytes),
+            }
         });
     }
 
