@@ -54,6 +54,9 @@
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`MetricsServer`] | the `/metrics` endpoint |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
+//! | [`TailSampling`] | which traces are kept once it is known how they went |
+//! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
+//! | [`doctor`] | whether telemetry would arrive |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
 //! The crate has no features.
@@ -62,16 +65,19 @@ pub mod attrs;
 mod budgets;
 mod builder;
 mod content;
+pub mod doctor;
 mod error;
 mod ids;
 mod instruments;
 mod layer;
+mod live;
 pub mod metric;
 mod metrics;
 mod otlp;
 mod pipeline;
 mod profile;
 mod report;
+mod sampling;
 mod serve;
 mod settings;
 mod spans;
@@ -82,10 +88,13 @@ pub use opentelemetry_sdk;
 
 pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
+pub use live::Signal;
+pub use live::crash::{CrashReason, CrashedOperation};
 pub use metrics::MetricExports;
 pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
+pub use sampling::{TailCounts, TailSampling};
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};
 pub use telemetry::Telemetry;
 

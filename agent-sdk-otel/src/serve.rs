@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use agent_sdk::monitor::LiveOperations;
+use agent_sdk::text::escape_json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -32,6 +34,7 @@ pub struct MetricsServer {
 impl MetricsServer {
     pub(crate) async fn bind(
         registry: prometheus::Registry,
+        live: Option<LiveOperations>,
         address: SocketAddr,
     ) -> Result<Self, TelemetryError> {
         let failed = |error: std::io::Error| {
@@ -43,6 +46,10 @@ impl MetricsServer {
         let app = Router::new()
             .route("/metrics", get(metrics))
             .with_state(registry);
+        let app = match live {
+            Some(live) => app.route("/operations", get(async move || operations(&live))),
+            None => app,
+        };
         let task = tokio::spawn(async move {
             let server = axum::serve(listener, app).with_graceful_shutdown(async {
                 // An error means that the handle is gone, which is a reason to stop as well.
@@ -85,6 +92,17 @@ async fn metrics(State(registry): State<prometheus::Registry>) -> Response {
         Ok(()) => {
             let kind = [(header::CONTENT_TYPE, encoder.format_type().to_owned())];
             (kind, body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// What runs now. A name may come from a model: it is served as JSON, and nothing in it acts on whoever shows it.
+fn operations(live: &LiveOperations) -> Response {
+    match serde_json::to_string(&live.snapshot()) {
+        Ok(json) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (kind, escape_json(&json).into_owned()).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

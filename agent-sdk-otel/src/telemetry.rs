@@ -23,11 +23,13 @@ use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
 use crate::layer;
+use crate::live::{Export, Live};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
-use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor};
+use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
+use crate::sampling::{TailCounts, TailSampler};
 use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
@@ -58,7 +60,8 @@ pub struct Telemetry {
     traces: Option<Traces>,
     metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    pub(crate) live: Live,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
 }
@@ -66,6 +69,7 @@ pub struct Telemetry {
 struct Traces {
     provider: SdkTracerProvider,
     pipeline: Pipeline,
+    tail: Option<Arc<TailSampler<Pipeline>>>,
 }
 
 impl Telemetry {
@@ -104,21 +108,30 @@ impl Telemetry {
                         inner: settings.sampler.clone(),
                         pipeline: pipeline.clone(),
                     };
+                    let tail = settings.tail.clone();
+                    let tail =
+                        tail.map(|rules| Arc::new(TailSampler::new(rules, pipeline.clone())));
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone()))
+                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), tail.clone()))
                         .build();
-                    Some(Traces { provider, pipeline })
+                    Some(Traces {
+                        provider,
+                        pipeline,
+                        tail,
+                    })
                 }
             };
         let operations = (metrics.pushes || metrics.prometheus.is_some())
             .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
+        let live = Live::start(&settings.live, traces.as_ref().map(Traces::export))?;
         let telemetry = Self {
             traces,
             metrics,
             operations,
             settings,
+            live,
             budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
         };
@@ -180,6 +193,7 @@ impl Telemetry {
                 "content was asked for as log events, which are not exported yet: no content is recorded"
             );
         }
+        self.live.warn();
         let mut observers = Observers::none();
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
@@ -190,7 +204,10 @@ impl Telemetry {
                 None => observers,
             };
         }
-        observers
+        match self.live.operations() {
+            Some(live) => observers.with(live.clone()),
+            None => observers,
+        }
     }
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
@@ -223,11 +240,8 @@ impl Telemetry {
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
-        let scope = InstrumentationScope::builder(SCOPE)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope))
+        Some(traces.provider.tracer_with_scope(scope()))
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -257,8 +271,21 @@ impl Telemetry {
     pub fn account(&self) -> ExportAccount {
         self.traces
             .as_ref()
-            .map(|traces| traces.pipeline.account())
+            .map(Traces::account)
             .unwrap_or_default()
+    }
+
+    /// Keeps a trace whatever tail sampling thinks of it.
+    pub(crate) fn keep_trace(&self, trace: [u8; 16]) {
+        if let Some(tail) = self.traces.as_ref().and_then(|traces| traces.tail.as_ref()) {
+            tail.keep(trace);
+        }
+    }
+
+    /// What [tail sampling](TelemetryBuilder::tail_sampling) decided so far; all zero where it is off.
+    pub fn tail_counts(&self) -> TailCounts {
+        let tail = self.traces.as_ref().and_then(|traces| traces.tail.as_ref());
+        tail.map(|tail| tail.counts()).unwrap_or_default()
     }
 
     /// Waits until the spans that ended before are settled, at most for `limit`. Says whether they
@@ -269,7 +296,7 @@ impl Telemetry {
     pub fn flush(&self, limit: Duration) -> bool {
         self.traces
             .as_ref()
-            .is_none_or(|traces| traces.pipeline.flush(limit))
+            .is_none_or(|traces| traces.flush(limit))
     }
 
     /// Where the settings say that metrics are served; see [`TelemetryBuilder::metrics_address`].
@@ -304,7 +331,7 @@ impl Telemetry {
         &self,
         address: SocketAddr,
     ) -> Result<MetricsServer, TelemetryError> {
-        MetricsServer::bind(self.registry()?.clone(), address).await
+        MetricsServer::bind(self.registry()?.clone(), self.live.served(), address).await
     }
 
     fn registry(&self) -> Result<&prometheus::Registry, TelemetryError> {
@@ -321,14 +348,13 @@ impl Telemetry {
     /// A second call returns the account as it is then.
     pub fn shutdown(&self) -> ShutdownReport {
         let deadline = Instant::now() + self.settings.shutdown_limit;
+        self.live.shutdown();
         let mut flushed = self
             .metrics_flushed
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let spans = match &self.traces {
-            Some(traces) => traces
-                .pipeline
-                .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
+            Some(traces) => traces.shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
@@ -356,6 +382,48 @@ impl Telemetry {
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.
 const SPANS_SHARE: f64 = 0.8;
+
+impl Traces {
+    /// Where spans go that are no operation's end. A trace of which such a part was shown is kept whole.
+    fn export(&self) -> Export {
+        let (pipeline, tail) = (self.pipeline.clone(), self.tail.clone());
+        let scope = Scope::new(&scope());
+        Arc::new(move |span| {
+            if let Some(tail) = &tail {
+                tail.keep(span.trace);
+            }
+            pipeline.push(&scope, span.message);
+        })
+    }
+
+    fn account(&self) -> ExportAccount {
+        if let Some(tail) = &self.tail {
+            tail.tick();
+        }
+        self.pipeline.account()
+    }
+
+    fn flush(&self, limit: Duration) -> bool {
+        if let Some(tail) = &self.tail {
+            tail.settle();
+        }
+        self.pipeline.flush(limit)
+    }
+
+    fn shutdown(&self, limit: Duration) -> ExportAccount {
+        if let Some(tail) = &self.tail {
+            tail.shutdown();
+        }
+        self.pipeline.shutdown(limit)
+    }
+}
+
+/// Who records the spans of operations.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
+}
 
 impl Drop for Telemetry {
     fn drop(&mut self) {

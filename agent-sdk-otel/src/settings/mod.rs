@@ -15,12 +15,15 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
 use crate::error::TelemetryError;
+use crate::live::LiveSettings;
 use crate::otlp::Target;
 use crate::pipeline::BatchLimits;
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::sampling::TailSampling;
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
 pub(crate) use env::read;
+pub(crate) use list::pairs;
 
 /// Where a collector listens when OTLP was asked for without an address.
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
@@ -34,6 +37,14 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -74,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
+    pub(crate) live: LiveSettings,
+    pub(crate) tail: Option<TailSampling>,
     pub(crate) set_global: bool,
     pub(crate) shutdown_limit: Duration,
 }
@@ -97,6 +110,8 @@ impl Default for Settings {
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
+            live: LiveSettings::default(),
+            tail: None,
             set_global: false,
             shutdown_limit: Duration::from_secs(5),
         }
