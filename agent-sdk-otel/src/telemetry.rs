@@ -33,6 +33,7 @@ use crate::sampling::{TailCounts, TailSampler};
 use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tracer::BridgeTracer;
 
 /// Traces and metrics of one process.
 ///
@@ -114,7 +115,11 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), tail.clone()))
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                            tail.clone(),
+                        ))
                         .build();
                     Some(Traces {
                         provider,
@@ -160,7 +165,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        layer::lean(self.tracer())
+        layer::lean(self.tracer().map(BridgeTracer))
     }
 
     /// What an agent or a run is given so that its operations are exported and counted: the id source, the metrics and the
@@ -212,14 +217,22 @@ impl Telemetry {
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
     pub fn ids(&self) -> Option<Arc<dyn IdSource>> {
-        let tracer = self.tracer()?;
-        Some(Arc::new(SpanIds { tracer }))
+        let traces = self.traces.as_ref()?;
+        Some(Arc::new(SpanIds {
+            sampler: self.settings.sampler.clone(),
+            pipeline: traces.pipeline.clone(),
+            limits: self.settings.limits,
+        }))
     }
 
     /// Ends the spans of operations, with their attributes; `None` when traces are off. It needs [`ids`](Self::ids) beside it.
     pub fn span_observer(&self) -> Option<Arc<dyn Observer>> {
-        self.traces.as_ref()?;
+        let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
+            pipeline: traces.pipeline.clone(),
+            tail: traces.tail.clone(),
+            scope: Scope::new(&scope()),
+            limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
         }))
@@ -378,6 +391,13 @@ impl Telemetry {
         let ended = started.is_ok() && waiting.recv_timeout(left).unwrap_or(false);
         !self.metrics.pushes || (ended && self.metrics.exports.read().last_ok)
     }
+}
+
+/// Who records what the bridge emits.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
 }
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.

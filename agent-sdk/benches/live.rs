@@ -2,10 +2,7 @@
 //!
 //! `cargo bench -p agent-sdk --bench live`; the difference of the two is the price.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a benchmark stops at the first error"
-)]
+#![expect(clippy::expect_used, reason = "a benchmark stops at the first error")]
 
 use std::hint::black_box;
 

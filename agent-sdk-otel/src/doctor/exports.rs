@@ -5,13 +5,18 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use agent_sdk::model::is_loopback;
-use agent_sdk::operation::{Kind, Observers, Outcome, Payload, RunContext};
+use agent_sdk::operation::{Kind, Observers, Outcome, Payload, RunContext, SpanId, TraceContext};
 use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
 use super::{Finding, PATIENCE, mask};
 use crate::otlp::Target;
+use crate::pipeline::ExportAccount;
 use crate::settings::{Settings, Signal};
 use crate::telemetry::Telemetry;
 
@@ -161,9 +166,10 @@ pub(super) fn prometheus(settings: &Settings) -> Vec<Finding> {
 
 impl Telemetry {
     /// One span, from an operation to the collector's answer.
-    pub(super) fn trip(&self) -> Option<Finding> {
-        const CHECK: &str = "test span";
-        let observer = self.span_observer()?;
+    pub(super) fn trip(&self) -> Vec<Finding> {
+        let Some(observer) = self.span_observer() else {
+            return Vec::new();
+        };
         let observers = Observers::none().with_shared(observer);
         let observers = match self.ids() {
             Some(ids) => observers.with_ids(ids),
@@ -174,24 +180,28 @@ impl Telemetry {
         let operation = context.start(Kind::Agent, NAME).begin();
         let trace = operation.info().trace;
         self.keep_trace(trace.trace_id.0.to_be_bytes());
+        let mut findings = nesting(operation.span(), trace.span_id);
         operation.end(Outcome::Ok, Payload::None);
+        findings.push(self.arrival(trace, &before));
+        findings
+    }
+
+    fn arrival(&self, trace: TraceContext, before: &ExportAccount) -> Finding {
+        const CHECK: &str = "test span";
         let began = Instant::now();
         let is_settled = self.flush(PATIENCE);
         let took = seconds(began.elapsed());
         let after = self.account();
         let id = format!("its trace is {}", trace.trace_id);
         if !trace.sampled || after.unsampled > before.unsampled {
-            return Some(Finding::warning(
-                CHECK,
-                format!("it was left out by the sampler; {id}"),
-            ));
+            return Finding::warning(CHECK, format!("it was left out by the sampler; {id}"));
         }
         // Other spans may have ended meanwhile; what was lost of them is worth the same words.
         let failed = |what: &str| {
             Finding::failed(CHECK, format!("{what} after {took}; {id}"))
                 .advice("The lines above say what the address answers.")
         };
-        Some(if after.rejected > before.rejected {
+        if after.rejected > before.rejected {
             failed("the collector took the request and rejected a span")
         } else if after.failed > before.failed {
             failed("the request failed")
@@ -208,8 +218,26 @@ impl Telemetry {
             )
         } else {
             failed("nothing is known of it")
-        })
+        }
     }
+}
+
+/// Whether the program's own spans would hang under an operation: a layer of ours has seen its `tracing` span.
+fn nesting(span: &Span, id: SpanId) -> Vec<Finding> {
+    const CHECK: &str = "layer";
+    // That a filter hides it was said before.
+    if span.is_disabled() {
+        return Vec::new();
+    }
+    let seen = span.context().span().span_context().span_id();
+    if u64::from_be_bytes(seen.to_bytes()) == id.0 {
+        return vec![Finding::ok(
+            CHECK,
+            "spans of the program nest with those of operations",
+        )];
+    }
+    let says = "the subscriber has no layer of this telemetry: spans of the program do not nest with those of operations";
+    vec![Finding::warning(CHECK, says).advice("Add `Telemetry::layer()` to the subscriber.")]
 }
 
 fn seconds(time: Duration) -> String {

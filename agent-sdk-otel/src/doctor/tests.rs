@@ -77,7 +77,11 @@ async fn it_may_be_called_inside_a_runtime_and_without_a_layer() {
     let of = |check| findings.iter().find(|finding| finding.check == check);
     assert_eq!(of("filters").unwrap().status, FindingStatus::Warning);
     assert_eq!(of("test span").unwrap().status, FindingStatus::Ok);
-    assert_eq!(of("prometheus"), None);
+    assert_eq!((of("prometheus"), of("layer")), (None, None));
+    let other = tracing_subscriber::registry();
+    let findings = tracing::subscriber::with_default(other, || telemetry.doctor());
+    let layer = findings.iter().find(|finding| finding.check == "layer");
+    assert_eq!(layer.unwrap().status, FindingStatus::Warning);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
+use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::otlp::Target;
@@ -82,6 +83,7 @@ pub(crate) struct Settings {
     pub(crate) prometheus_address: SocketAddr,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
+    pub(crate) limits: Limits,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -107,6 +109,7 @@ impl Default for Settings {
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
+            limits: Limits::default(),
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
