@@ -1,6 +1,10 @@
 //! What is left of a command that was ended before its run.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 mod support;
 

@@ -1,5 +1,9 @@
 //! `agent doctor` on telemetry: what is set, what answers, what arrives.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may panic as tests do"
+)]
 
 mod support;
 

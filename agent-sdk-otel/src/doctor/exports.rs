@@ -166,7 +166,7 @@ pub(super) fn prometheus(settings: &Settings) -> Vec<Finding> {
 
 impl Telemetry {
     /// One span, from an operation to the collector's answer.
-    pub(super) fn trip(&self) -> Vec<Finding> {
+    pub(super) fn trip(&self, patience: Duration) -> Vec<Finding> {
         let Some(observer) = self.span_observer() else {
             return Vec::new();
         };
@@ -182,14 +182,14 @@ impl Telemetry {
         self.keep_trace(trace.trace_id.0.to_be_bytes());
         let mut findings = nesting(operation.span(), trace.span_id);
         operation.end(Outcome::Ok, Payload::None);
-        findings.push(self.arrival(trace, &before));
+        findings.push(self.arrival(trace, &before, patience));
         findings
     }
 
-    fn arrival(&self, trace: TraceContext, before: &ExportAccount) -> Finding {
+    fn arrival(&self, trace: TraceContext, before: &ExportAccount, patience: Duration) -> Finding {
         const CHECK: &str = "test span";
         let began = Instant::now();
-        let is_settled = self.flush(PATIENCE);
+        let is_settled = self.flush(patience);
         let took = seconds(began.elapsed());
         let after = self.account();
         let id = format!("its trace is {}", trace.trace_id);
@@ -210,7 +210,7 @@ impl Telemetry {
         } else if after.dropped > before.dropped {
             failed("it was dropped, because the queue is full or closed")
         } else if !is_settled {
-            failed("it was not settled")
+            failed("it is still being tried")
         } else if after.exported > before.exported {
             Finding::ok(
                 CHECK,

@@ -24,6 +24,9 @@ use crate::telemetry::Telemetry;
 /// How long an address or a test span is waited for, where the settings allow more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a test span is waited for, where an address has failed already.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What was found of one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -127,9 +130,16 @@ impl Telemetry {
     /// ```
     pub fn doctor(&self) -> Vec<Finding> {
         let mut findings = exports::addresses(&self.settings);
+        // Where nobody is, the pipeline tries again for a minute: that is not waited for.
+        let is_failed = |finding: &Finding| finding.status == FindingStatus::Failed;
+        let patience = if findings.iter().any(is_failed) {
+            SOON
+        } else {
+            PATIENCE
+        };
         findings.extend(filters::sampling(&self.settings));
         findings.extend(filters::levels());
-        findings.extend(self.trip());
+        findings.extend(self.trip(patience));
         findings.extend(exports::prometheus(&self.settings));
         findings
     }

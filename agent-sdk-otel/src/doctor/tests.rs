@@ -43,7 +43,7 @@ fn what_a_collector_does_wrong_is_told_apart() {
         (Some(Behaviour::Status(401)), "401", "request failed"),
         (Some(Behaviour::Status(404)), "404", "request failed"),
         (Some(Behaviour::Hang), "no answer", "no answer came"),
-        (None, "nobody listens", "request failed"),
+        (None, "nobody listens", "still being tried"),
     ] {
         let collector = behaviour.map(Collector::start);
         let url = collector
