@@ -438,13 +438,6 @@ impl Traces {
     }
 }
 
-/// Who records the spans of operations.
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE)
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
-}
-
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let _ = self.shutdown();

@@ -111,7 +111,7 @@ mod tests {
                 "team=a,api_key=[set]",
             ),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "s3cret", "[set]"),
-            ("OTEL_SERVICE_NAME", "tri\x1bage", "triage"),
+            ("OTEL_SERVICE_NAME", "tri\x07age", "triage"),
         ] {
             assert_eq!(value(name, given), shown, "{name}");
         }
