@@ -52,7 +52,7 @@
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
-//! | [`MetricsServer`] | the `/metrics` endpoint |
+//! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`TailSampling`] | which traces are kept once it is known how they went |
 //! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
@@ -74,6 +74,7 @@ mod layer;
 mod live;
 pub mod metric;
 mod metrics;
+mod openmetrics;
 mod operation_span;
 mod otlp;
 mod pipeline;
@@ -94,6 +95,7 @@ pub use error::{TelemetryError, TelemetryErrorKind};
 pub use live::Signal;
 pub use live::crash::{CrashReason, CrashedOperation};
 pub use metrics::MetricExports;
+pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
