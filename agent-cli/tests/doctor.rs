@@ -52,8 +52,8 @@ fn with_a_collector_that_accepts_all_is_well_and_no_secret_is_said() {
     assert_eq!((code, err), (Some(0), ""), "{out}");
     for words in [
         "OTEL_EXPORTER_OTLP_HEADERS=authorization=[set]",
-        &format!("to {base}/v1/traces as http/protobuf"),
-        &format!("to {base}/v1/metrics as http/protobuf"),
+        &format!("to {base}/v1/traces (the common address) as http/protobuf"),
+        &format!("to {base}/v1/metrics (the common address) as http/protobuf"),
         "the collector accepted it",
         "its trace is ",
         "the subscriber wants the spans of operations",

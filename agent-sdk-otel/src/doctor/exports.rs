@@ -46,11 +46,15 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
         Err(error) => return Finding::failed(check, error.to_string()),
     };
     let url = mask::address(&target.url);
+    let origin = origin(settings, signal);
     let limit = target.timeout;
     let began = Instant::now();
     let answer = probe(target);
     let took = began.elapsed();
-    let to = format!("to {url} as http/protobuf, in {} at most: ", seconds(limit));
+    let to = format!(
+        "to {url} ({origin}) as http/protobuf, in {} at most: ",
+        seconds(limit)
+    );
     match answer {
         Answer::Status(status) if status.is_success() => Finding::ok(
             check,
@@ -85,6 +89,20 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
             format!("{to}no answer to an empty request within {}", seconds(took)),
         )
         .advice("Is this the HTTP port (4318)? A gRPC port (4317) does not answer either."),
+    }
+}
+
+/// Where an address comes from.
+fn origin(settings: &Settings, signal: Signal) -> &'static str {
+    let own = match signal {
+        Signal::Traces => &settings.traces,
+        Signal::Metrics => &settings.metrics,
+        Signal::Logs => &settings.logs,
+    };
+    match (&own.endpoint, &settings.endpoint) {
+        (Some(_), _) => "its own address",
+        (None, Some(_)) => "the common address",
+        (None, None) => "the default",
     }
 }
 
