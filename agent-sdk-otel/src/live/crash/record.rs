@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use agent_sdk::message::ConversationId;
 use agent_sdk::monitor::LiveOperation;
 use agent_sdk::operation::{Kind, SpanId, TraceContext};
 use serde::{Deserialize, Serialize};
@@ -143,7 +144,7 @@ impl Line {
     fn of(operation: &LiveOperation) -> Self {
         let labels = &operation.labels;
         let provider = operation.model.as_ref().map(|model| &*model.provider);
-        let conversation = labels.conversation.as_ref().map(|id| id.as_str());
+        let conversation = labels.conversation.as_ref().map(ConversationId::as_str);
         Self {
             trace: operation.trace.traceparent(),
             parent: operation.parent_trace.map(|above| above.span_id.0),
