@@ -80,6 +80,7 @@ pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interru
             return failure.exit;
         }
     };
+    watch.begin(&mut output, &interrupt);
     if let Some(url) = watch.metrics_url() {
         output.note(format_args!("metrics: {url}"));
     }

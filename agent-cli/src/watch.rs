@@ -3,22 +3,24 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    sync::Arc,
+    time::Duration,
 };
 
-use agent_sdk::operation::Observers;
+use agent_sdk::{operation::Observers, store};
 use agent_sdk_otel::{MetricsServer, Telemetry, TelemetryBuilder, TelemetryError};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::Filtered, fmt::format::FmtSpan, layer::SubscriberExt,
 };
 
-use crate::{exit::Failure, output::Output, secret, terminal};
+use crate::{exit::Failure, interrupt::Interrupt, output::Output, secret, terminal, text::counted};
 
 /// What is logged with `-v` unless `RUST_LOG` says otherwise.
 const LOGGED: &str = "warn,agent=debug,agent_sdk=debug,agent_sdk_otel=debug";
 
 /// Traces, metrics and logs, from the start to the end of the command.
 pub(crate) struct Watch {
-    telemetry: Telemetry,
+    telemetry: Arc<Telemetry>,
     server: Option<MetricsServer>,
 }
 
@@ -30,8 +32,10 @@ impl Watch {
     /// A variable cannot be used, or the metrics address is taken.
     pub(crate) async fn start(metrics: Option<SocketAddr>, logs: bool) -> Result<Self, Failure> {
         let telemetry = TelemetryBuilder::from_lookup(setting)
-            .and_then(|builder| builder.prometheus(metrics.is_some()).build())
+            .and_then(|builder| with_crash_reports(builder.prometheus(metrics.is_some())))
             .map_err(|error| failure(&error))?;
+        telemetry.install_crash_hook();
+        let telemetry = Arc::new(telemetry);
         let logs = if logs { Some(log_filter()?) } else { None };
         let logs = logs.map(|filter| {
             tracing_subscriber::fmt::layer()
@@ -74,6 +78,26 @@ impl Watch {
         Some(format!("http://{}/metrics", server.address()))
     }
 
+    /// Says what earlier commands left, and writes down what runs once this one is asked to end: it may not get to end it.
+    pub(crate) fn begin(&self, output: &mut Output, interrupt: &Interrupt) {
+        let crashed = self.telemetry.crashed();
+        if let Some(first) = crashed.first() {
+            output.note(format_args!(
+                "an earlier command ended before what it ran did: {}, of trace {}, went out as cancelled now",
+                counted(crashed.len() as u64, "span"),
+                first.trace.trace_id
+            ));
+        }
+        let (telemetry, token) = (Arc::downgrade(&self.telemetry), interrupt.token().clone());
+        tokio::spawn(async move {
+            token.cancelled().await;
+            if let Some(telemetry) = telemetry.upgrade() {
+                // That it cannot be written changes nothing for the run that ends.
+                let _ = telemetry.report_crash();
+            }
+        });
+    }
+
     /// Sends what waits, and says so where something was lost.
     pub(crate) async fn end(self, output: &mut Output) {
         if let Some(server) = self.server {
@@ -88,8 +112,28 @@ impl Watch {
     }
 }
 
+/// How often it is written down what runs, unless a variable says otherwise.
+const CRASH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Telemetry that leaves word of what ran, where spans are sent at all: in the folder of the variable, or else beside the store.
+fn with_crash_reports(builder: TelemetryBuilder) -> Result<Telemetry, TelemetryError> {
+    let is_set = |name| setting(name).is_some_and(|value| !value.trim().is_empty());
+    if is_set("AGENT_SDK_OTEL_CRASH_FOLDER") || !builder.exports_traces() {
+        return builder.build();
+    }
+    let Ok(home) = store::home() else {
+        return builder.build();
+    };
+    let mut reporting = builder.clone().crash_reports(home.join("crash"));
+    if !is_set("AGENT_SDK_OTEL_CRASH_INTERVAL") {
+        reporting = reporting.crash_interval(CRASH_INTERVAL);
+    }
+    // A folder that nothing can be written in is no reason not to run.
+    reporting.build().or_else(|_| builder.build())
+}
+
 /// The variables, and a service name where they have none.
-fn setting(name: &str) -> Option<String> {
+pub(crate) fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().or_else(|| {
         let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
         let is_named = attributes.contains("service.name");

@@ -139,6 +139,10 @@ names! {
     CHAT_HEDGE_FOR = "agent_sdk.chat.hedge_for";
     CHAT_STREAM_OF_WHOLE = "agent_sdk.chat.stream_of_whole";
     CHAT_WEB_SEARCHES = "agent_sdk.chat.web_search_requests";
+    PENDING = "agent_sdk.pending";
+    PENDING_PARENT_ID = "agent_sdk.pending.parent_id";
+    CRASHED = "agent_sdk.crashed";
+    CRASH_REASON = "agent_sdk.crash.reason";
     OPERATION_KIND = "agent_sdk.operation.kind";
     SIGNAL = "agent_sdk.signal";
 }

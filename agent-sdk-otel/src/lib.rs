@@ -55,6 +55,9 @@
 //! | [`WhenFull`], [`SpillSettings`] | what happens when a collector cannot keep up |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
+//! | [`TailSampling`] | which traces are kept once it is known how they went |
+//! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
+//! | [`doctor`] | whether telemetry would arrive |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
 //! The crate has no features.
@@ -63,11 +66,13 @@ pub mod attrs;
 mod budgets;
 mod builder;
 mod content;
+pub mod doctor;
 mod encode;
 mod error;
 mod ids;
 mod instruments;
 mod layer;
+mod live;
 pub mod metric;
 mod metrics;
 mod openmetrics;
@@ -76,6 +81,7 @@ mod otlp;
 mod pipeline;
 mod profile;
 mod report;
+mod sampling;
 mod serve;
 mod settings;
 mod spans;
@@ -87,11 +93,14 @@ pub use opentelemetry_sdk;
 
 pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
+pub use live::Signal;
+pub use live::crash::{CrashReason, CrashedOperation};
 pub use metrics::MetricExports;
 pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::{ExportAccount, SpillSettings, WhenFull};
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
+pub use sampling::{TailCounts, TailSampling};
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};
 pub use telemetry::Telemetry;
 

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
+use agent_sdk::monitor::LiveOperations;
+use agent_sdk::text::escape_json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -87,7 +89,7 @@ impl Telemetry {
         &self,
         address: SocketAddr,
     ) -> Result<MetricsServer, TelemetryError> {
-        MetricsServer::bind(self.exposition()?.clone(), address).await
+        MetricsServer::bind(self.exposition()?.clone(), self.live.served(), address).await
     }
 
     fn exposition(&self) -> Result<&Exposition, TelemetryError> {
@@ -109,7 +111,11 @@ pub struct MetricsServer {
 }
 
 impl MetricsServer {
-    async fn bind(exposition: Exposition, address: SocketAddr) -> Result<Self, TelemetryError> {
+    async fn bind(
+        exposition: Exposition,
+        live: Option<LiveOperations>,
+        address: SocketAddr,
+    ) -> Result<Self, TelemetryError> {
         let failed = |error: std::io::Error| {
             TelemetryError::new(TelemetryErrorKind::Bind, address.to_string()).because(error)
         };
@@ -123,6 +129,10 @@ impl MetricsServer {
                 scrapes: Arc::new(Semaphore::new(SCRAPES)),
                 makers: Arc::new(Semaphore::new(MAKERS)),
             });
+        let app = match live {
+            Some(live) => app.route("/operations", get(async move || operations(&live))),
+            None => app,
+        };
         let task = tokio::spawn(async move {
             let server = axum::serve(listener, app).with_graceful_shutdown(async {
                 // An error means that the handle is gone, which is a reason to stop as well.
@@ -190,6 +200,17 @@ async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
                 (header::VARY, HeaderValue::from_static("accept")),
             ];
             (head, in_pieces(page.body.into(), scrape)).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// What runs now. A name may come from a model: it is served as JSON, and nothing in it acts on whoever shows it.
+fn operations(live: &LiveOperations) -> Response {
+    match serde_json::to_string(&live.snapshot()) {
+        Ok(json) => {
+            let kind = [(header::CONTENT_TYPE, "application/json")];
+            (kind, escape_json(&json).into_owned()).into_response()
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

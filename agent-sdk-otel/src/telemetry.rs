@@ -21,11 +21,13 @@ use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
 use crate::layer;
+use crate::live::{Export, Live};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
 use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
+use crate::sampling::{TailCounts, TailSampler};
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
 use crate::tracer::BridgeTracer;
@@ -57,6 +59,7 @@ pub struct Telemetry {
     pub(crate) metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
     pub(crate) settings: Settings,
+    pub(crate) live: Live,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
 }
@@ -64,6 +67,7 @@ pub struct Telemetry {
 struct Traces {
     provider: SdkTracerProvider,
     pipeline: Pipeline,
+    tail: Option<Arc<TailSampler<Pipeline>>>,
 }
 
 impl Telemetry {
@@ -103,25 +107,35 @@ impl Telemetry {
                         inner: settings.sampler.clone(),
                         pipeline: pipeline.clone(),
                     };
+                    let tail = settings.tail.clone();
+                    let tail =
+                        tail.map(|rules| Arc::new(TailSampler::new(rules, pipeline.clone())));
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
                         .with_span_processor(PipelineProcessor::new(
                             pipeline.clone(),
                             settings.limits,
+                            tail.clone(),
                         ))
                         .build();
-                    Some(Traces { provider, pipeline })
+                    Some(Traces {
+                        provider,
+                        pipeline,
+                        tail,
+                    })
                 }
             };
         let operations = metrics
             .are_read()
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
+        let live = Live::start(&settings.live, traces.as_ref().map(Traces::export))?;
         let telemetry = Self {
             traces,
             metrics,
             operations,
             settings,
+            live,
             budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
         };
@@ -183,6 +197,7 @@ impl Telemetry {
                 "content was asked for as log events, which are not exported yet: no content is recorded"
             );
         }
+        self.live.warn();
         let mut observers = Observers::none();
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
@@ -193,7 +208,10 @@ impl Telemetry {
                 None => observers,
             };
         }
-        observers
+        match self.live.operations() {
+            Some(live) => observers.with(live.clone()),
+            None => observers,
+        }
     }
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
@@ -211,6 +229,7 @@ impl Telemetry {
         let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
             pipeline: traces.pipeline.clone(),
+            tail: traces.tail.clone(),
             scope: Scope::new(&scope()),
             limits: self.settings.limits,
             profile: self.settings.profile,
@@ -264,8 +283,21 @@ impl Telemetry {
     pub fn account(&self) -> ExportAccount {
         self.traces
             .as_ref()
-            .map(|traces| traces.pipeline.account())
+            .map(Traces::account)
             .unwrap_or_default()
+    }
+
+    /// Keeps a trace whatever tail sampling thinks of it.
+    pub(crate) fn keep_trace(&self, trace: [u8; 16]) {
+        if let Some(tail) = self.traces.as_ref().and_then(|traces| traces.tail.as_ref()) {
+            tail.keep(trace);
+        }
+    }
+
+    /// What [tail sampling](TelemetryBuilder::tail_sampling) decided so far; all zero where it is off.
+    pub fn tail_counts(&self) -> TailCounts {
+        let tail = self.traces.as_ref().and_then(|traces| traces.tail.as_ref());
+        tail.map(|tail| tail.counts()).unwrap_or_default()
     }
 
     /// Waits until the spans that ended before are settled, at most for `limit`. Says whether they
@@ -276,7 +308,7 @@ impl Telemetry {
     pub fn flush(&self, limit: Duration) -> bool {
         self.traces
             .as_ref()
-            .is_none_or(|traces| traces.pipeline.flush(limit))
+            .is_none_or(|traces| traces.flush(limit))
     }
 
     /// Sends what waits, first traces and then metrics, and says what became of everything.
@@ -287,14 +319,13 @@ impl Telemetry {
     /// A second call returns the account as it is then.
     pub fn shutdown(&self) -> ShutdownReport {
         let deadline = Instant::now() + self.settings.shutdown_limit;
+        self.live.shutdown();
         let mut flushed = self
             .metrics_flushed
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let spans = match &self.traces {
-            Some(traces) => traces
-                .pipeline
-                .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
+            Some(traces) => traces.shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
@@ -331,6 +362,41 @@ fn scope() -> InstrumentationScope {
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.
 const SPANS_SHARE: f64 = 0.8;
+
+impl Traces {
+    /// Where spans go that are no operation's end. A trace of which such a part was shown is kept whole.
+    fn export(&self) -> Export {
+        let (pipeline, tail) = (self.pipeline.clone(), self.tail.clone());
+        let scope = Scope::new(&scope());
+        Arc::new(move |span| {
+            if let Some(tail) = &tail {
+                tail.keep(span.trace);
+            }
+            pipeline.push(&scope, span.message);
+        })
+    }
+
+    fn account(&self) -> ExportAccount {
+        if let Some(tail) = &self.tail {
+            tail.tick();
+        }
+        self.pipeline.account()
+    }
+
+    fn flush(&self, limit: Duration) -> bool {
+        if let Some(tail) = &self.tail {
+            tail.settle();
+        }
+        self.pipeline.flush(limit)
+    }
+
+    fn shutdown(&self, limit: Duration) -> ExportAccount {
+        if let Some(tail) = &self.tail {
+            tail.shutdown();
+        }
+        self.pipeline.shutdown(limit)
+    }
+}
 
 impl Drop for Telemetry {
     fn drop(&mut self) {

@@ -45,6 +45,7 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts; who spent what, and reports of it |
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
+//! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
@@ -70,6 +71,7 @@ mod ids;
 pub mod journal;
 pub mod message;
 pub mod model;
+pub mod monitor;
 pub mod operation;
 pub mod profile;
 pub mod run;

@@ -92,6 +92,7 @@ async fn go(
             return failure.exit;
         }
     };
+    watch.begin(&mut output, &interrupt);
     let mut screen = Screen::new(output, Form::Text, NAME, false, interrupt.clone());
     let shown = show(&mut screen, &agent, &arguments, &watch, &interrupt).await;
     let exit = shown.unwrap_or_else(|failure| {

@@ -15,6 +15,7 @@
 mod account;
 mod deliver;
 mod envelope;
+mod held;
 mod policy;
 mod processor;
 mod queue;
@@ -236,14 +237,25 @@ impl Pipeline {
 
     /// Takes over one encoded `Span` or `LogRecord`, without tag and length.
     pub(crate) fn push(&self, scope: &Scope, message: &[u8]) {
-        let limits = &self.shared.limits;
-        let around = self.shared.envelope.len() + scope.len() + 2 * envelope::FRAME;
-        let sendable = around + message.len() <= REQUEST_BYTES;
+        let sendable = self.is_sendable(scope, message);
         let mut state = self.lock();
         if sendable && state.open && !state.has_room(limits, message.len()) {
             state = self.wait_for_room(state, message.len());
         }
         state.account.ended += 1;
+        self.enqueue(state, scope, message);
+    }
+
+    /// Whether an item fits into a request.
+    fn is_sendable(&self, scope: &Scope, message: &[u8]) -> bool {
+        let around = self.shared.envelope.len() + scope.len() + 2 * envelope::FRAME;
+        around + message.len() <= REQUEST_BYTES
+    }
+
+    /// Puts an item that is counted under `ended` already into the queue, or drops it.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, scope: &Scope, message: &[u8]) {
+        let limits = &self.shared.limits;
+        let sendable = self.is_sendable(scope, message);
         if !sendable || !state.open || !state.has_room(limits, message.len()) {
             state.account.dropped += 1;
             return;

@@ -1,7 +1,7 @@
 //! Where the SDK's tracer provider hands over spans.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::trace::{Link, SpanKind, TraceId};
@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{
 
 use super::{Pipeline, Scope};
 use crate::encode::{Limits, encode_span};
+use crate::sampling::{Finished, TailSampler};
 
 thread_local! {
     /// The buffer in which this thread encodes its spans.
@@ -23,6 +24,7 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
+    tail: Option<Arc<TailSampler<Pipeline>>>,
     limits: Limits,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
@@ -35,9 +37,14 @@ const KNOWN_SCOPES: usize = 64;
 const KEPT: usize = 64 * 1024;
 
 impl PipelineProcessor {
-    pub(crate) fn new(pipeline: Pipeline, limits: Limits) -> Self {
+    pub(crate) fn new(
+        pipeline: Pipeline,
+        limits: Limits,
+        tail: Option<Arc<TailSampler<Pipeline>>>,
+    ) -> Self {
         Self {
             pipeline,
+            tail,
             limits,
             scopes: Mutex::default(),
         }
@@ -68,8 +75,11 @@ impl SpanProcessor for PipelineProcessor {
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
             encode_span(&span, self.limits, bytes);
-            self.pipeline
-                .push(&self.scope(&span.instrumentation_scope), bytes);
+            let scope = self.scope(&span.instrumentation_scope);
+            match &self.tail {
+                Some(tail) => tail.offer(&Finished::of_span(&span, &scope, bytes)),
+                None => self.pipeline.push(&scope, bytes),
+            }
             bytes.shrink_to(KEPT);
         });
     }

@@ -8,6 +8,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::{Header, Secret, Settings, SignalSettings, list};
 use crate::error::TelemetryError;
+use crate::live::LiveSettings;
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 
@@ -33,6 +34,11 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
         return Ok(settings);
     }
     settings.resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default();
+    settings.live = LiveSettings::read(|name| env.text(name))?;
+    settings.tail = env
+        .text("AGENT_SDK_OTEL_TAIL")
+        .map(|rules| rules.parse())
+        .transpose()?;
     read_export(&env, &mut settings)?;
     read_sampling_and_batches(&env, &mut settings)?;
     if let Some(list) = env.text("OTEL_SEMCONV_STABILITY_OPT_IN") {

@@ -16,12 +16,15 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::attrs;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
+use crate::live::LiveSettings;
 use crate::otlp::Target;
 use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::sampling::TailSampling;
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
 pub(crate) use env::read;
+pub(crate) use list::pairs;
 
 /// Where a collector listens when OTLP was asked for without an address.
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
@@ -89,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
+    pub(crate) live: LiveSettings,
+    pub(crate) tail: Option<TailSampling>,
     pub(crate) set_global: bool,
     pub(crate) shutdown_limit: Duration,
 }
@@ -116,6 +121,8 @@ impl Default for Settings {
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
+            live: LiveSettings::default(),
+            tail: None,
             set_global: false,
             shutdown_limit: Duration::from_secs(5),
         }

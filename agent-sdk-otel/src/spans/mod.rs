@@ -8,6 +8,7 @@ pub(crate) mod attributes;
 mod tests;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload};
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
@@ -17,6 +18,7 @@ use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};
 use crate::pipeline::{Pipeline, Scope};
 use crate::profile::EmissionProfile;
+use crate::sampling::{Finished, TailSampler};
 
 thread_local! {
     /// Where this thread writes spans.
@@ -30,6 +32,8 @@ const KEPT: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct SpanObserver {
     pub(crate) pipeline: Pipeline,
+    /// Decides what leaves, where that is switched on.
+    pub(crate) tail: Option<Arc<TailSampler<Pipeline>>>,
     pub(crate) scope: Scope,
     pub(crate) profile: EmissionProfile,
     /// Whether prompts, answers and tool data become attributes.
@@ -59,7 +63,10 @@ impl Observer for SpanObserver {
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
                 self.write(record, payload, span, buffer);
-                self.pipeline.push(&self.scope, buffer);
+                match &self.tail {
+                    Some(tail) => tail.offer(&Finished::of_operation(record, &self.scope, buffer)),
+                    None => self.pipeline.push(&self.scope, buffer),
+                }
                 buffer.shrink_to(KEPT);
             });
         }

@@ -1,5 +1,9 @@
 //! `agent doctor`: whether what the command needs is in order. Each check is a function that says what it found.
 
+mod telemetry;
+
+use std::borrow::Cow;
+
 use agent_sdk::{
     cost::{LayerKind, PriceBook, PriceLayer},
     store::{self, SqliteStore},
@@ -13,7 +17,7 @@ use crate::{
     exit::{Exit, Failure},
     home,
     output::Output,
-    prices,
+    prices, secret,
     terminal::{Paint, safe_line},
 };
 
@@ -36,13 +40,20 @@ struct Finding {
     status: Status,
     says: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<&'static str>,
+    advice: Option<Cow<'static, str>>,
     /// The age of a price table.
     #[serde(skip_serializing_if = "Option::is_none")]
     age_days: Option<i32>,
 }
 
-const CHECKS: [fn() -> Vec<Finding>; 4] = [version, folder, the_store, price_tables];
+const CHECKS: [fn() -> Vec<Finding>; 6] = [
+    version,
+    folder,
+    the_store,
+    price_tables,
+    telemetry::variables,
+    telemetry::exports,
+];
 
 /// Does what `agent doctor` says.
 ///
@@ -56,6 +67,7 @@ pub(crate) fn run(arguments: &DoctorArguments, output: &mut Output) -> Result<Ex
             let json = serde_json::to_string(finding).map_err(|error| {
                 Failure::new(Exit::Failed, format!("a finding is no JSON: {error}"))
             })?;
+            let json = secret::redact(&json);
             output.line(escape_json(&json))?;
             continue;
         }
@@ -66,10 +78,11 @@ pub(crate) fn run(arguments: &DoctorArguments, output: &mut Output) -> Result<Ex
         };
         let word = format!("{word:<7}");
         let word = output.out_style.paint(paint, &word);
-        let (check, says) = (finding.check, safe_line(&finding.says));
-        output.line(format_args!("{word}  {check:<7}  {says}"))?;
-        if let Some(advice) = finding.advice {
-            output.line(format_args!("{:18}{advice}", ""))?;
+        let says = secret::redact(&finding.says);
+        let (check, says) = (finding.check, safe_line(&says));
+        output.line(format_args!("{word}  {check:<10}  {says}"))?;
+        if let Some(advice) = &finding.advice {
+            output.line(format_args!("{:21}{advice}", ""))?;
         }
     }
     let is_failed = |finding: &Finding| finding.status == Status::Failed;
@@ -92,7 +105,7 @@ impl Finding {
     }
 
     fn advice(mut self, advice: &'static str) -> Self {
-        self.advice = Some(advice);
+        self.advice = Some(Cow::Borrowed(advice));
         self
     }
 }
