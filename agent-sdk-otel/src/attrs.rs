@@ -140,6 +140,7 @@ names! {
     CHAT_STREAM_OF_WHOLE = "agent_sdk.chat.stream_of_whole";
     CHAT_WEB_SEARCHES = "agent_sdk.chat.web_search_requests";
     OPERATION_KIND = "agent_sdk.operation.kind";
+    OPERATION_PATH = "agent_sdk.operation.path";
     SIGNAL = "agent_sdk.signal";
 }
 

@@ -30,7 +30,7 @@ use crate::tracer::{BridgeTracer, OPERATION};
 const NOISE: &[&str] = &["hyper", "hyper_util", "h2", "tonic", "tower", "reqwest"];
 
 /// The target of the core's spans of operations.
-const TARGET: &str = "agent_sdk::operation";
+pub(crate) const TARGET: &str = "agent_sdk::operation";
 
 /// The name of those in which only the core's own code runs.
 const ATTEMPT: &str = "attempt";
@@ -75,7 +75,7 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && !is_noise(metadata.target())
 }
 
-fn is_noise(target: &str) -> bool {
+pub(crate) fn is_noise(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or(target);
     root.starts_with("opentelemetry") || NOISE.contains(&root)
 }

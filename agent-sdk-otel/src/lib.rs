@@ -53,6 +53,7 @@
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`MetricsServer`] | the `/metrics` endpoint |
+//! | [`JsonLogs`], [`LogLines`] | structured logs on standard error or in a file |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
@@ -67,6 +68,7 @@ mod error;
 mod ids;
 mod instruments;
 mod layer;
+mod logs;
 pub mod metric;
 mod metrics;
 mod operation_span;
@@ -85,6 +87,7 @@ pub use opentelemetry_sdk;
 
 pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
+pub use logs::{JsonLogs, JsonLogsBuilder, LogLines};
 pub use metrics::MetricExports;
 pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};

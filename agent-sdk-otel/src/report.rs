@@ -12,6 +12,8 @@ use crate::pipeline::ExportAccount;
 pub struct ShutdownReport {
     /// What became of every span. All zero when traces are off.
     pub spans: ExportAccount,
+    /// What became of every log record. All zero when logs are not exported.
+    pub logs: ExportAccount,
     /// What became of the metric exports.
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
@@ -19,9 +21,10 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether every sampled span was accepted and the last values of the metrics arrived.
+    /// Whether every sampled span and every log record was accepted and the last values of the metrics arrived.
     pub fn is_complete(&self) -> bool {
-        self.spans.lost() == 0 && self.spans.queued == 0 && self.metrics_flushed
+        let is_whole = |account: &ExportAccount| account.lost() == 0 && account.queued == 0;
+        is_whole(&self.spans) && is_whole(&self.logs) && self.metrics_flushed
     }
 }
 
@@ -47,6 +50,18 @@ impl fmt::Display for ShutdownReport {
             } else {
                 "not flushed"
             }
+        )?;
+        let logs = &self.logs;
+        if logs.ended == 0 {
+            return Ok(());
+        }
+        write!(
+            f,
+            "; {} log records: {} exported, {} lost, {} unsettled",
+            logs.ended,
+            logs.exported,
+            logs.lost(),
+            logs.queued
         )
     }
 }

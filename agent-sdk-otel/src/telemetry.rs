@@ -57,6 +57,7 @@ use crate::tracer::BridgeTracer;
 #[must_use = "dropping it shuts telemetry down"]
 pub struct Telemetry {
     traces: Option<Traces>,
+    logs: Option<Pipeline>,
     metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
     settings: Settings,
@@ -113,10 +114,13 @@ impl Telemetry {
                     Some(Traces { provider, pipeline })
                 }
             };
+        let logs =
+            Pipeline::for_signal(Signal::Logs, &settings, &settings.resource(), thread.as_ref())?;
         let operations = (metrics.pushes || metrics.prometheus.is_some())
             .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
         let telemetry = Self {
             traces,
+            logs,
             metrics,
             operations,
             settings,
@@ -175,17 +179,16 @@ impl Telemetry {
     /// # }
     /// ```
     pub fn observers(&self) -> Observers {
-        if self.settings.content == ContentCapture::Events {
-            tracing::warn!(
-                target: "agent_sdk_otel",
-                "content was asked for as log events, which are not exported yet: no content is recorded"
-            );
-        }
         let mut observers = Observers::none();
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
-        for observer in [self.metrics_observer(), self.span_observer()] {
+        for observer in [
+            self.metrics_observer(),
+            self.details_observer(),
+            Some(self.log_observer()),
+            self.span_observer(),
+        ] {
             observers = match observer {
                 Some(observer) => observers.with_shared(observer),
                 None => observers,
@@ -230,6 +233,14 @@ impl Telemetry {
         self.budgets.watch(ledger, &self.metrics.meter());
     }
 
+    pub(crate) fn logs(&self) -> Option<&Pipeline> {
+        self.logs.as_ref()
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     fn tracer(&self) -> Option<SdkTracer> {
         let traces = self.traces.as_ref()?;
         Some(traces.provider.tracer_with_scope(scope()))
@@ -266,15 +277,17 @@ impl Telemetry {
             .unwrap_or_default()
     }
 
-    /// Waits until the spans that ended before are settled, at most for `limit`. Says whether they
+    /// Waits until the spans that ended before, and the log records, are settled, at most for `limit`. Says whether they
     /// are: settled means that their fate is in the [`account`](Self::account), not that they
     /// arrived.
     ///
     /// Blocks the thread.
     pub fn flush(&self, limit: Duration) -> bool {
-        self.traces
-            .as_ref()
-            .is_none_or(|traces| traces.pipeline.flush(limit))
+        let deadline = Instant::now() + limit;
+        let spans = self.traces.as_ref();
+        let spans = spans.is_none_or(|traces| traces.pipeline.flush(limit));
+        let left = deadline.saturating_duration_since(Instant::now());
+        spans & self.logs.as_ref().is_none_or(|logs| logs.flush(left))
     }
 
     /// Where the settings say that metrics are served; see [`TelemetryBuilder::metrics_address`].
@@ -318,7 +331,7 @@ impl Telemetry {
         })
     }
 
-    /// Sends what waits, first traces and then metrics, and says what became of everything.
+    /// Sends what waits, first traces, then metrics, then logs, and says what became of everything.
     ///
     /// Takes at most the [shutdown limit](TelemetryBuilder::shutdown_limit), 5 seconds by default,
     /// and blocks the thread for as long; it needs no async runtime, so it is safe in every flavour
@@ -336,9 +349,15 @@ impl Telemetry {
                 .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
-        let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
+        let spared = self.settings.shutdown_limit.mul_f64(LOGS_SHARE);
+        let metrics_end = deadline.checked_sub(spared).unwrap_or(deadline);
+        let metrics_flushed =
+            *flushed.get_or_insert_with(|| self.shut_metrics_down(metrics_end));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let logs = self.logs.as_ref().map(|logs| logs.shutdown(left));
         ShutdownReport {
             spans,
+            logs: logs.unwrap_or_default(),
             metrics: self.metrics.exports.read(),
             metrics_flushed,
         }
@@ -366,8 +385,11 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// The part of the shutdown limit that spans may use, so that some is left for metrics.
+/// The part of the shutdown limit that spans may use, so that some is left for metrics and logs.
 const SPANS_SHARE: f64 = 0.8;
+
+/// The part that is left for logs in any case.
+const LOGS_SHARE: f64 = 0.1;
 
 impl Drop for Telemetry {
     fn drop(&mut self) {

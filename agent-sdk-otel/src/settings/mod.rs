@@ -16,6 +16,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::attrs;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
+use crate::logs::LogSettings;
 use crate::otlp::Target;
 use crate::pipeline::BatchLimits;
 use crate::profile::{ContentCapture, EmissionProfile};
@@ -68,6 +69,7 @@ pub(crate) struct Settings {
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
     pub(crate) logs: SignalSettings,
+    pub(crate) log_settings: LogSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
     pub(crate) sampler: Sampler,
@@ -92,6 +94,7 @@ impl Default for Settings {
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
             logs: SignalSettings::default(),
+            log_settings: LogSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
