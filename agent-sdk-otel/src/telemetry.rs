@@ -109,13 +109,20 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), settings.limits))
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                        ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
             };
-        let logs =
-            Pipeline::for_signal(Signal::Logs, &settings, &settings.resource(), thread.as_ref())?;
+        let logs = Pipeline::for_signal(
+            Signal::Logs,
+            &settings,
+            &settings.resource(),
+            thread.as_ref(),
+        )?;
         let operations = (metrics.pushes || metrics.prometheus.is_some())
             .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
         let telemetry = Self {
@@ -351,8 +358,7 @@ impl Telemetry {
         };
         let spared = self.settings.shutdown_limit.mul_f64(LOGS_SHARE);
         let metrics_end = deadline.checked_sub(spared).unwrap_or(deadline);
-        let metrics_flushed =
-            *flushed.get_or_insert_with(|| self.shut_metrics_down(metrics_end));
+        let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(metrics_end));
         let left = deadline.saturating_duration_since(Instant::now());
         let logs = self.logs.as_ref().map(|logs| logs.shutdown(left));
         ShutdownReport {

@@ -104,7 +104,8 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let value = i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Int);
+        let value =
+            i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Int);
         self.list.push((field.name(), value));
     }
 

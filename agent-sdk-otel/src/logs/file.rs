@@ -64,7 +64,10 @@ impl RotatingFile {
             return fs::remove_file(&self.path);
         }
         for number in (1..keep).rev() {
-            match fs::rename(numbered(&self.path, number), numbered(&self.path, number + 1)) {
+            match fs::rename(
+                numbered(&self.path, number),
+                numbered(&self.path, number + 1),
+            ) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -184,7 +187,14 @@ mod tests {
         let path = dir.path().join("log");
         let days = Arc::new(Days(AtomicU64::new(20_000)));
         let mut log = open(&path, 8, 2, days);
-        for line in ["aaa\n", "bbb\n", "ccc\n", "ddd\n", "longer than a file\n", "f\n"] {
+        for line in [
+            "aaa\n",
+            "bbb\n",
+            "ccc\n",
+            "ddd\n",
+            "longer than a file\n",
+            "f\n",
+        ] {
             log.write_line(line.as_bytes()).unwrap();
         }
         let expected = [
@@ -210,7 +220,10 @@ mod tests {
         // The file is of the day on which it was written, by the machine's clock; that is not the day of the test.
         let mut log = open(&path, 1_000, 9, Arc::new(FixedClock::at(0)));
         log.write_line(b"3\n").unwrap();
-        let texts: Vec<_> = names(dir.path()).into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<_> = names(dir.path())
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
         assert_eq!(texts, ["3\n", "2\n2\n", "1\n"]);
     }
 

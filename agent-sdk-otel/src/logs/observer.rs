@@ -91,6 +91,8 @@ fn run(record: &OperationRecord<'_>) {
     let (info, totals) = (record.info, record.totals);
     let (name, outcome, took) = (&*info.name, record.outcome.as_str(), record.duration);
     let is_agent = info.kind == Kind::Agent;
+    // Nothing spent and not knowing what was spent are two things.
+    let usd = Some(totals.cost.as_f64()).filter(|usd| totals.unpriced_calls == 0 || *usd > 0.0);
     tracing::event!(name: "agent_sdk.run.finished", target: SUMMARY, parent: &info.span, Level::INFO, {
         gen_ai.agent.name = is_agent.then_some(name),
         gen_ai.workflow.name = (!is_agent).then_some(name),
@@ -100,7 +102,7 @@ fn run(record: &OperationRecord<'_>) {
         agent_sdk.tool_calls = i64::from(totals.tool_calls),
         agent_sdk.usage.input_tokens = totals.usage.input_tokens.map(count),
         agent_sdk.usage.output_tokens = totals.usage.output_tokens.map(count),
-        agent_sdk.cost.total_usd = totals.cost.as_f64(),
+        agent_sdk.cost.total_usd = usd,
         agent_sdk.cost.unpriced_calls = i64::from(totals.unpriced_calls),
         agent_sdk.duration_ms = took.as_secs_f64() * 1e3
     }, "{name}: {outcome} after {took:.1?}");

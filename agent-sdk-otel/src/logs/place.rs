@@ -39,9 +39,7 @@ impl Place {
                 run_id: operation.run_id.clone(),
                 trace: operation.trace,
                 name: name(operation),
-                recent: recent
-                    .map(|place| place.recent.clone())
-                    .unwrap_or_default(),
+                recent: recent.map(|place| place.recent.clone()).unwrap_or_default(),
                 around,
             };
             span.extensions_mut().replace(Arc::new(place));
@@ -100,7 +98,11 @@ impl Place {
         for ended in self.recent.lock().iter() {
             let between = if words.is_empty() { "" } else { "; " };
             let (name, outcome) = (&ended.name, &ended.outcome);
-            let _ = write!(words, "{between}{name}: {outcome} after {:.1?}", ended.duration);
+            let _ = write!(
+                words,
+                "{between}{name}: {outcome} after {:.1?}",
+                ended.duration
+            );
         }
         words
     }

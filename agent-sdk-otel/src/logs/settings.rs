@@ -16,9 +16,7 @@ pub(crate) struct LogSettings {
 
 impl LogSettings {
     /// Reads the variables that only logs have.
-    pub(crate) fn read(
-        text: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, TelemetryError> {
+    pub(crate) fn read(text: impl Fn(&str) -> Option<String>) -> Result<Self, TelemetryError> {
         let levels = text("RUST_LOG");
         if let Some(levels) = &levels {
             filter::parse(levels)?;

@@ -248,10 +248,7 @@ mod tests {
         writer.push(vec![b'x']);
         let lines = writer.lines();
         assert!(lines.balances(), "{lines:?}");
-        assert_eq!(
-            (lines.written, lines.failed, lines.dropped),
-            (93, 7, 9_902)
-        );
+        assert_eq!((lines.written, lines.failed, lines.dropped), (93, 7, 9_902));
     }
 
     #[test]
