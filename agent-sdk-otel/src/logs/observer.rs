@@ -3,6 +3,8 @@
 //! They are `tracing` events inside the span of the operation, so that every layer logs them: ours with ids and paths, any other as it
 //! logs everything. No content is in them.
 
+use agent_sdk::message::CallId;
+use agent_sdk::model::FinishReason;
 use agent_sdk::operation::{
     Details, Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload,
 };
@@ -51,7 +53,11 @@ fn chat(record: &OperationRecord<'_>) {
     }
     let (info, facts) = (record.info, record.facts);
     let usage = facts.usage;
-    let reasons: Vec<_> = facts.finish_reasons.iter().map(|it| it.as_str()).collect();
+    let reasons: Vec<_> = facts
+        .finish_reasons
+        .iter()
+        .map(FinishReason::as_str)
+        .collect();
     let reasons = Some(reasons.join(",")).filter(|reasons| !reasons.is_empty());
     let (name, outcome, took) = (&*info.name, record.outcome.as_str(), record.duration);
     tracing::event!(name: "agent_sdk.chat.finished", target: SUMMARY, parent: &info.span, Level::INFO, {
@@ -80,7 +86,7 @@ fn tool(record: &OperationRecord<'_>) {
     let (name, outcome, took) = (&*info.name, record.outcome.as_str(), record.duration);
     tracing::event!(name: "agent_sdk.tool.finished", target: SUMMARY, parent: &info.span, Level::INFO, {
         gen_ai.tool.name = name,
-        gen_ai.tool.call.id = call.map(|call| call.as_str()),
+        gen_ai.tool.call.id = call.map(CallId::as_str),
         agent_sdk.outcome = outcome,
         error.type = error_type(record).as_deref(),
         agent_sdk.duration_ms = took.as_secs_f64() * 1e3

@@ -52,7 +52,7 @@ impl Telemetry {
         let Some(pipeline) = self.logs() else {
             return Ok(None);
         };
-        let settings = &self.settings().log_settings;
+        let settings = &self.settings().logging;
         let levels = settings.filter.as_deref().unwrap_or(DEFAULT);
         let filter = LogFilter::new(levels, true)?;
         let sink = Arc::new(Records::new(pipeline.clone()));
@@ -70,7 +70,7 @@ impl Telemetry {
     /// [`emit_events`](TelemetryBuilder::emit_events) is on, and logs are exported.
     pub fn details_observer(&self) -> Option<Arc<dyn Observer>> {
         let content = self.content().on_events();
-        if !content && !self.settings().log_settings.emit_event {
+        if !content && !self.settings().logging.emit_event {
             return None;
         }
         let pipeline = self.logs()?.clone();
@@ -98,13 +98,13 @@ impl TelemetryBuilder {
     /// Which events are exported as logs, by target, such as `warn,agent_sdk=debug`. Default: the variable `RUST_LOG` where the
     /// builder is [from the environment](Self::from_env), or else `info`.
     pub fn log_filter(self, levels: impl Into<String>) -> Self {
-        self.change(|settings| settings.log_settings.filter = Some(levels.into()))
+        self.change(|settings| settings.logging.filter = Some(levels.into()))
     }
 
     /// Whether each model request is an exported event of its own, `gen_ai.client.inference.operation.details`, with content only
     /// where [`content`](Self::content) says so. Default: no, unless content goes to events.
     pub fn emit_events(self, on: bool) -> Self {
-        self.change(|settings| settings.log_settings.emit_event = on)
+        self.change(|settings| settings.logging.emit_event = on)
     }
 
     /// Lets a function look at each text before it is exported as a log, and take out what must not be. Default: none. A text is then
@@ -113,6 +113,6 @@ impl TelemetryBuilder {
         self,
         function: impl for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync + 'static,
     ) -> Self {
-        self.change(|settings| settings.log_settings.redact = Redact::new(function))
+        self.change(|settings| settings.logging.redact = Redact::new(function))
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
     settings.resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default();
     read_export(&env, &mut settings)?;
     read_sampling_and_batches(&env, &mut settings)?;
-    settings.log_settings = LogSettings::read(|name| env.text(name))?;
+    settings.logging = LogSettings::read(|name| env.text(name))?;
     if let Some(list) = env.text("OTEL_SEMCONV_STABILITY_OPT_IN") {
         settings.profile = EmissionProfile::from_opt_in(&list);
     }
