@@ -52,7 +52,7 @@
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
-//! | [`MetricsServer`] | the `/metrics` endpoint |
+//! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`JsonLogs`], [`LogLines`] | structured logs on standard error or in a file |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
@@ -71,6 +71,7 @@ mod layer;
 mod logs;
 pub mod metric;
 mod metrics;
+mod openmetrics;
 mod operation_span;
 mod otlp;
 mod pipeline;
@@ -89,6 +90,7 @@ pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use logs::{JsonLogs, JsonLogsBuilder, LogLines};
 pub use metrics::MetricExports;
+pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;

@@ -11,7 +11,7 @@ use agent_sdk::operation::{
 use tracing::Level;
 
 use super::place::Place;
-use crate::spans::error_type;
+use crate::spans::attributes::error_type;
 
 /// The target of the summaries.
 pub(super) const SUMMARY: &str = "agent_sdk::summary";

@@ -52,7 +52,7 @@ impl Telemetry {
         let Some(pipeline) = self.logs() else {
             return Ok(None);
         };
-        let settings = &self.settings().logging;
+        let settings = &self.settings.logging;
         let levels = settings.filter.as_deref().unwrap_or(DEFAULT);
         let filter = LogFilter::new(levels, true)?;
         let sink = Arc::new(Records::new(pipeline.clone()));
@@ -70,7 +70,7 @@ impl Telemetry {
     /// [`emit_events`](TelemetryBuilder::emit_events) is on, and logs are exported.
     pub fn details_observer(&self) -> Option<Arc<dyn Observer>> {
         let content = self.content().on_events();
-        if !content && !self.settings().logging.emit_event {
+        if !content && !self.settings.logging.emit_event {
             return None;
         }
         let pipeline = self.logs()?.clone();

@@ -15,6 +15,7 @@ pub mod decision;
 mod event;
 mod foreign;
 mod id;
+mod in_span;
 mod kind;
 mod observer;
 mod record;
@@ -38,6 +39,7 @@ pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
 };
+pub(crate) use in_span::InSpan;
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use record::{
