@@ -27,7 +27,7 @@ use crate::{
     screen::{Form, Screen},
     terminal::Paint,
     text::counted,
-    watch::Watch,
+    watch::{Logs, Watch},
 };
 
 /// A run that is to be made.
@@ -73,7 +73,7 @@ impl Work {
 
 /// Runs an agent and shows what it does.
 pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interrupt) -> Exit {
-    let watch = match Watch::start(job.shown.metrics, job.shown.verbose).await {
+    let watch = match Watch::start(job.shown.metrics, Logs::of(&job.shown)).await {
         Ok(watch) => watch,
         Err(failure) => {
             output.note(&failure);

@@ -3,17 +3,27 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use agent_sdk::{operation::Observers, store};
-use agent_sdk_otel::{MetricsServer, Telemetry, TelemetryBuilder, TelemetryError};
+use agent_sdk_otel::{
+    JsonLogs, JsonLogsBuilder, MetricsServer, Telemetry, TelemetryBuilder, TelemetryError,
+};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::Filtered, fmt::format::FmtSpan, layer::SubscriberExt,
 };
 
-use crate::{exit::Failure, interrupt::Interrupt, output::Output, secret, terminal, text::counted};
+use crate::{
+    args::{LogFormat, Shown},
+    exit::Failure,
+    interrupt::Interrupt,
+    output::Output,
+    secret, terminal,
+    text::counted,
+};
 
 /// What is logged with `-v` unless `RUST_LOG` says otherwise.
 const LOGGED: &str = "warn,agent=debug,agent_sdk=debug,agent_sdk_otel=debug";
@@ -22,6 +32,48 @@ const LOGGED: &str = "warn,agent=debug,agent_sdk=debug,agent_sdk_otel=debug";
 pub(crate) struct Watch {
     telemetry: Arc<Telemetry>,
     server: Option<MetricsServer>,
+    /// Written to until the end.
+    logs: Vec<JsonLogs>,
+}
+
+/// What is logged, and where.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    verbose: bool,
+    format: LogFormat,
+    file: Option<PathBuf>,
+}
+
+impl Logs {
+    pub(crate) fn of(shown: &Shown) -> Self {
+        Self {
+            verbose: shown.verbose,
+            format: shown.log_format,
+            file: shown.log_file.clone(),
+        }
+    }
+
+    /// The structured ones.
+    fn json(&self) -> Result<Vec<JsonLogs>, Failure> {
+        let shown = self.verbose && self.format == LogFormat::Json;
+        let shown = shown.then(JsonLogs::stderr);
+        let logs = self
+            .file
+            .clone()
+            .map(JsonLogs::file)
+            .into_iter()
+            .chain(shown);
+        logs.map(start).collect()
+    }
+}
+
+/// Starts a log without keys, safe for a terminal.
+fn start(log: JsonLogsBuilder) -> Result<JsonLogs, Failure> {
+    let log = log.filter(levels()).redact(|text| {
+        let shown = secret::redact(text);
+        terminal::safe(&shown).to_string().into()
+    });
+    log.start().map_err(|error| failure(&error))
 }
 
 impl Watch {
@@ -30,24 +82,32 @@ impl Watch {
     /// # Errors
     ///
     /// A variable cannot be used, or the metrics address is taken.
-    pub(crate) async fn start(metrics: Option<SocketAddr>, logs: bool) -> Result<Self, Failure> {
+    pub(crate) async fn start(metrics: Option<SocketAddr>, logs: Logs) -> Result<Self, Failure> {
         let telemetry = TelemetryBuilder::from_lookup(setting)
             .and_then(|builder| with_crash_reports(builder.prometheus(metrics.is_some())))
             .map_err(|error| failure(&error))?;
         telemetry.install_crash_hook();
         let telemetry = Arc::new(telemetry);
-        let logs = if logs { Some(log_filter()?) } else { None };
-        let logs = logs.map(|filter| {
+        let is_text = logs.verbose && logs.format == LogFormat::Text;
+        let text = if is_text { Some(log_filter()?) } else { None };
+        let text = text.map(|filter| {
             tracing_subscriber::fmt::layer()
                 .with_ansi(false)
                 .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
                 .with_writer(|| LogWriter)
                 .with_filter(filter)
         });
-        let logs: Option<Filtered<_, _, _>> = logs;
+        let text: Option<Filtered<_, _, _>> = text;
+        let logs = logs.json()?;
+        let json = logs
+            .iter()
+            .map(JsonLogs::layer)
+            .collect::<Result<Vec<_>, _>>();
+        let json = json.map_err(|error| failure(&error))?;
         let subscriber = tracing_subscriber::registry()
             .with(telemetry.layer())
-            .with(logs);
+            .with(text)
+            .with(json);
         // Only a second command in the same process, in a test, would find one there.
         let _ = tracing::subscriber::set_global_default(subscriber);
         let server = match metrics {
@@ -59,7 +119,11 @@ impl Watch {
             ),
             None => None,
         };
-        Ok(Self { telemetry, server })
+        Ok(Self {
+            telemetry,
+            server,
+            logs,
+        })
     }
 
     /// What has to watch the run.
@@ -109,6 +173,15 @@ impl Watch {
                 "warning: not all telemetry arrived where OTEL_EXPORTER_OTLP_ENDPOINT points: {report}"
             ));
         }
+        for log in self.logs {
+            tokio::task::block_in_place(|| log.flush(Duration::from_secs(2)));
+            let lost = log.lines().lost();
+            if lost > 0 {
+                output.note(format_args!(
+                    "warning: {lost} lines of the log could not be written"
+                ));
+            }
+        }
     }
 }
 
@@ -142,16 +215,17 @@ pub(crate) fn setting(name: &str) -> Option<String> {
 }
 
 fn log_filter() -> Result<EnvFilter, Failure> {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
-    let wanted = if wanted.trim().is_empty() {
-        LOGGED
-    } else {
-        &wanted
-    };
-    EnvFilter::builder().parse(wanted).map_err(|error| {
+    EnvFilter::builder().parse(levels()).map_err(|error| {
         Failure::usage(format!("RUST_LOG cannot be used: {error}"))
             .advice("Write levels by module, such as `warn,agent_sdk=debug`.")
     })
+}
+
+/// What is logged, by module.
+fn levels() -> String {
+    let wanted = std::env::var("RUST_LOG").ok();
+    let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
+    wanted.unwrap_or_else(|| LOGGED.to_owned())
 }
 
 fn failure(error: &TelemetryError) -> Failure {

@@ -144,6 +144,7 @@ names! {
     CRASHED = "agent_sdk.crashed";
     CRASH_REASON = "agent_sdk.crash.reason";
     OPERATION_KIND = "agent_sdk.operation.kind";
+    OPERATION_PATH = "agent_sdk.operation.path";
     SIGNAL = "agent_sdk.signal";
 }
 

@@ -66,6 +66,11 @@ impl TelemetryBuilder {
         })
     }
 
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
     /// The name of the service. Default: `unknown_service:` and the program's name.
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.settings.service_name = Some(name.into());

@@ -29,7 +29,7 @@ use crate::tracer::{BridgeTracer, OPERATION};
 const NOISE: &[&str] = &["hyper", "hyper_util", "h2", "tonic", "tower", "reqwest"];
 
 /// The target of the core's spans of operations.
-const TARGET: &str = "agent_sdk::operation";
+pub(crate) const TARGET: &str = "agent_sdk::operation";
 
 /// The name of those in which only the core's own code runs.
 const ATTEMPT: &str = "attempt";
@@ -91,7 +91,7 @@ impl<S> Filter<S> for Only {
     }
 }
 
-fn is_noise(target: &str) -> bool {
+pub(crate) fn is_noise(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or(target);
     root.starts_with("opentelemetry") || NOISE.contains(&root)
 }

@@ -54,6 +54,7 @@
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`WhenFull`], [`SpillSettings`] | what happens when a collector cannot keep up |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
+//! | [`JsonLogs`], [`LogLines`] | structured logs on standard error or in a file |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`TailSampling`] | which traces are kept once it is known how they went |
 //! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
@@ -73,6 +74,7 @@ mod ids;
 mod instruments;
 mod layer;
 mod live;
+mod logs;
 pub mod metric;
 mod metrics;
 mod openmetrics;
@@ -95,6 +97,7 @@ pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use live::Signal;
 pub use live::crash::{CrashReason, CrashedOperation};
+pub use logs::{JsonLogs, JsonLogsBuilder, LogLines};
 pub use metrics::MetricExports;
 pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::{ExportAccount, SpillSettings, WhenFull};

@@ -65,10 +65,9 @@ pub enum ContentCapture {
     Off,
     /// As span attributes, each a JSON string.
     Spans,
-    /// As structured log events. There is no export of log events yet, so that nothing is recorded;
-    /// [`Telemetry::observers`](crate::Telemetry::observers) warns of it.
+    /// As structured log events, one for each model request, where logs are exported.
     Events,
-    /// As both. There is no export of log events yet, so that this is the same as [`Spans`](Self::Spans).
+    /// As both.
     SpansAndEvents,
 }
 

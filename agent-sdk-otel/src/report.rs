@@ -16,6 +16,8 @@ pub struct ShutdownReport {
     /// [`WhenFull::Spill`](crate::WhenFull::Spill): `ended` is how many those were, and `spilled`
     /// how many are still there.
     pub recovered: ExportAccount,
+    /// What became of every log record. All zero when logs are not exported.
+    pub logs: ExportAccount,
     /// What became of the metric exports.
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
@@ -23,10 +25,12 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether every sampled span of this process was accepted and the last values of the metrics arrived.
+    /// Whether every sampled span of this process and every log record was accepted and the last values of the metrics arrived.
     pub fn is_complete(&self) -> bool {
-        let unsettled = self.spans.queued + self.spans.spilled;
-        self.spans.lost() == 0 && unsettled == 0 && self.metrics_flushed
+        let is_whole = |account: &ExportAccount| {
+            account.lost() == 0 && account.queued == 0 && account.spilled == 0
+        };
+        is_whole(&self.spans) && is_whole(&self.logs) && self.metrics_flushed
     }
 }
 
@@ -36,6 +40,10 @@ impl fmt::Display for ShutdownReport {
         if self.recovered.ended > 0 {
             f.write_str("; ")?;
             account(f, "spans of earlier runs", &self.recovered)?;
+        }
+        if self.logs.ended > 0 {
+            f.write_str("; ")?;
+            account(f, "log records", &self.logs)?;
         }
         f.write_str(if self.metrics_flushed {
             "; metrics flushed"

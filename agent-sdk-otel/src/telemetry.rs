@@ -56,6 +56,7 @@ use crate::tracer::BridgeTracer;
 #[must_use = "dropping it shuts telemetry down"]
 pub struct Telemetry {
     traces: Option<Traces>,
+    logs: Option<Pipeline>,
     pub(crate) metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
     pub(crate) settings: Settings,
@@ -126,12 +127,19 @@ impl Telemetry {
                     })
                 }
             };
+        let logs = Pipeline::for_signal(
+            Signal::Logs,
+            &settings,
+            &settings.resource(),
+            thread.as_ref(),
+        )?;
         let operations = metrics
             .are_read()
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
         let live = Live::start(&settings.live, traces.as_ref().map(Traces::export))?;
         let telemetry = Self {
             traces,
+            logs,
             metrics,
             operations,
             settings,
@@ -191,18 +199,17 @@ impl Telemetry {
     /// # }
     /// ```
     pub fn observers(&self) -> Observers {
-        if self.settings.content == ContentCapture::Events {
-            tracing::warn!(
-                target: "agent_sdk_otel",
-                "content was asked for as log events, which are not exported yet: no content is recorded"
-            );
-        }
         self.live.warn();
         let mut observers = Observers::none();
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
-        for observer in [self.metrics_observer(), self.span_observer()] {
+        for observer in [
+            self.metrics_observer(),
+            self.details_observer(),
+            Some(self.log_observer()),
+            self.span_observer(),
+        ] {
             observers = match observer {
                 Some(observer) => observers.with_shared(observer),
                 None => observers,
@@ -249,6 +256,10 @@ impl Telemetry {
     /// this. A budget that a single run brings is not shown but for its refusals and alerts.
     pub fn watch(&self, ledger: &Ledger) {
         self.budgets.watch(ledger, &self.metrics.meter());
+    }
+
+    pub(crate) fn logs(&self) -> Option<&Pipeline> {
+        self.logs.as_ref()
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
@@ -300,18 +311,20 @@ impl Telemetry {
         tail.map(|tail| tail.counts()).unwrap_or_default()
     }
 
-    /// Waits until the spans that ended before are settled, at most for `limit`. Says whether they
+    /// Waits until the spans that ended before, and the log records, are settled, at most for `limit`. Says whether they
     /// are: settled means that their fate is in the [`account`](Self::account), not that they
     /// arrived.
     ///
     /// Blocks the thread.
     pub fn flush(&self, limit: Duration) -> bool {
-        self.traces
-            .as_ref()
-            .is_none_or(|traces| traces.flush(limit))
+        let deadline = Instant::now() + limit;
+        let spans = self.traces.as_ref();
+        let spans = spans.is_none_or(|traces| traces.flush(limit));
+        let left = deadline.saturating_duration_since(Instant::now());
+        spans & self.logs.as_ref().is_none_or(|logs| logs.flush(left))
     }
 
-    /// Sends what waits, first traces and then metrics, and says what became of everything.
+    /// Sends what waits, first traces, then metrics, then logs, and says what became of everything.
     ///
     /// Takes at most the [shutdown limit](TelemetryBuilder::shutdown_limit), 5 seconds by default,
     /// and blocks the thread for as long; it needs no async runtime, so it is safe in every flavour
@@ -328,11 +341,16 @@ impl Telemetry {
             Some(traces) => traces.shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
-        let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
+        let spared = self.settings.shutdown_limit.mul_f64(LOGS_SHARE);
+        let metrics_end = deadline.checked_sub(spared).unwrap_or(deadline);
+        let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(metrics_end));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let logs = self.logs.as_ref().map(|logs| logs.shutdown(left));
         let traces = self.traces.as_ref();
         ShutdownReport {
             spans,
             recovered: traces.map_or_else(ExportAccount::default, |all| all.pipeline.recovered()),
+            logs: logs.unwrap_or_default(),
             metrics: self.metrics.exports.read(),
             metrics_flushed,
         }
@@ -360,7 +378,7 @@ fn scope() -> InstrumentationScope {
         .build()
 }
 
-/// The part of the shutdown limit that spans may use, so that some is left for metrics.
+/// The part of the shutdown limit that spans may use, so that some is left for metrics and logs.
 const SPANS_SHARE: f64 = 0.8;
 
 impl Traces {
@@ -397,6 +415,9 @@ impl Traces {
         self.pipeline.shutdown(limit)
     }
 }
+
+/// The part that is left for logs in any case.
+const LOGS_SHARE: f64 = 0.1;
 
 impl Drop for Telemetry {
     fn drop(&mut self) {

@@ -10,10 +10,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::sync::oneshot;
@@ -35,6 +37,7 @@ struct Received {
     requests: usize,
     headers: HeaderMap,
     metrics: Vec<ExportMetricsServiceRequest>,
+    logs: Vec<ScopeLogs>,
     service: Option<String>,
 }
 
@@ -60,6 +63,7 @@ impl Collector {
         let app = Router::new()
             .route("/v1/traces", post(traces))
             .route("/v1/metrics", post(metrics))
+            .route("/v1/logs", post(logs))
             .with_state(Arc::clone(&shared));
         let (ready, bound) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -110,6 +114,19 @@ impl Collector {
 
     pub(crate) fn service(&self) -> Option<String> {
         self.shared.received.lock().unwrap().service.clone()
+    }
+
+    /// The log records received, each with the name of its scope.
+    pub(crate) fn logs(&self) -> Vec<(String, LogRecord)> {
+        let received = self.shared.received.lock().unwrap();
+        let mut all = Vec::new();
+        for scope in &received.logs {
+            let name = scope.scope.as_ref().map(|scope| scope.name.clone());
+            for record in &scope.log_records {
+                all.push((name.clone().unwrap_or_default(), record.clone()));
+            }
+        }
+        all
     }
 
     /// The names of all metrics received.
@@ -167,6 +184,17 @@ async fn traces(
         }),
     };
     (StatusCode::OK, reply.encode_to_vec())
+}
+
+async fn logs(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
+    if let Behaviour::Status(code) = shared.behaviour {
+        return StatusCode::from_u16(code).unwrap();
+    }
+    let request = ExportLogsServiceRequest::decode(body).unwrap();
+    let resources = request.resource_logs.into_iter();
+    let scopes = resources.flat_map(|resource| resource.scope_logs);
+    shared.received.lock().unwrap().logs.extend(scopes);
+    StatusCode::OK
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {

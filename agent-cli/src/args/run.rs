@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use agent_sdk::cost::Usd;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{ModelName, Pair, values::money};
 
@@ -35,7 +35,7 @@ Variables:
   OPENAI_BASE_URL              the address of `openai`, where `--base-url` is not given; of others GROQ_BASE_URL, …
   AGENT_SDK_HOME               the folder in which runs are kept; not set: agent-sdk in the user's data folder
   OTEL_EXPORTER_OTLP_ENDPOINT  where traces and metrics go, such as http://localhost:4318; not set: nowhere
-  RUST_LOG                     what `-v` logs, such as `warn,agent_sdk=debug`
+  RUST_LOG                     what `-v` and `--log-file` log, such as `warn,agent_sdk=debug`
   NO_COLOR                     no colours";
 
 const RESUME_HELP: &str = "\
@@ -73,6 +73,22 @@ pub(crate) struct Shown {
     /// Shows what happens inside, on standard error.
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    /// How `-v` logs: as text, or as one JSON object a line with the ids of trace, span and run.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// Logs to this file as well, as JSON; at 64 MiB and each day it gives way to a new one. Also without `-v`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+/// How logs are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// What `run` takes.

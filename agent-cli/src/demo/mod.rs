@@ -29,7 +29,7 @@ use crate::{
     screen::{Form, Screen},
     terminal::{Paint, safe_line},
     tools,
-    watch::Watch,
+    watch::{Logs, Watch},
 };
 
 /// The agent's name, and its sub-agent's.
@@ -85,7 +85,7 @@ async fn go(
     mut output: Output,
     interrupt: Interrupt,
 ) -> Exit {
-    let watch = match Watch::start(arguments.metrics, false).await {
+    let watch = match Watch::start(arguments.metrics, Logs::default()).await {
         Ok(watch) => watch,
         Err(failure) => {
             output.note(&failure);

@@ -239,7 +239,7 @@ impl Pipeline {
     pub(crate) fn push(&self, scope: &Scope, message: &[u8]) {
         let sendable = self.is_sendable(scope, message);
         let mut state = self.lock();
-        if sendable && state.open && !state.has_room(limits, message.len()) {
+        if sendable && state.open && !state.has_room(&self.shared.limits, message.len()) {
             state = self.wait_for_room(state, message.len());
         }
         state.account.ended += 1;

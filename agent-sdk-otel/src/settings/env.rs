@@ -9,6 +9,7 @@ use opentelemetry_sdk::trace::Sampler;
 use super::{Header, Secret, Settings, SignalSettings, list};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
+use crate::logs::LogSettings;
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 
@@ -41,6 +42,7 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
         .transpose()?;
     read_export(&env, &mut settings)?;
     read_sampling_and_batches(&env, &mut settings)?;
+    settings.logging = LogSettings::read(|name| env.text(name))?;
     if let Some(list) = env.text("OTEL_SEMCONV_STABILITY_OPT_IN") {
         settings.profile = EmissionProfile::from_opt_in(&list);
     }

@@ -17,6 +17,7 @@ use crate::attrs;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
+use crate::logs::LogSettings;
 use crate::otlp::Target;
 use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
@@ -80,6 +81,7 @@ pub(crate) struct Settings {
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
     pub(crate) logs: SignalSettings,
+    pub(crate) logging: LogSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
     pub(crate) registry: Option<prometheus::Registry>,
@@ -110,6 +112,7 @@ impl Default for Settings {
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
             logs: SignalSettings::default(),
+            logging: LogSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             registry: None,

@@ -136,7 +136,7 @@ impl Open {
             return;
         };
         let After { admission, slot } = *after;
-        admission.settle(result);
+        admission.settle(&self.operation, result);
         if let (Some(slot), Ok(response)) = (slot, result) {
             slot.keep(response);
         }

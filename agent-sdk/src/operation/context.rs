@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{
     Clock, Details, EventKind, Kind, Labels, Observer, Observers, Opening, Operation,
@@ -280,6 +281,14 @@ impl RunContext {
             .or(self.run.parent)
     }
 
+    /// The span of the operation that this context belongs to; a disabled one outside of all.
+    pub(crate) fn span(&self) -> &Span {
+        static NONE: Span = Span::none();
+        self.operation
+            .as_ref()
+            .map_or(&NONE, |shared| &shared.info.span)
+    }
+
     /// The operation that this context belongs to.
     pub fn operation(&self) -> Option<OperationHandle> {
         let shared = self.operation.clone()?;
@@ -537,7 +546,7 @@ impl<'a> Start<'a> {
                 &name,
                 &details,
                 agent.as_deref(),
-                above.map(|above| &above.span),
+                above.map(|above| &above.info.span),
             );
             ids.opened(&identity, &span);
             let started_at = Instant::now();
@@ -555,11 +564,12 @@ impl<'a> Start<'a> {
                 agent: agent.clone(),
                 labels: context.labels.clone(),
                 details,
+                span,
                 attachment: identity.attachment,
             };
             // A refresh meanwhile changes nothing for a request that is under way.
             let prices = kind.is_priced().then(|| run.prices.snapshot());
-            Shared::new(info, parent, span, prices)
+            Shared::new(info, parent, prices)
         });
         // Another request is no try of the one around it, and must not have its key.
         let (attempt, request_key) = match kind {

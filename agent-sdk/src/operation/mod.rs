@@ -11,6 +11,7 @@
 
 mod clock;
 mod context;
+pub mod decision;
 mod event;
 mod foreign;
 mod id;
@@ -80,7 +81,7 @@ impl Operation {
 
     /// Its tracing span, to instrument futures with.
     pub fn span(&self) -> &Span {
-        &self.handle.shared.span
+        &self.handle.shared.info.span
     }
 
     /// The context in which its children start.

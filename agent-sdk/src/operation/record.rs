@@ -10,6 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::{Kind, OperationId, Outcome, RunId, TraceContext};
 use crate::{
@@ -54,6 +55,8 @@ pub struct OperationInfo {
     pub labels: Arc<Labels>,
     /// What only its kind has.
     pub details: Details,
+    /// Its `tracing` span; disabled where no subscriber wants it.
+    pub span: Span,
     /// What the [`IdSource`](super::IdSource) left here for itself.
     pub attachment: Option<Arc<dyn Any + Send + Sync>>,
 }

@@ -15,7 +15,6 @@ use crate::{cost::PriceBook, model::ModelInfo};
 pub(crate) struct Shared {
     pub(crate) info: OperationInfo,
     pub(crate) parent: Option<Arc<Shared>>,
-    pub(crate) span: Span,
     /// The prices that were in place when it began, where it has a price.
     pub(crate) prices: Option<PriceBook>,
     facts: Mutex<Facts>,
@@ -25,13 +24,11 @@ impl Shared {
     pub(crate) fn new(
         info: OperationInfo,
         parent: Option<Arc<Shared>>,
-        span: Span,
         prices: Option<PriceBook>,
     ) -> Self {
         Self {
             info,
             parent,
-            span,
             prices,
             facts: Mutex::default(),
         }

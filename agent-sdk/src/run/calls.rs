@@ -8,7 +8,7 @@ use super::{Machine, Stage, driver::Driver, error::Cause, outputs};
 use crate::{
     journal::{Question, QuestionKind, Record, Verdict},
     message::{ToolCall, ToolResult},
-    operation::{EventKind, Totals},
+    operation::{EventKind, Totals, decision},
     tool::{Admitted, Batch, Effect, Finished, Returned, ToolErrorKind, Turn},
 };
 
@@ -243,6 +243,7 @@ impl Driver<'_> {
             machine.apply(record);
         }
         for (_, question) in &questions {
+            decision::approval_requested(self.context, &question.tool, &question.call_id);
             self.context.publish(|| EventKind::ApprovalRequested {
                 tool: question.tool.clone(),
                 call_id: question.call_id.clone(),
@@ -272,6 +273,7 @@ impl Driver<'_> {
         if let Some(within) = self.context.within() {
             within.control.answered(&question.path);
         }
+        decision::approval_given(self.context, &question.tool, &question.call_id, answer);
         self.context.publish(|| EventKind::ApprovalGiven {
             tool: question.tool.clone(),
             call_id: question.call_id.clone(),

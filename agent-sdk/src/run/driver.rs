@@ -23,7 +23,7 @@ use crate::{
     model::{ChatEvent, ChatRequest, ChatResponse, ModelError, ToolChoice},
     operation::{
         AgentDetails, Details, Failure, Kind, Meter, Operation, Outcome, Payload, RunContext,
-        Totals,
+        Totals, decision,
     },
     session::SharedState,
 };
@@ -129,6 +129,7 @@ pub(crate) async fn drive(
         }
         Err(cause) => {
             let class = cause.class();
+            say(&operation, &cause, &context);
             if !matches!(cause, Cause::Paused) {
                 operation.record(|facts| {
                     facts.error = Some(Failure::new(class, format!("the run failed: {class}")));
@@ -137,6 +138,22 @@ pub(crate) async fn drive(
             let report = operation.report(cause.outcome(), Payload::Answer(&text));
             Err(RunError::new(&settings.name, cause, summed(report)))
         }
+    }
+}
+
+/// Says why the run stops, where the run itself decided that.
+fn say(operation: &Operation, cause: &Cause, context: &RunContext) {
+    match cause {
+        Cause::Limit(limit) => decision::run_limit(operation, *limit),
+        Cause::Truncated | Cause::Filtered => {
+            decision::answer_refused(operation.span(), cause.class());
+        }
+        Cause::Paused => {
+            let within = context.within();
+            let questions = within.map_or(0, |within| within.control.questions().len());
+            decision::run_paused(operation, questions);
+        }
+        _ => {}
     }
 }
 
@@ -291,11 +308,18 @@ impl Driver<'_> {
                     let spent = self.meter.totals().since(&before);
                     self.apply(machine, Record::Answered(Box::new(answered)), spent)
                         .await?;
+                    if let Command::CallTools(calls) = machine.command() {
+                        let tools = &self.settings.tools;
+                        decision::tools_chosen(self.context, machine.turns(), &calls, |name| {
+                            tools.get(name).is_some()
+                        });
+                    }
                 }
                 Command::CallTools(calls) => self.call(machine, &calls).await?,
                 Command::Finish(End::Answered) => match self.settings.output.check(machine) {
                     Ok(()) => return Ok(()),
                     Err(reason) => {
+                        decision::answer_refused(self.span, "invalid_output");
                         let record = Record::OutputRejected { reason };
                         self.apply(machine, record, Totals::default()).await?;
                     }
@@ -338,6 +362,7 @@ impl Driver<'_> {
                 outputs::remember(self.settings, files);
             }
         }
+        decision::run_resumed(self.context, earlier.len());
         machine.fold(earlier).map_err(|number| {
             Cause::Changed(vec![format!(
                 "the agent's limits are lower than they were: its record {number} does not fit them"

@@ -49,12 +49,19 @@ pub enum Limit {
     MaxDepth(u8),
 }
 
+impl Limit {
+    pub(crate) fn name_and_value(self) -> (&'static str, i64) {
+        match self {
+            Self::MaxTurns(value) => ("max_turns", value.into()),
+            Self::MaxToolCalls(value) => ("max_tool_calls", value.into()),
+            Self::MaxDepth(value) => ("max_depth", value.into()),
+        }
+    }
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MaxTurns(value) => write!(f, "max_turns = {value}"),
-            Self::MaxToolCalls(value) => write!(f, "max_tool_calls = {value}"),
-            Self::MaxDepth(value) => write!(f, "max_depth = {value}"),
-        }
+        let (name, value) = self.name_and_value();
+        write!(f, "{name} = {value}")
     }
 }

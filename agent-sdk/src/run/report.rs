@@ -9,7 +9,9 @@ use crate::{
     journal::{Before, Question},
     message::Content,
     model::Usage,
-    operation::{OperationInfo, OperationRecord, Outcome, Payload, RunId, TraceId},
+    operation::{
+        OperationInfo, OperationRecord, Outcome, Payload, RunId, SpanId, TraceContext, TraceId,
+    },
     profile::Profile,
 };
 
@@ -59,6 +61,9 @@ pub struct RunReport {
     pub questions: Vec<Question>,
     /// Where the time went.
     pub profile: Arc<Profile>,
+    /// The span that stands for the run.
+    #[serde(skip)]
+    pub(super) trace: TraceContext,
 }
 
 /// A file that a run wrote in its workspace.
@@ -110,6 +115,7 @@ impl RunReport {
             lives: 1,
             questions: Vec::new(),
             profile: record.profile.cloned().unwrap_or_default(),
+            trace: record.info.trace,
         }
     }
 }
@@ -129,19 +135,20 @@ impl RunReport {
 
     /// The report of a run that its session refused, before it began.
     pub(crate) fn not_begun(run: &RunId) -> Self {
-        Self::empty(run, TraceId(0), Outcome::Error, "session")
+        let nowhere = TraceContext::new(TraceId(0), SpanId(0), false);
+        Self::empty(run, nowhere, Outcome::Error, "session")
     }
 
     /// The report of an operation that something else ended before.
     pub(crate) fn given_up(info: &OperationInfo) -> Self {
         let outcome = Outcome::Cancelled;
-        Self::empty(&info.run_id, info.trace.trace_id, outcome, "cancelled")
+        Self::empty(&info.run_id, info.trace, outcome, "cancelled")
     }
 
-    fn empty(run: &RunId, trace_id: TraceId, outcome: Outcome, error: &str) -> Self {
+    fn empty(run: &RunId, trace: TraceContext, outcome: Outcome, error: &str) -> Self {
         Self {
             run_id: run.clone(),
-            trace_id,
+            trace_id: trace.trace_id,
             outcome,
             text: Content::default(),
             usage: Usage::unknown(),
@@ -156,6 +163,7 @@ impl RunReport {
             lives: 1,
             questions: Vec::new(),
             profile: Arc::default(),
+            trace,
         }
     }
 }

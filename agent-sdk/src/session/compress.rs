@@ -10,7 +10,7 @@ use super::{
 use crate::{
     message::{CallId, Message, Part, Role},
     model::ModelHandle,
-    operation::RunContext,
+    operation::{RunContext, decision},
 };
 
 /// What a picture, a sound or a document is taken to be, in tokens.
@@ -157,12 +157,14 @@ impl Session {
             model,
         };
         let version = self.commit(Record::Compressed(record)).await?;
+        let tokens_after = self.view.estimated_tokens();
+        decision::conversation_compacted(replaced, tokens_before, tokens_after);
         Ok(Some(CompressionReport {
             version,
             replaced,
             removed_keys,
             tokens_before,
-            tokens_after: self.view.estimated_tokens(),
+            tokens_after,
         }))
     }
 

@@ -22,7 +22,9 @@ use crate::{
     journal::{Journal, Record},
     message::{ToolCall, ToolResult},
     model::ToolSpec,
-    operation::{Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals},
+    operation::{
+        Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals, decision,
+    },
     run::Within,
     session::{SharedState, StateChange},
     store::StoreError,
@@ -119,6 +121,8 @@ pub(crate) struct Batch<'a> {
     running: FuturesUnordered<BoxFuture<'a, (usize, Returned)>>,
     alone: bool,
     queued: Instant,
+    /// Whether it was said who waits.
+    has_said: bool,
 }
 
 /// What the calls of a turn have in common.
@@ -180,12 +184,14 @@ impl<'a> Batch<'a> {
             running: FuturesUnordered::new(),
             alone: false,
             queued: Instant::now(),
+            has_said: false,
         }
     }
 
     /// What comes of the next call; `None` when none is left.
     pub(crate) async fn next(&mut self) -> Option<(usize, Returned)> {
         self.admit();
+        self.say_who_waits();
         let returned = self.running.next().await;
         self.alone = false;
         returned
@@ -204,6 +210,26 @@ impl<'a> Batch<'a> {
     /// Begins no more calls; those that wait are dropped.
     pub(crate) fn hold(&mut self) {
         self.waiting.clear();
+    }
+
+    /// Says once which calls of the turn wait, and for what.
+    fn say_who_waits(&mut self) {
+        if std::mem::replace(&mut self.has_said, true) {
+            return;
+        }
+        for admitted in &self.waiting {
+            let Some(call) = self.turn.calls.get(admitted.place) else {
+                continue;
+            };
+            let behind = if self.alone {
+                "an exclusive call is under way"
+            } else if self.running.len() < self.turn.width.max(1) {
+                "an exclusive call comes first"
+            } else {
+                "as many calls as may are under way"
+            };
+            decision::tool_queued(self.turn.context, call, behind);
+        }
     }
 
     fn admit(&mut self) {
@@ -353,7 +379,10 @@ async fn seat(context: &RunContext, call: &ToolCall) -> Result<Option<Reservatio
         return Ok(None);
     };
     let one = ledger.reserve(context, Amounts::one_tool_call(), call.name.clone());
-    Box::pin(one).await.map(Some)
+    let seat = Box::pin(one).await.map(Some);
+    seat.inspect_err(|refused| {
+        decision::budget_refused(context, refused.budget(), "the tool call");
+    })
 }
 
 /// A call that paused counts when it goes on.

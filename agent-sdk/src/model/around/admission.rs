@@ -19,7 +19,7 @@ use super::{
 use crate::{
     budget::Spending,
     model::{ChatRequest, ChatResponse, ModelError, ModelErrorKind},
-    operation::{Billed, Operation, RunContext},
+    operation::{Billed, Operation, RunContext, decision},
 };
 
 /// What every try of a handle's requests passes, in this order: slots, rates, breaker.
@@ -82,7 +82,11 @@ impl Gates {
             admission.tokens = self.share(context, request).await?;
         }
         if let Some(breaker) = &self.breaker {
-            admission.breaker = Some(breaker.admit()?);
+            let permit = breaker.admit()?;
+            if let Some(state) = permit.changed {
+                decision::breaker_changed(operation, state);
+            }
+            admission.breaker = Some(permit);
         }
         if let Some(tokens) = &mut admission.tokens {
             tokens.begin();
@@ -129,6 +133,10 @@ impl Gates {
         let many = reserve(&self.tokens, &|| tokens(request), "tokens_per_minute")?;
         let ready = [&one, &many].into_iter().flatten().map(Reservation::ready);
         if let Some(ready) = ready.max() {
+            let wait = ready.saturating_duration_since(Instant::now());
+            if !wait.is_zero() {
+                decision::chat_rate_limited(context, wait);
+            }
             pause_until(context, ready).await?;
         }
         if let Some(one) = &mut one {
@@ -150,7 +158,11 @@ impl Admission {
     }
 
     /// The try is over: it was answered, or failed.
-    pub(in crate::model) fn settle(self, result: Result<&ChatResponse, &ModelError>) {
+    pub(in crate::model) fn settle(
+        self,
+        operation: &Operation,
+        result: Result<&ChatResponse, &ModelError>,
+    ) {
         let now = Instant::now();
         let (verdict, usage) = match result {
             Ok(response) => {
@@ -164,8 +176,10 @@ impl Admission {
                 (Verdict::of(error, is_late), partial)
             }
         };
-        if let Some(permit) = self.breaker {
-            permit.settle(verdict, now);
+        if let Some(permit) = self.breaker
+            && let Some(state) = permit.settle(verdict, now)
+        {
+            decision::breaker_changed(operation, state);
         }
         if let (Some(tokens), Some(used)) = (self.tokens, usage.and_then(|u| u.total_tokens())) {
             tokens.correct(used);

@@ -17,7 +17,7 @@ use crate::{
         handle::{fail, learn},
         observed::{After, Observed},
     },
-    operation::{Operation, Outcome, Payload, RunContext, TraceContext},
+    operation::{Operation, Outcome, Payload, RunContext, TraceContext, decision},
 };
 
 /// A request on its way through the layers.
@@ -196,6 +196,7 @@ impl<'a> Call<'a> {
         if self.stream {
             operation.text(&response.text());
         }
+        decision::chat_cache_hit(&operation);
         operation.record(|facts| facts.cached = true);
         learn(&operation, &response);
         operation.end(Outcome::Ok, Payload::Response(&response));
@@ -213,6 +214,13 @@ impl<'a> Call<'a> {
         if let Some(note) = note {
             // Only the first operation of a call is noted; there is one.
             let _ = note.set(operation.info().trace);
+        }
+        if let Some((model, class)) = fallback {
+            let is_budget = *class == ModelErrorKind::Budget.as_str();
+            decision::chat_fallback(&operation, model, class, is_budget);
+        }
+        if let Some(slow) = hedge_for {
+            decision::chat_hedge(&operation, slow);
         }
         if fallback.is_some() || hedge_for.is_some() {
             operation.record(|facts| {

@@ -10,7 +10,7 @@ use super::{
     call::{Answer, Call, Failed, Origin},
     fallback::may_help,
 };
-use crate::model::ModelHandle;
+use crate::{model::ModelHandle, operation::decision};
 
 /// Asks another model as well where the first has produced nothing after a while (Dean and Barroso, "The Tail at Scale", 2013).
 ///
@@ -60,7 +60,22 @@ pub(super) async fn race(
     };
     let second = call.again(origin).ask(&hedge.other);
     let (failed, other) = match select(first, second).await {
-        Either::Left((Ok(answer), _)) | Either::Right((Ok(answer), _)) => return Ok(answer),
+        Either::Left((Ok(answer), _)) => {
+            decision::chat_hedge_won(
+                call.context,
+                &handle.info().model,
+                &hedge.other.info().model,
+            );
+            return Ok(answer);
+        }
+        Either::Right((Ok(answer), _)) => {
+            decision::chat_hedge_won(
+                call.context,
+                &hedge.other.info().model,
+                &handle.info().model,
+            );
+            return Ok(answer);
+        }
         Either::Left((Err(failed), second)) => (failed, Either::Right(second)),
         Either::Right((Err(failed), first)) => (failed, Either::Left(first)),
     };

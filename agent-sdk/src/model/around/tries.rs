@@ -11,12 +11,12 @@ use super::{
     admission::{Admission, pause_until},
 };
 use crate::{
-    budget::Admitted,
+    budget::{Admitted, BudgetError},
     model::{
         ChatEvent, ChatRequest, ChatResponse, ChatStream, ModelError, ModelErrorKind, ModelHandle,
         Usage,
     },
-    operation::{Attempt, Billed, EventKind, Operation, Try},
+    operation::{Attempt, Billed, EventKind, Operation, Try, decision},
 };
 
 /// A request and all that its tries need.
@@ -86,11 +86,13 @@ impl Tries<'_> {
             };
             attempt.number += 1;
             self.keep_account(&error);
+            let (model, class) = (self.handle.info(), error.kind().as_str());
+            decision::chat_retry(self.operation, model, attempt.number, class, wait);
             context.publish(|| EventKind::ChatRetry {
-                provider: self.handle.info().provider.clone(),
-                model: self.handle.info().model.clone(),
+                provider: model.provider.clone(),
+                model: model.model.clone(),
                 attempt: attempt.number,
-                reason: error.kind().as_str(),
+                reason: class,
                 delay_ms: wait.as_secs_f64() * 1e3,
             });
             // As good as for ever, for waits that no clock reaches.
@@ -117,9 +119,16 @@ impl Tries<'_> {
         if !self.operation.context().admits() {
             return Ok((admission, request));
         }
-        let admitted = Admitted::chat(self.operation, self.handle.info(), &request).await?;
+        let admitted = Admitted::chat(self.operation, self.handle.info(), &request).await;
+        let admitted = admitted.inspect_err(|refused| {
+            if refused.kind() == ModelErrorKind::Budget {
+                let budget = refused.budget_error().and_then(BudgetError::budget);
+                decision::budget_refused(self.operation.context(), budget, "the model request");
+            }
+        })?;
         if let Some(tokens) = admitted.max_output_tokens {
             Arc::make_mut(&mut request.settings).max_output_tokens = Some(tokens);
+            decision::budget_clamped(self.operation, tokens);
             self.operation
                 .record(|facts| facts.budget_max_tokens = Some(tokens));
         }
@@ -141,7 +150,7 @@ impl Tries<'_> {
         };
         match result {
             Ok(Sent::Whole(response)) => {
-                admission.settle(Ok(&response));
+                admission.settle(self.operation, Ok(&response));
                 Ok(Reply::Whole(response))
             }
             Ok(Sent::Stream(first, rest)) => Ok(Reply::Stream(Box::new(Begun {
@@ -151,7 +160,7 @@ impl Tries<'_> {
                 admission,
             }))),
             Err(error) => {
-                admission.settle(Err(&error));
+                admission.settle(self.operation, Err(&error));
                 Err(error)
             }
         }

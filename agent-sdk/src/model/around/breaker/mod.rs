@@ -194,10 +194,15 @@ impl<L: Guarded<State>> Core<L> {
     }
 
     pub(super) fn admit(core: &Arc<Self>, now: Instant) -> Result<Permit<L>, Refusal> {
-        let ticket = core.state.with(|state| state.admit(now))?;
+        let (ticket, changed) = core.state.with(|state| {
+            let before = state.last();
+            let ticket = state.admit(now);
+            ticket.map(|ticket| (ticket, changed(before, state)))
+        })?;
         Ok(Permit {
             core: core.clone(),
             ticket: Some(ticket),
+            changed,
         })
     }
 
@@ -212,20 +217,28 @@ impl<L: Guarded<State>> Core<L> {
 pub(super) struct Permit<L: Guarded<State>> {
     core: Arc<Core<L>>,
     ticket: Option<Ticket>,
+    /// What letting the request through made of the breaker, where that is something new.
+    pub(super) changed: Option<BreakerState>,
+}
+
+/// What a breaker is, if it was something else before.
+fn changed(before: BreakerState, now: &State) -> Option<BreakerState> {
+    Some(now.last()).filter(|now| *now != before)
 }
 
 impl<L: Guarded<State>> Permit<L> {
-    /// The request is over.
-    pub(super) fn settle(mut self, verdict: Verdict, now: Instant) {
-        self.give_back(verdict, now);
+    /// The request is over; answers with what that made of the breaker, where that is something new.
+    pub(super) fn settle(mut self, verdict: Verdict, now: Instant) -> Option<BreakerState> {
+        self.give_back(verdict, now)
     }
 
-    fn give_back(&mut self, verdict: Verdict, now: Instant) {
-        if let Some(ticket) = self.ticket.take() {
-            self.core
-                .state
-                .with(|state| state.settle(ticket, verdict, now));
-        }
+    fn give_back(&mut self, verdict: Verdict, now: Instant) -> Option<BreakerState> {
+        let ticket = self.ticket.take()?;
+        self.core.state.with(|state| {
+            let before = state.last();
+            state.settle(ticket, verdict, now);
+            changed(before, state)
+        })
     }
 }
 

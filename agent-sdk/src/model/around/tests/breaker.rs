@@ -412,7 +412,7 @@ fn p4_in_every_order_a_dropped_probe_a_success_and_a_failure_leave_a_breaker_tha
         let threads = ends.map(|end| {
             let core = core.clone();
             loom::thread::spawn(move || match (Core::admit(&core, now), end) {
-                (Ok(permit), Some(verdict)) => permit.settle(verdict, now),
+                (Ok(permit), Some(verdict)) => drop(permit.settle(verdict, now)),
                 (permit, _) => drop(permit),
             })
         });

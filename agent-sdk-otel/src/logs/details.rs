@@ -1,0 +1,103 @@
+//! The event of each model request that the conventions define: all of its attributes, and its content where that was switched on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use agent_sdk::operation::{
+    Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId,
+};
+use opentelemetry::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use prost::Message;
+use tracing::Level;
+
+use super::record::{Attributes, at, severity};
+use crate::content;
+use crate::metrics::SCOPE;
+use crate::pipeline::{Pipeline, Scope};
+use crate::profile::EmissionProfile;
+use crate::spans::attributes::{at_end, at_start};
+
+/// The event's name.
+const NAME: &str = "gen_ai.client.inference.operation.details";
+
+/// Sends an event for each model request, whether its trace is sampled or not.
+pub(crate) struct DetailsObserver {
+    pipeline: Pipeline,
+    scope: Scope,
+    profile: EmissionProfile,
+    content: bool,
+    /// What requests under way were asked.
+    asked: Mutex<HashMap<(RunId, OperationId), Vec<KeyValue>>>,
+}
+
+impl DetailsObserver {
+    pub(crate) fn new(pipeline: Pipeline, profile: EmissionProfile, content: bool) -> Self {
+        let scope = InstrumentationScope::builder(SCOPE)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        Self {
+            pipeline,
+            scope: Scope::new(&scope),
+            profile,
+            content,
+            asked: Mutex::default(),
+        }
+    }
+}
+
+impl Observer for DetailsObserver {
+    fn started(&self, operation: &OperationInfo, payload: Payload<'_>) {
+        if self.content && operation.kind == Kind::Chat {
+            let mut attributes = Attributes::default();
+            add_content(payload, &mut attributes);
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.insert((operation.run_id.clone(), operation.id), attributes.0);
+        }
+    }
+
+    fn ended(&self, record: &OperationRecord<'_>, payload: Payload<'_>) {
+        let info = record.info;
+        if info.kind != Kind::Chat {
+            return;
+        }
+        let mut attributes = Attributes::default();
+        let agent = info.agent.as_deref();
+        at_start(info.kind, &info.name, &info.details, agent, &mut attributes);
+        at_end(record, self.profile, &mut attributes);
+        if self.content {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = asked.remove(&(info.run_id.clone(), info.id));
+            attributes.0.extend(asked.unwrap_or_default());
+            add_content(payload, &mut attributes);
+        }
+        let (number, text) = severity(Level::DEBUG);
+        let event = LogRecord {
+            severity_number: number.into(),
+            severity_text: text.to_owned(),
+            attributes: attributes.0,
+            event_name: NAME.to_owned(),
+            ..at(record.ended, Some(info.trace))
+        };
+        self.pipeline.push(&self.scope, &event.encode_to_vec());
+    }
+}
+
+fn add_content(payload: Payload<'_>, attributes: &mut Attributes) {
+    for attribute in content::of(payload) {
+        // Spans have no maps, so that the content comes as JSON text; here it is structured again.
+        if let Ok(data) = serde_json::from_str(&attribute.value.as_str()) {
+            attributes.data(attribute.key.as_str(), &data);
+        }
+    }
+}
+
+impl fmt::Debug for DetailsObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DetailsObserver")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
