@@ -1,6 +1,6 @@
 //! The part of an operation that its guard, its context and its children share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use tracing::Span;
 
@@ -15,6 +15,10 @@ pub(crate) struct Shared {
     pub(crate) span: Span,
     /// The prices that were in place when it began, where it has a price.
     pub(crate) prices: Option<PriceBook>,
+    /// Whether it hands on the text of its answer itself.
+    pub(crate) speaks: bool,
+    /// Whether a budget has put something aside for it.
+    pub(crate) admitted: AtomicBool,
     facts: Mutex<Facts>,
 }
 
@@ -24,12 +28,15 @@ impl Shared {
         parent: Option<Arc<Shared>>,
         span: Span,
         prices: Option<PriceBook>,
+        speaks: bool,
     ) -> Self {
         Self {
             info,
             parent,
             span,
             prices,
+            speaks,
+            admitted: AtomicBool::new(false),
             facts: Mutex::default(),
         }
     }
@@ -77,16 +84,8 @@ pub(crate) fn open_span(
             }
         };
     }
-    let full = || match name {
-        "" => kind.span_name().to_owned(),
-        name => format!("{} {name}", kind.span_name()),
-    };
-    let model: Option<&ModelInfo> = match details {
-        Details::Chat(chat) => Some(&chat.model),
-        Details::Embeddings(embeddings) => Some(&embeddings.model),
-        Details::Attempt(attempt) => Some(&attempt.model),
-        _ => None,
-    };
+    let full = || details.span_name(kind, name);
+    let model: Option<&ModelInfo> = details.model().map(|model| &**model);
     // As `i64`: whole numbers of other types leave as text.
     let port = model.and_then(|model| model.server_port).map(i64::from);
     match kind {
@@ -95,22 +94,22 @@ pub(crate) fn open_span(
                 Details::Agent(AgentDetails { agent_type, .. }) => agent_type.as_deref(),
                 _ => None,
             };
-            open!("invoke_agent", "internal", full().as_str(),
+            open!("invoke_agent", "internal", &*full(),
                 gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name, agent_sdk.agent.type = agent_type)
         }
         Kind::Tool => open!(
             "execute_tool",
             "internal",
-            full().as_str(),
+            &*full(),
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
-            gen_ai.tool.type = "function",
+            gen_ai.tool.type = details.tool_type(),
             gen_ai.agent.name = agent
         ),
         Kind::Chat | Kind::Embeddings => open!(
             "chat",
             "client",
-            full().as_str(),
+            &*full(),
             gen_ai.operation.name = kind.span_name(),
             gen_ai.provider.name = model.map(|model| &*model.provider),
             gen_ai.request.model = name,
@@ -128,21 +127,30 @@ pub(crate) fn open_span(
         Kind::Workflow => open!(
             "invoke_workflow",
             "internal",
-            full().as_str(),
+            &*full(),
             gen_ai.operation.name = "invoke_workflow",
             gen_ai.workflow.name = name
         ),
-        Kind::Step => open!(
-            "step",
-            "internal",
-            full().as_str(),
-            agent_sdk.step.name = name
+        Kind::Step => open!("step", "internal", &*full(), agent_sdk.step.name = name),
+        Kind::Retrieval => open!(
+            "retrieval",
+            "client",
+            &*full(),
+            gen_ai.operation.name = kind.span_name(),
+            gen_ai.data_source.id = name
         ),
-        Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
-            "operation",
+        Kind::Plan => open!(
+            "plan",
             "internal",
-            full().as_str(),
-            gen_ai.operation.name = kind.as_str()
+            &*full(),
+            gen_ai.operation.name = kind.span_name(),
+            gen_ai.agent.name = name
+        ),
+        Kind::Memory => open!(
+            "memory",
+            "internal",
+            &*full(),
+            gen_ai.operation.name = details.operation_name(kind)
         ),
     }
 }
