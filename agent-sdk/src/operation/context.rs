@@ -397,15 +397,8 @@ impl<'a> Start<'a> {
                 _ => {}
             }
             let above = parent.as_deref();
-            let span = open_span(
-                kind,
-                &name,
-                &details,
-                agent.as_deref(),
-                above.map(|above| &above.span),
-            );
-            let identity = run.observers.ids().identify(&Opening {
-                span: &span,
+            let ids = run.observers.ids();
+            let identity = ids.identify(&Opening {
                 kind,
                 name: &name,
                 details: &details,
@@ -417,6 +410,14 @@ impl<'a> Start<'a> {
                 baggage: &context.baggage,
                 trace_state: &run.trace_state,
             });
+            let span = open_span(
+                kind,
+                &name,
+                &details,
+                agent.as_deref(),
+                above.map(|above| &above.span),
+            );
+            ids.opened(&identity, &span);
             let started_at = Instant::now();
             let info = OperationInfo {
                 id,
