@@ -17,7 +17,7 @@ use crate::telemetry::Telemetry;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TelemetryBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     bad_header: Option<usize>,
     headers_given: usize,
 }

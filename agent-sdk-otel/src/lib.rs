@@ -59,6 +59,7 @@
 //! The crate has no features.
 
 pub mod attrs;
+mod baggage;
 mod budgets;
 mod builder;
 mod content;
@@ -73,6 +74,7 @@ mod operation_span;
 mod otlp;
 mod pipeline;
 mod profile;
+mod propagation;
 mod report;
 mod serve;
 mod settings;

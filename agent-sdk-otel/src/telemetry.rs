@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use agent_sdk::budget::Ledger;
 use agent_sdk::operation::{IdSource, Observer, Observers};
 use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::Counter;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use prometheus::{Encoder, TextEncoder};
 use tracing::Subscriber;
@@ -22,7 +22,7 @@ use crate::builder::TelemetryBuilder;
 use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
-use crate::layer;
+use crate::{attrs, layer, metric};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
 use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
@@ -62,6 +62,8 @@ pub struct Telemetry {
     settings: Settings,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
+    pub(crate) ignored_headers: Counter<u64>,
+    dropped: Counter<u64>,
 }
 
 struct Traces {
@@ -86,6 +88,7 @@ impl Telemetry {
     }
 
     pub(crate) fn start(settings: Settings) -> Result<Self, TelemetryError> {
+        settings.propagation.checked()?;
         let resource = settings.resource();
         let thread = settings.sends()?.then(ExportThread::start).transpose()?;
         let otlp = settings.target(Signal::Metrics)?.zip(thread.clone());
@@ -96,6 +99,8 @@ impl Telemetry {
             interval: settings.metric_interval,
             prometheus: settings.prometheus && !settings.disabled,
         })?;
+        let ignored_headers = metric::PROPAGATION_IGNORED.u64_counter(&metrics.meter());
+        let dropped = metric::SPAN_LIMITS_DROPPED.u64_counter(&metrics.meter());
         let traces =
             match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
                 None => None,
@@ -108,7 +113,14 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), settings.limits))
+                        .with_max_attributes_per_span(settings.limits.attributes)
+                        .with_max_events_per_span(settings.limits.events)
+                        .with_max_links_per_span(settings.limits.links)
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                            dropped.clone(),
+                        ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
@@ -122,6 +134,8 @@ impl Telemetry {
             settings,
             budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
+            ignored_headers,
+            dropped,
         };
         if telemetry.settings.set_global {
             telemetry.set_global();
@@ -134,7 +148,7 @@ impl Telemetry {
             opentelemetry::global::set_tracer_provider(traces.provider.clone());
         }
         opentelemetry::global::set_meter_provider(self.metrics.provider.clone());
-        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        self.set_global_propagator();
     }
 
     /// The layer that exports `tracing` spans, the user's and the operations', as one trace.
@@ -181,7 +195,7 @@ impl Telemetry {
                 "content was asked for as log events, which are not exported yet: no content is recorded"
             );
         }
-        let mut observers = Observers::none();
+        let mut observers = Observers::none().with_propagation(self.settings.propagation.to.clone());
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
@@ -201,6 +215,7 @@ impl Telemetry {
             sampler: self.settings.sampler.clone(),
             pipeline: traces.pipeline.clone(),
             limits: self.settings.limits,
+            baggage_keys: Self::baggage_keys(&self.settings.propagation),
         }))
     }
 
@@ -209,10 +224,12 @@ impl Telemetry {
         let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
             pipeline: traces.pipeline.clone(),
-            scope: Scope::new(&scope()),
+            scope: Scope::new(&scope(self.settings.profile)),
             limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
+            openinference: self.settings.openinference,
+            dropped: self.dropped.clone(),
         }))
     }
 
@@ -232,7 +249,7 @@ impl Telemetry {
 
     fn tracer(&self) -> Option<SdkTracer> {
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope()))
+        Some(traces.provider.tracer_with_scope(scope(self.settings.profile)))
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -360,10 +377,13 @@ impl Telemetry {
 }
 
 /// Who records what the bridge emits.
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE)
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
+/// Who records spans. Only the newest names are all of one schema.
+fn scope(profile: EmissionProfile) -> InstrumentationScope {
+    let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
+    match profile {
+        EmissionProfile::Latest => scope.with_schema_url(attrs::SCHEMA_URL).build(),
+        _ => scope.build(),
+    }
 }
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.

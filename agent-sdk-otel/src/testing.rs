@@ -36,6 +36,7 @@ struct Received {
     headers: HeaderMap,
     metrics: Vec<ExportMetricsServiceRequest>,
     service: Option<String>,
+    schema_urls: Vec<String>,
 }
 
 struct Shared {
@@ -112,6 +113,11 @@ impl Collector {
         self.shared.received.lock().unwrap().service.clone()
     }
 
+    /// The schema of each scope that came.
+    pub(crate) fn schema_urls(&self) -> Vec<String> {
+        self.shared.received.lock().unwrap().schema_urls.clone()
+    }
+
     /// The names of all metrics received.
     pub(crate) fn metric_names(&self) -> Vec<String> {
         let received = self.shared.received.lock().unwrap();
@@ -157,6 +163,7 @@ async fn traces(
         let service = attributes.iter().find(|pair| pair.key == "service.name");
         received.service = service.map(|pair| format!("{:?}", pair.value));
         for scope in resource.scope_spans {
+            received.schema_urls.push(scope.schema_url);
             received.spans.extend(scope.spans);
         }
     }

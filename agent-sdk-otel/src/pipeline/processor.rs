@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::metrics::Counter;
+use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{
@@ -12,6 +13,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::{Pipeline, Scope};
+use crate::baggage;
 use crate::encode::{Limits, encode_span};
 
 thread_local! {
@@ -24,6 +26,8 @@ thread_local! {
 pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
     limits: Limits,
+    /// What spans had no room for.
+    dropped: Counter<u64>,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -35,10 +39,11 @@ const KNOWN_SCOPES: usize = 64;
 const KEPT: usize = 64 * 1024;
 
 impl PipelineProcessor {
-    pub(crate) fn new(pipeline: Pipeline, limits: Limits) -> Self {
+    pub(crate) fn new(pipeline: Pipeline, limits: Limits, dropped: Counter<u64>) -> Self {
         Self {
             pipeline,
             limits,
+            dropped,
             scopes: Mutex::default(),
         }
     }
@@ -58,7 +63,9 @@ impl PipelineProcessor {
 }
 
 impl SpanProcessor for PipelineProcessor {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+    fn on_start(&self, span: &mut Span, around: &Context) {
+        baggage::inherited(around).for_each(|attribute| span.set_attribute(attribute));
+    }
 
     fn on_end(&self, span: SpanData) {
         if !span.span_context.is_sampled() {
@@ -67,7 +74,10 @@ impl SpanProcessor for PipelineProcessor {
         }
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
-            encode_span(&span, self.limits, bytes);
+            let dropped = encode_span(&span, self.limits, bytes);
+            if dropped > 0 {
+                self.dropped.add(dropped.into(), &[]);
+            }
             self.pipeline
                 .push(&self.scope(&span.instrumentation_scope), bytes);
             bytes.shrink_to(KEPT);

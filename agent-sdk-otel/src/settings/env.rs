@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;
 
-use super::{Header, Secret, Settings, SignalSettings, list};
+use super::{Header, Secret, Settings, SignalSettings, list, span_limits};
 use crate::error::TelemetryError;
+use crate::propagation::{PROPAGATORS, PropagationSettings};
 use crate::profile::{ContentCapture, EmissionProfile};
 
 /// Reads the settings through `lookup`, which answers with a variable's value.
@@ -32,6 +33,9 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
         return Ok(settings);
     }
     settings.resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default();
+    let chosen = env.choice("OTEL_PROPAGATORS", PROPAGATORS)?;
+    settings.propagation = PropagationSettings::read(|name| env.text(name), chosen.as_deref())?;
+    span_limits::read(&env, &mut settings.limits)?;
     read_export(&env, &mut settings)?;
     read_sampling_and_batches(&env, &mut settings)?;
     if let Some(list) = env.text("OTEL_SEMCONV_STABILITY_OPT_IN") {
@@ -161,14 +165,14 @@ fn sampler(name: &str, ratio: f64) -> Result<Sampler, TelemetryError> {
     }
 }
 
-struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(super) struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Env<'_> {
     fn text(&self, name: &str) -> Option<String> {
         (self.0)(name)
     }
 
-    fn parsed<T: std::str::FromStr>(
+    pub(super) fn parsed<T: std::str::FromStr>(
         &self,
         name: &str,
         takes: &str,

@@ -2,6 +2,7 @@
 
 mod env;
 mod list;
+mod span_limits;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
 use crate::pipeline::BatchLimits;
+use crate::propagation::PropagationSettings;
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
@@ -73,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
     pub(crate) limits: Limits,
+    pub(crate) propagation: PropagationSettings,
+    pub(crate) openinference: bool,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -97,6 +101,8 @@ impl Default for Settings {
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
             limits: Limits::default(),
+            propagation: PropagationSettings::default(),
+            openinference: false,
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),

@@ -4,12 +4,18 @@
 //! that still holds the `tracing` span open neither delays nor lengthens it. Nothing is computed for a span that the sampler left out.
 
 pub(crate) mod attributes;
+mod contract;
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 
-use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload};
+use agent_sdk::operation::{
+    Details, Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload,
+};
+use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
 pub(crate) use attributes::error_type;
@@ -36,7 +42,11 @@ pub(crate) struct SpanObserver {
     pub(crate) profile: EmissionProfile,
     /// Whether prompts, answers and tool data become attributes.
     pub(crate) content: bool,
+    /// Whether spans say what they are in the words of OpenInference too.
+    pub(crate) openinference: bool,
     pub(crate) limits: Limits,
+    /// What spans had no room for.
+    pub(crate) dropped: Counter<u64>,
 }
 
 impl Observer for SpanObserver {
@@ -86,7 +96,7 @@ impl SpanObserver {
         // By the run's own clock: a clock that is set back cannot end it before it started.
         let end = info.started.checked_add(record.duration);
         let times = (info.started, end.unwrap_or(record.ended));
-        let name = name(info.kind, &info.name);
+        let name = name(info.kind, &info.name, &info.details);
         let kind = otel_kind(info.kind);
         let mut writer = SpanWriter::new(out, self.limits, ids, name, &kind, times);
         let written = span.end();
@@ -97,6 +107,10 @@ impl SpanObserver {
             let agent = info.agent.as_deref();
             attributes::at_start(info.kind, &info.name, &info.details, agent, all);
             attributes::at_end(record, self.profile, all);
+            span.run().baggage().iter().for_each(|entry| all.any(entry));
+            if self.openinference {
+                contract::openinference(info.kind, all);
+            }
             if self.content {
                 for attribute in content::of(payload) {
                     all.any(&attribute);
@@ -109,23 +123,28 @@ impl SpanObserver {
         }
         let own = status(record);
         let others = written.and_then(|written| written.status);
-        writer.end(&own.or(others).unwrap_or_default());
+        let dropped = writer.end(&own.or(others).unwrap_or_default());
+        if dropped > 0 {
+            self.dropped.add(dropped.into(), &[]);
+        }
     }
 }
 
 /// A span's name in two parts, the second one empty where the first is all.
-pub(crate) fn name(kind: Kind, name: &str) -> (&'static str, &str) {
-    match kind {
-        Kind::Attempt => (kind.span_name(), ""),
-        kind => (kind.span_name(), name),
+fn name<'a>(kind: Kind, name: &'a str, details: &Details) -> (&'static str, &'a str) {
+    match (kind, details.operation_name(kind)) {
+        (Kind::Attempt, _) => (kind.span_name(), ""),
+        (Kind::Memory, Some(operation)) => (operation, ""),
+        _ => (kind.span_name(), name),
     }
 }
 
 /// The kind of span that an operation is.
 pub(crate) fn otel_kind(kind: Kind) -> SpanKind {
-    match kind {
-        Kind::Chat | Kind::Embeddings | Kind::Attempt => SpanKind::Client,
-        _ => SpanKind::Internal,
+    if kind.is_client() {
+        SpanKind::Client
+    } else {
+        SpanKind::Internal
     }
 }
 

@@ -223,7 +223,7 @@ pub struct Opening<'a> {
     /// The run.
     pub run_id: &'a RunId,
     /// What the run's caller attached.
-    pub labels: &'a Labels,
+    pub labels: &'a Arc<Labels>,
     /// What travels with the trace by the run's own knowledge.
     pub baggage: &'a Baggage,
     /// The vendors' part of the caller's trace.
