@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use agent_sdk::operation::{Baggage, Labels, OperationInfo, Opening, RunId, TraceState};
+use agent_sdk::operation::{Baggage, Labels, Opening, OperationInfo, RunId, TraceState};
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{Context, KeyValue, trace};
 

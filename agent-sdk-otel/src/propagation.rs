@@ -163,14 +163,21 @@ mod tests {
         assert!(read("b3", "").is_err());
         let error = read("", "https://a.test").unwrap_err();
         assert_eq!(error.kind(), TelemetryErrorKind::Setting);
-        assert!(error.to_string().contains("AGENT_SDK_PROPAGATE_TO"), "{error}");
+        assert!(
+            error.to_string().contains("AGENT_SDK_PROPAGATE_TO"),
+            "{error}"
+        );
     }
 
     #[test]
     fn o8_ignored_headers_are_counted() {
         let telemetry = Telemetry::builder().build().unwrap();
         let long = "x".repeat(64 * 1024);
-        let headers = [("traceparent", long.as_str()), ("baggage", &long), ("baggage", "a=1,b")];
+        let headers = [
+            ("traceparent", long.as_str()),
+            ("baggage", &long),
+            ("baggage", "a=1,b"),
+        ];
         let incoming = telemetry.incoming(headers);
         assert_eq!(incoming.caller(), None);
         assert_eq!(incoming.baggage().get("a"), Some("1"));

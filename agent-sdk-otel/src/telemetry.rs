@@ -22,7 +22,6 @@ use crate::builder::TelemetryBuilder;
 use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
-use crate::{attrs, layer, metric};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
 use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
@@ -32,6 +31,7 @@ use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
 use crate::tracer::BridgeTracer;
+use crate::{attrs, layer, metric};
 
 /// Traces and metrics of one process.
 ///
@@ -195,7 +195,8 @@ impl Telemetry {
                 "content was asked for as log events, which are not exported yet: no content is recorded"
             );
         }
-        let mut observers = Observers::none().with_propagation(self.settings.propagation.to.clone());
+        let mut observers =
+            Observers::none().with_propagation(self.settings.propagation.to.clone());
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
@@ -249,7 +250,11 @@ impl Telemetry {
 
     fn tracer(&self) -> Option<SdkTracer> {
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope(self.settings.profile)))
+        Some(
+            traces
+                .provider
+                .tracer_with_scope(scope(self.settings.profile)),
+        )
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when

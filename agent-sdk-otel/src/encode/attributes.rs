@@ -112,7 +112,9 @@ impl<'a> Attributes<'a> {
         length: impl Fn(&T) -> usize,
         write: impl Fn(&mut Vec<u8>, &T),
     ) {
-        let inside = items.iter().map(|item| wire::bytes_len(VALUES, length(item)));
+        let inside = items
+            .iter()
+            .map(|item| wire::bytes_len(VALUES, length(item)));
         let inside = inside.sum();
         if self.begin(name, wire::bytes_len(ARRAY, inside)) {
             wire::open(self.out, ARRAY, inside);
@@ -136,19 +138,34 @@ impl<'a> Attributes<'a> {
                 self.texts(name, &values);
             }
             Value::Array(Array::Bool(values)) => {
-                self.list(name, values, |_| 2, |out, value| {
-                    wire::number(out, BOOL, u64::from(*value));
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 2,
+                    |out, value| {
+                        wire::number(out, BOOL, u64::from(*value));
+                    },
+                );
             }
             Value::Array(Array::I64(values)) => {
-                self.list(name, values, |value| int_len(*value), |out, value| {
-                    wire::number(out, INT, value.cast_unsigned());
-                });
+                self.list(
+                    name,
+                    values,
+                    |value| int_len(*value),
+                    |out, value| {
+                        wire::number(out, INT, value.cast_unsigned());
+                    },
+                );
             }
             Value::Array(Array::F64(values)) => {
-                self.list(name, values, |_| 9, |out, value| {
-                    wire::fixed64(out, DOUBLE, value.to_bits());
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 9,
+                    |out, value| {
+                        wire::fixed64(out, DOUBLE, value.to_bits());
+                    },
+                );
             }
             // A kind that this crate does not know yet.
             other => self.text(name, &other.as_str()),

@@ -8,8 +8,8 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::{Header, Secret, Settings, SignalSettings, list, span_limits};
 use crate::error::TelemetryError;
-use crate::propagation::{PROPAGATORS, PropagationSettings};
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::propagation::{PROPAGATORS, PropagationSettings};
 
 /// Reads the settings through `lookup`, which answers with a variable's value.
 ///

@@ -19,8 +19,8 @@ use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
 use crate::pipeline::BatchLimits;
-use crate::propagation::PropagationSettings;
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::propagation::PropagationSettings;
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
 pub(crate) use env::read;

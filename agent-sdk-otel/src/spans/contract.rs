@@ -24,12 +24,20 @@ pub(super) fn of_request(
         }
     }
     let compacted = record.info.labels.compacted;
-    if_so(attrs::CONVERSATION_COMPACTED, compacted && profile.latest(), all);
+    if_so(
+        attrs::CONVERSATION_COMPACTED,
+        compacted && profile.latest(),
+        all,
+    );
     let extra = &chat.settings.extra;
     if !extra.is_empty() {
         let number = |path: &[&str]| at(extra.get(*path.first()?)?, path.get(1..)?)?.as_i64();
         let choices = number(&["n"]).or_else(|| number(&["generationConfig", "candidateCount"]));
-        some_int(attrs::REQUEST_CHOICE_COUNT, choices.filter(|count| *count != 1), all);
+        some_int(
+            attrs::REQUEST_CHOICE_COUNT,
+            choices.filter(|count| *count != 1),
+            all,
+        );
         let earlier = extra.get("previous_response_id").and_then(Value::as_str);
         if profile.latest() {
             some_text(attrs::REQUEST_PREVIOUS_RESPONSE_ID, earlier, all);
@@ -56,7 +64,10 @@ fn of_openai(chat: &ChatDetails, record: &OperationRecord<'_>, all: &mut impl At
     let facts = record.facts;
     for (name, value) in [
         (attrs::OPENAI_RESPONSE_SERVICE_TIER, &facts.service_tier),
-        (attrs::OPENAI_RESPONSE_SYSTEM_FINGERPRINT, &facts.system_fingerprint),
+        (
+            attrs::OPENAI_RESPONSE_SYSTEM_FINGERPRINT,
+            &facts.system_fingerprint,
+        ),
     ] {
         some_text(name, value.as_deref(), all);
     }

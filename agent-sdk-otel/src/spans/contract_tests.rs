@@ -16,7 +16,11 @@ use crate::{EmissionProfile, Telemetry};
 
 /// Attributes as text, sorted; those that differ from run to run are left out.
 fn shown(span: &Span) -> Vec<String> {
-    let skipped = ["agent_sdk.run.id", "agent_sdk.critical_path", "agent_sdk.bottleneck"];
+    let skipped = [
+        "agent_sdk.run.id",
+        "agent_sdk.critical_path",
+        "agent_sdk.bottleneck",
+    ];
     let mut all: Vec<_> = span
         .attributes
         .iter()
@@ -48,9 +52,17 @@ async fn each_kind_of_operation_has_the_attributes_of_the_conventions() {
     let first = trace_step(context, "s").step_id("1").begin();
     let waited_for = first.info().trace;
     first.end(Outcome::Ok, Payload::None);
-    trace_step(context, "s2").link(waited_for).future(async {}).await;
-    trace_retrieval(context, "docs").top_k(3).future(async {}).await;
-    let memory = trace_memory(context, MemoryOperation::Search).store("st").begin();
+    trace_step(context, "s2")
+        .link(waited_for)
+        .future(async {})
+        .await;
+    trace_retrieval(context, "docs")
+        .top_k(3)
+        .future(async {})
+        .await;
+    let memory = trace_memory(context, MemoryOperation::Search)
+        .store("st")
+        .begin();
     memory.record(|facts| facts.records = Some(4));
     memory.end(Outcome::Ok, Payload::None);
     let vectors = trace_embeddings(context, "openai", "v").begin();
@@ -67,26 +79,69 @@ async fn each_kind_of_operation_has_the_attributes_of_the_conventions() {
         let span = collector.span(name);
         let shown = shown(&span);
         for one in expected {
-            assert!(shown.iter().any(|pair| pair == one), "{name}: no {one} in {shown:#?}");
+            assert!(
+                shown.iter().any(|pair| pair == one),
+                "{name}: no {one} in {shown:#?}"
+            );
         }
         assert_eq!(span.kind, kind, "{name}");
         span
     };
     const INTERNAL: i32 = 1;
     const CLIENT: i32 = 3;
-    let workflow = ["gen_ai.operation.name=invoke_workflow", "gen_ai.workflow.name=w", "openinference.span.kind=CHAIN"];
+    let workflow = [
+        "gen_ai.operation.name=invoke_workflow",
+        "gen_ai.workflow.name=w",
+        "openinference.span.kind=CHAIN",
+    ];
     has("invoke_workflow w", INTERNAL, &workflow);
-    has("plan planner", INTERNAL, &["gen_ai.operation.name=plan", "gen_ai.agent.name=planner"]);
-    let step = has("step s", INTERNAL, &["agent_sdk.step.name=s", "agent_sdk.step.id=1"]);
-    assert!(!shown(&step).iter().any(|pair| pair.starts_with("gen_ai.operation.name")));
+    has(
+        "plan planner",
+        INTERNAL,
+        &["gen_ai.operation.name=plan", "gen_ai.agent.name=planner"],
+    );
+    let step = has(
+        "step s",
+        INTERNAL,
+        &["agent_sdk.step.name=s", "agent_sdk.step.id=1"],
+    );
+    assert!(
+        !shown(&step)
+            .iter()
+            .any(|pair| pair.starts_with("gen_ai.operation.name"))
+    );
     let second = has("step s2", INTERNAL, &[]);
-    assert_eq!(second.links[0].span_id, step.span_id, "the edge of the plan");
-    let retrieval = ["gen_ai.operation.name=retrieval", "gen_ai.data_source.id=docs", "gen_ai.retrieval.top_k=3", "openinference.span.kind=RETRIEVER"];
+    assert_eq!(
+        second.links[0].span_id, step.span_id,
+        "the edge of the plan"
+    );
+    let retrieval = [
+        "gen_ai.operation.name=retrieval",
+        "gen_ai.data_source.id=docs",
+        "gen_ai.retrieval.top_k=3",
+        "openinference.span.kind=RETRIEVER",
+    ];
     has("retrieval docs", CLIENT, &retrieval);
-    let memory = ["gen_ai.operation.name=search_memory", "gen_ai.memory.store.id=st", "gen_ai.memory.record.count=4"];
+    let memory = [
+        "gen_ai.operation.name=search_memory",
+        "gen_ai.memory.store.id=st",
+        "gen_ai.memory.record.count=4",
+    ];
     has("search_memory", INTERNAL, &memory);
-    has("embeddings v", CLIENT, &["gen_ai.operation.name=embeddings", "gen_ai.provider.name=openai", "gen_ai.request.model=v"]);
-    has("execute_tool t", INTERNAL, &["gen_ai.tool.type=datastore", "openinference.span.kind=TOOL"]);
+    has(
+        "embeddings v",
+        CLIENT,
+        &[
+            "gen_ai.operation.name=embeddings",
+            "gen_ai.provider.name=openai",
+            "gen_ai.request.model=v",
+        ],
+    );
+    has(
+        "execute_tool t",
+        INTERNAL,
+        &["gen_ai.tool.type=datastore", "openinference.span.kind=TOOL"],
+    );
 }
 
 /// A request in which everything is set that a request can say.
@@ -110,7 +165,9 @@ async fn full_request(profile: EmissionProfile) -> (Vec<String>, Collector) {
     settings.reasoning_effort = Some("low".into());
     settings.service_tier = Some("flex".into());
     settings.extra.insert("n".into(), 2.into());
-    settings.extra.insert("previous_response_id".into(), "resp-0".into());
+    settings
+        .extra
+        .insert("previous_response_id".into(), "resp-0".into());
     let model = ModelInfo::new("openai", "gpt-5").with_server("h", Some(443));
     let mut details = ChatDetails::new(model.with_api_type(Some("responses")));
     details.settings = Arc::new(settings);
@@ -201,14 +258,20 @@ async fn a_request_carries_every_attribute_that_its_profile_has_and_no_other() {
             EmissionProfile::Latest => crate::attrs::SCHEMA_URL,
             _ => "",
         };
-        assert!(schemas.iter().all(|url| url == expected), "{profile:?}: {schemas:?}");
+        assert!(
+            schemas.iter().all(|url| url == expected),
+            "{profile:?}: {schemas:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_request_inside_its_like_leaves_as_one_span_with_one_cost() {
     let collector = Collector::start(Behaviour::Accept);
-    let telemetry = Telemetry::builder().endpoint(collector.url()).build().unwrap();
+    let telemetry = Telemetry::builder()
+        .endpoint(collector.url())
+        .build()
+        .unwrap();
     let observers = telemetry.observers();
     let context = RunContext::builder().observers(observers).build();
     let agent = trace_agent(&context, "a").begin();
@@ -219,7 +282,10 @@ async fn a_request_inside_its_like_leaves_as_one_span_with_one_cost() {
     outer.end(Outcome::Ok, Payload::None);
     agent.end(Outcome::Ok, Payload::None);
     let page = telemetry.metrics_text().unwrap();
-    let cost = page.lines().find(|line| line.starts_with("agent_sdk_cost_total{")).unwrap();
+    let cost = page
+        .lines()
+        .find(|line| line.starts_with("agent_sdk_cost_total{"))
+        .unwrap();
     assert!(cost.ends_with(" 0.0025"), "{cost}");
     assert!(telemetry.shutdown().is_complete());
     assert_eq!(collector.spans().len(), 2);
@@ -231,7 +297,10 @@ async fn a_request_inside_its_like_leaves_as_one_span_with_one_cost() {
 async fn o8_large_values_and_many_events_are_cut_and_counted() {
     use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
     let collector = Collector::start(Behaviour::Accept);
-    let telemetry = Telemetry::builder().endpoint(collector.url()).build().unwrap();
+    let telemetry = Telemetry::builder()
+        .endpoint(collector.url())
+        .build()
+        .unwrap();
     let tracer = telemetry.tracer_provider().unwrap().tracer("user");
     let mut span = tracer.start("user");
     span.set_attribute(crate::attrs::custom("big", "x".repeat(10_000_000)));
@@ -240,17 +309,25 @@ async fn o8_large_values_and_many_events_are_cut_and_counted() {
         span.set_attribute(crate::attrs::custom(format!("k{number}"), 1));
     }
     span.end();
-    let context = RunContext::builder().observers(telemetry.observers()).build();
+    let context = RunContext::builder()
+        .observers(telemetry.observers())
+        .build();
     let tags = (0..200).fold(context, |context, n| context.with_tag(format!("t{n}"), "v"));
     let tags = tags.with_tag("t0", "ä".repeat(5_000_000));
     trace_tool(&tags, "tagged").future(async {}).await;
     let page = telemetry.metrics_text().unwrap();
     assert!(telemetry.shutdown().is_complete());
     let user = collector.span("user");
-    assert_eq!((user.attributes.len(), user.dropped_attributes_count), (128, 9_873));
+    assert_eq!(
+        (user.attributes.len(), user.dropped_attributes_count),
+        (128, 9_873)
+    );
     assert_eq!((user.events.len(), user.dropped_events_count), (128, 9_872));
     let longest = |span: &Span| {
-        let lengths = span.attributes.iter().map(|pair| format!("{:?}", pair.value).len());
+        let lengths = span
+            .attributes
+            .iter()
+            .map(|pair| format!("{:?}", pair.value).len());
         lengths.max().unwrap()
     };
     let tagged = collector.span("execute_tool tagged");
