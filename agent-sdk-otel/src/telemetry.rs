@@ -1,7 +1,6 @@
 //! Traces and metrics, set up together and shut down together.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -12,14 +11,13 @@ use opentelemetry::metrics::Counter;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use prometheus::{Encoder, TextEncoder};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
-use crate::error::{TelemetryError, TelemetryErrorKind};
+use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
@@ -27,7 +25,6 @@ use crate::otlp::{ExportThread, OtlpClient};
 use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
-use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
 use crate::tracer::BridgeTracer;
@@ -57,9 +54,9 @@ use crate::{attrs, layer, metric};
 #[must_use = "dropping it shuts telemetry down"]
 pub struct Telemetry {
     traces: Option<Traces>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
     pub(crate) ignored_headers: Counter<u64>,
@@ -81,8 +78,8 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// [`TelemetryErrorKind::Setting`] when a variable's value cannot be used,
-    /// [`TelemetryErrorKind::Start`] when a thread or the HTTP client cannot start.
+    /// [`Setting`](crate::TelemetryErrorKind::Setting) when a variable's value cannot be used,
+    /// [`Start`](crate::TelemetryErrorKind::Start) when a thread or the HTTP client cannot start.
     pub fn from_env() -> Result<Self, TelemetryError> {
         TelemetryBuilder::from_env()?.build()
     }
@@ -98,6 +95,7 @@ impl Telemetry {
             otlp: otlp.transpose()?,
             interval: settings.metric_interval,
             prometheus: settings.prometheus && !settings.disabled,
+            registry: settings.registry.clone().filter(|_| !settings.disabled),
         })?;
         let ignored_headers = metric::PROPAGATION_IGNORED.u64_counter(&metrics.meter());
         let dropped = metric::SPAN_LIMITS_DROPPED.u64_counter(&metrics.meter());
@@ -113,6 +111,7 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
+<<<<<<< HEAD
                         .with_max_attributes_per_span(settings.limits.attributes)
                         .with_max_events_per_span(settings.limits.events)
                         .with_max_links_per_span(settings.limits.links)
@@ -120,13 +119,19 @@ impl Telemetry {
                             pipeline.clone(),
                             settings.limits,
                             dropped.clone(),
+=======
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+>>>>>>> main
                         ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
             };
-        let operations = (metrics.pushes || metrics.prometheus.is_some())
-            .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
+        let operations = metrics
+            .are_read()
+            .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
         let telemetry = Self {
             traces,
             metrics,
@@ -297,47 +302,6 @@ impl Telemetry {
         self.traces
             .as_ref()
             .is_none_or(|traces| traces.pipeline.flush(limit))
-    }
-
-    /// Where the settings say that metrics are served; see [`TelemetryBuilder::metrics_address`].
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.settings.prometheus_address
-    }
-
-    /// The metrics as Prometheus reads them, for a server of the user's own.
-    ///
-    /// # Errors
-    ///
-    /// [`TelemetryErrorKind::PrometheusOff`] when they are not kept.
-    pub fn metrics_text(&self) -> Result<String, TelemetryError> {
-        let encoder = TextEncoder::new();
-        let mut body = Vec::new();
-        encoder
-            .encode(&self.registry()?.gather(), &mut body)
-            .map_err(|error| TelemetryError::start("the metrics text").because(error))?;
-        String::from_utf8(body)
-            .map_err(|error| TelemetryError::start("the metrics text").because(error))
-    }
-
-    /// Serves the metrics at `/metrics` of `address`; port 0 finds a free one.
-    ///
-    /// The endpoint has no access control: an address other than loopback shows it to the network.
-    ///
-    /// # Errors
-    ///
-    /// [`TelemetryErrorKind::Bind`] when the address cannot be used,
-    /// [`TelemetryErrorKind::PrometheusOff`] when the metrics are not kept.
-    pub async fn serve_metrics(
-        &self,
-        address: SocketAddr,
-    ) -> Result<MetricsServer, TelemetryError> {
-        MetricsServer::bind(self.registry()?.clone(), address).await
-    }
-
-    fn registry(&self) -> Result<&prometheus::Registry, TelemetryError> {
-        self.metrics.prometheus.as_ref().ok_or_else(|| {
-            TelemetryError::new(TelemetryErrorKind::PrometheusOff, "prometheus is off")
-        })
     }
 
     /// Sends what waits, first traces and then metrics, and says what became of everything.

@@ -18,8 +18,6 @@ use agent_sdk::operation::{
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
-pub(crate) use attributes::error_type;
-
 use crate::content;
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};

@@ -1,6 +1,13 @@
 //! The part of an operation that its guard, its context and its children share.
 
+<<<<<<< HEAD
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+=======
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+>>>>>>> main
 
 use tracing::Span;
 
@@ -84,8 +91,19 @@ pub(crate) fn open_span(
             }
         };
     }
+<<<<<<< HEAD
     let full = || details.span_name(kind, name);
     let model: Option<&ModelInfo> = details.model().map(|model| &**model);
+=======
+    // Put together only where somebody reads it.
+    let full = || tracing::field::display(FullName(kind, name));
+    let model: Option<&ModelInfo> = match details {
+        Details::Chat(chat) => Some(&chat.model),
+        Details::Embeddings(embeddings) => Some(&embeddings.model),
+        Details::Attempt(attempt) => Some(&attempt.model),
+        _ => None,
+    };
+>>>>>>> main
     // As `i64`: whole numbers of other types leave as text.
     let port = model.and_then(|model| model.server_port).map(i64::from);
     match kind {
@@ -94,13 +112,21 @@ pub(crate) fn open_span(
                 Details::Agent(AgentDetails { agent_type, .. }) => agent_type.as_deref(),
                 _ => None,
             };
+<<<<<<< HEAD
             open!("invoke_agent", "internal", &*full(),
+=======
+            open!("invoke_agent", "internal", full(),
+>>>>>>> main
                 gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name, agent_sdk.agent.type = agent_type)
         }
         Kind::Tool => open!(
             "execute_tool",
             "internal",
+<<<<<<< HEAD
             &*full(),
+=======
+            full(),
+>>>>>>> main
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
             gen_ai.tool.type = details.tool_type(),
@@ -109,7 +135,11 @@ pub(crate) fn open_span(
         Kind::Chat | Kind::Embeddings => open!(
             "chat",
             "client",
+<<<<<<< HEAD
             &*full(),
+=======
+            full(),
+>>>>>>> main
             gen_ai.operation.name = kind.span_name(),
             gen_ai.provider.name = model.map(|model| &*model.provider),
             gen_ai.request.model = name,
@@ -127,6 +157,7 @@ pub(crate) fn open_span(
         Kind::Workflow => open!(
             "invoke_workflow",
             "internal",
+<<<<<<< HEAD
             &*full(),
             gen_ai.operation.name = "invoke_workflow",
             gen_ai.workflow.name = name
@@ -151,6 +182,31 @@ pub(crate) fn open_span(
             "internal",
             &*full(),
             gen_ai.operation.name = details.operation_name(kind)
+=======
+            full(),
+            gen_ai.operation.name = "invoke_workflow",
+            gen_ai.workflow.name = name
         ),
+        Kind::Step => open!("step", "internal", full(), agent_sdk.step.name = name),
+        Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
+            "operation",
+            "internal",
+            full(),
+            gen_ai.operation.name = kind.as_str()
+>>>>>>> main
+        ),
+    }
+}
+
+/// The name of an operation's span, for example `chat gpt-5`.
+struct FullName<'a>(Kind, &'a str);
+
+impl fmt::Display for FullName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.span_name())?;
+        if !self.1.is_empty() {
+            write!(f, " {}", self.1)?;
+        }
+        Ok(())
     }
 }
