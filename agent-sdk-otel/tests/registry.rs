@@ -36,7 +36,8 @@ fn registry(file: &str, first: &str) -> BTreeMap<String, Entry> {
         let Some(entry) = last.as_ref().and_then(|name| entries.get_mut(name)) else {
             continue;
         };
-        let Some((field, value)) = line.trim_start().trim_start_matches("- ").split_once(':') else {
+        let Some((field, value)) = line.trim_start().trim_start_matches("- ").split_once(':')
+        else {
             continue;
         };
         let value = value.trim().trim_matches('"');
@@ -56,7 +57,11 @@ fn attributes() -> BTreeMap<String, Entry> {
 #[test]
 fn the_registry_has_the_attributes_of_the_code_and_no_others() {
     let tags = attrs::TAG_PREFIX.trim_end_matches('.');
-    let mut code: Vec<_> = attrs::ALL.iter().filter(|name| name.starts_with(OURS)).copied().collect();
+    let mut code: Vec<_> = attrs::ALL
+        .iter()
+        .filter(|name| name.starts_with(OURS))
+        .copied()
+        .collect();
     code.push(tags);
     code.sort_unstable();
     let registry = attributes();
@@ -84,11 +89,23 @@ fn the_registry_has_the_metrics_of_the_code_with_their_units_and_buckets() {
         assert_eq!(entry["unit"], def.unit, "{}", def.name);
         assert_eq!(entry["brief"], def.description, "{}", def.name);
         let bounds = entry.get("boundaries").map_or("", String::as_str);
-        let bounds = bounds.trim_matches(['[', ']']).split(',').filter(|text| !text.is_empty());
+        let bounds = bounds
+            .trim_matches(['[', ']'])
+            .split(',')
+            .filter(|text| !text.is_empty());
         let bounds: Vec<f64> = bounds.map(|text| text.trim().parse().unwrap()).collect();
         assert_eq!(bounds, def.buckets, "{}", def.name);
-        assert_eq!(entry["instrument"] == "histogram", !bounds.is_empty(), "{}", def.name);
-        for name in entry.get("ref").map_or("", String::as_str).split_whitespace() {
+        assert_eq!(
+            entry["instrument"] == "histogram",
+            !bounds.is_empty(),
+            "{}",
+            def.name
+        );
+        for name in entry
+            .get("ref")
+            .map_or("", String::as_str)
+            .split_whitespace()
+        {
             let is_known = attributes.contains_key(name) || attrs::ALL.contains(&name);
             assert!(is_known, "{}: {name}", def.name);
         }
@@ -100,7 +117,11 @@ fn spans_and_events_refer_to_attributes_that_there_are() {
     let spans = registry("spans.yaml", "type");
     assert!(spans.contains_key("agent_sdk.step"));
     for (name, entry) in spans.into_iter().chain(registry("events.yaml", "name")) {
-        for attribute in entry.get("ref").map_or("", String::as_str).split_whitespace() {
+        for attribute in entry
+            .get("ref")
+            .map_or("", String::as_str)
+            .split_whitespace()
+        {
             assert!(attrs::ALL.contains(&attribute), "{name}: {attribute}");
         }
     }
@@ -131,7 +152,11 @@ fn tables() -> Vec<(&'static str, String)> {
     let mut ours = String::from("| Attribute | Type | Meaning |\n|---|---|---|\n");
     for (name, entry) in attributes() {
         let kind = match entry["type"].as_str() {
-            "" => entry["value"].split(' ').map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" "),
+            "" => entry["value"]
+                .split(' ')
+                .map(|value| format!("`{value}`"))
+                .collect::<Vec<_>>()
+                .join(" "),
             kind => kind.to_owned(),
         };
         let name = match entry["type"].as_str() {
@@ -142,14 +167,26 @@ fn tables() -> Vec<(&'static str, String)> {
     }
     let mut metrics = String::from("| Metric | Unit | Meaning |\n|---|---|---|\n");
     for def in metric::ALL {
-        let kind = if def.buckets.is_empty() { "" } else { " Histogram." };
-        let _ = writeln!(metrics, "| `{}` | `{}` | {}{kind} |", def.name, def.unit, def.description);
+        let kind = if def.buckets.is_empty() {
+            ""
+        } else {
+            " Histogram."
+        };
+        let _ = writeln!(
+            metrics,
+            "| `{}` | `{}` | {}{kind} |",
+            def.name, def.unit, def.description
+        );
     }
     let mut standard = String::new();
     for name in attrs::ALL.iter().filter(|name| !name.starts_with(OURS)) {
         let _ = writeln!(standard, "- `{name}`");
     }
-    vec![("attributes", ours), ("metrics", metrics), ("standard", standard)]
+    vec![
+        ("attributes", ours),
+        ("metrics", metrics),
+        ("standard", standard),
+    ]
 }
 
 #[test]
@@ -158,7 +195,10 @@ fn the_document_s_tables_are_those_of_the_registry_and_the_code() {
     let text = std::fs::read_to_string(&path).unwrap();
     let mut expected = text.clone();
     for (name, table) in tables() {
-        let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+        let (begin, end) = (
+            format!("<!-- {name}: begin -->\n"),
+            format!("<!-- {name}: end -->"),
+        );
         let (before, rest) = expected.split_once(&begin).expect(&begin);
         let (_, after) = rest.split_once(&end).expect(&end);
         expected = format!("{before}{begin}\n{table}\n{end}{after}");
@@ -167,5 +207,8 @@ fn the_document_s_tables_are_those_of_the_registry_and_the_code() {
         std::fs::write(&path, expected).unwrap();
         return;
     }
-    assert!(text == expected, "docs/telemetry.md is not up to date: run this test with UPDATE_DOCS=1");
+    assert!(
+        text == expected,
+        "docs/telemetry.md is not up to date: run this test with UPDATE_DOCS=1"
+    );
 }

@@ -13,7 +13,7 @@ mod tests;
 use std::cell::RefCell;
 
 use agent_sdk::operation::{
-    Details, Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload,
+    Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload,
 };
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
@@ -94,7 +94,7 @@ impl SpanObserver {
         // By the run's own clock: a clock that is set back cannot end it before it started.
         let end = info.started.checked_add(record.duration);
         let times = (info.started, end.unwrap_or(record.ended));
-        let name = name(info.kind, &info.name, &info.details);
+        let name = info.details.name_parts(info.kind, &info.name);
         let kind = otel_kind(info.kind);
         let mut writer = SpanWriter::new(out, self.limits, ids, name, &kind, times);
         let written = span.end();
@@ -125,15 +125,6 @@ impl SpanObserver {
         if dropped > 0 {
             self.dropped.add(dropped.into(), &[]);
         }
-    }
-}
-
-/// A span's name in two parts, the second one empty where the first is all.
-fn name<'a>(kind: Kind, name: &'a str, details: &Details) -> (&'static str, &'a str) {
-    match (kind, details.operation_name(kind)) {
-        (Kind::Attempt, _) => (kind.span_name(), ""),
-        (Kind::Memory, Some(operation)) => (operation, ""),
-        _ => (kind.span_name(), name),
     }
 }
 

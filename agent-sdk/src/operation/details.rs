@@ -46,11 +46,18 @@ impl Details {
 
     /// The name of a span by the conventions, for example `chat gpt-5`, `execute_tool search` or `search_memory`.
     pub fn span_name(&self, kind: Kind, name: &str) -> Cow<'static, str> {
+        match self.name_parts(kind, name) {
+            (first, "") => Cow::Borrowed(first),
+            (first, second) => Cow::Owned(format!("{first} {second}")),
+        }
+    }
+
+    /// The name of a span in two parts, the second one empty where the first is all.
+    pub const fn name_parts<'a>(&self, kind: Kind, name: &'a str) -> (&'static str, &'a str) {
         match (kind, self.operation_name(kind)) {
-            (Kind::Attempt, _) => Cow::Borrowed(kind.span_name()),
-            (Kind::Memory, Some(operation)) => Cow::Borrowed(operation),
-            _ if name.is_empty() => Cow::Borrowed(kind.span_name()),
-            _ => Cow::Owned(format!("{} {name}", kind.span_name())),
+            (Kind::Attempt, _) => (kind.span_name(), ""),
+            (Kind::Memory, Some(operation)) => (operation, ""),
+            _ => (kind.span_name(), name),
         }
     }
 

@@ -17,12 +17,9 @@ mod details;
 mod event;
 mod foreign;
 mod id;
-<<<<<<< HEAD
+mod in_span;
 mod incoming;
 mod inside;
-=======
-mod in_span;
->>>>>>> main
 mod kind;
 mod observer;
 mod propagation;
@@ -59,12 +56,9 @@ pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
 };
-<<<<<<< HEAD
+pub(crate) use in_span::InSpan;
 pub use incoming::{Ignored, Incoming};
 pub(crate) use inside::{Inside, Joined};
-=======
-pub(crate) use in_span::InSpan;
->>>>>>> main
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use propagation::{InvalidHost, Propagation};

@@ -285,6 +285,9 @@ mod tests {
         tool.context().cancellation().cancel();
         assert_eq!(endless.await.unwrap(), None);
         drop(tool);
-        assert_eq!(trace.tree(), "execute_tool t  outcome=cancelled\n  chat m\n");
+        assert_eq!(
+            trace.tree(),
+            "execute_tool t  outcome=cancelled\n  chat m\n"
+        );
     }
 }

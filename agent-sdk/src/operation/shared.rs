@@ -1,13 +1,9 @@
 //! The part of an operation that its guard, its context and its children share.
 
-<<<<<<< HEAD
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
-=======
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
->>>>>>> main
 
 use tracing::Span;
 
@@ -91,19 +87,9 @@ pub(crate) fn open_span(
             }
         };
     }
-<<<<<<< HEAD
-    let full = || details.span_name(kind, name);
-    let model: Option<&ModelInfo> = details.model().map(|model| &**model);
-=======
     // Put together only where somebody reads it.
-    let full = || tracing::field::display(FullName(kind, name));
-    let model: Option<&ModelInfo> = match details {
-        Details::Chat(chat) => Some(&chat.model),
-        Details::Embeddings(embeddings) => Some(&embeddings.model),
-        Details::Attempt(attempt) => Some(&attempt.model),
-        _ => None,
-    };
->>>>>>> main
+    let full = || tracing::field::display(FullName(kind, details, name));
+    let model: Option<&ModelInfo> = details.model().map(|model| &**model);
     // As `i64`: whole numbers of other types leave as text.
     let port = model.and_then(|model| model.server_port).map(i64::from);
     match kind {
@@ -112,21 +98,13 @@ pub(crate) fn open_span(
                 Details::Agent(AgentDetails { agent_type, .. }) => agent_type.as_deref(),
                 _ => None,
             };
-<<<<<<< HEAD
-            open!("invoke_agent", "internal", &*full(),
-=======
             open!("invoke_agent", "internal", full(),
->>>>>>> main
                 gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name, agent_sdk.agent.type = agent_type)
         }
         Kind::Tool => open!(
             "execute_tool",
             "internal",
-<<<<<<< HEAD
-            &*full(),
-=======
             full(),
->>>>>>> main
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
             gen_ai.tool.type = details.tool_type(),
@@ -135,11 +113,7 @@ pub(crate) fn open_span(
         Kind::Chat | Kind::Embeddings => open!(
             "chat",
             "client",
-<<<<<<< HEAD
-            &*full(),
-=======
             full(),
->>>>>>> main
             gen_ai.operation.name = kind.span_name(),
             gen_ai.provider.name = model.map(|model| &*model.provider),
             gen_ai.request.model = name,
@@ -157,55 +131,44 @@ pub(crate) fn open_span(
         Kind::Workflow => open!(
             "invoke_workflow",
             "internal",
-<<<<<<< HEAD
-            &*full(),
+            full(),
             gen_ai.operation.name = "invoke_workflow",
             gen_ai.workflow.name = name
         ),
-        Kind::Step => open!("step", "internal", &*full(), agent_sdk.step.name = name),
+        Kind::Step => open!("step", "internal", full(), agent_sdk.step.name = name),
         Kind::Retrieval => open!(
             "retrieval",
             "client",
-            &*full(),
+            full(),
             gen_ai.operation.name = kind.span_name(),
             gen_ai.data_source.id = name
         ),
         Kind::Plan => open!(
             "plan",
             "internal",
-            &*full(),
+            full(),
             gen_ai.operation.name = kind.span_name(),
             gen_ai.agent.name = name
         ),
         Kind::Memory => open!(
             "memory",
             "internal",
-            &*full(),
+            full(),
             gen_ai.operation.name = details.operation_name(kind)
-=======
-            full(),
-            gen_ai.operation.name = "invoke_workflow",
-            gen_ai.workflow.name = name
-        ),
-        Kind::Step => open!("step", "internal", full(), agent_sdk.step.name = name),
-        Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
-            "operation",
-            "internal",
-            full(),
-            gen_ai.operation.name = kind.as_str()
->>>>>>> main
         ),
     }
 }
 
 /// The name of an operation's span, for example `chat gpt-5`.
-struct FullName<'a>(Kind, &'a str);
+struct FullName<'a>(Kind, &'a Details, &'a str);
 
 impl fmt::Display for FullName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.span_name())?;
-        if !self.1.is_empty() {
-            write!(f, " {}", self.1)?;
+        let Self(kind, details, name) = self;
+        let (first, second) = details.name_parts(*kind, name);
+        f.write_str(first)?;
+        if !second.is_empty() {
+            write!(f, " {second}")?;
         }
         Ok(())
     }
