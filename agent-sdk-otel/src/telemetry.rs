@@ -111,7 +111,6 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-<<<<<<< HEAD
                         .with_max_attributes_per_span(settings.limits.attributes)
                         .with_max_events_per_span(settings.limits.events)
                         .with_max_links_per_span(settings.limits.links)
@@ -119,11 +118,6 @@ impl Telemetry {
                             pipeline.clone(),
                             settings.limits,
                             dropped.clone(),
-=======
-                        .with_span_processor(PipelineProcessor::new(
-                            pipeline.clone(),
-                            settings.limits,
->>>>>>> main
                         ))
                         .build();
                     Some(Traces { provider, pipeline })

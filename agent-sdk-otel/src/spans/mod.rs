@@ -12,9 +12,7 @@ mod tests;
 
 use std::cell::RefCell;
 
-use agent_sdk::operation::{
-    Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload,
-};
+use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload};
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
