@@ -6,10 +6,10 @@ use agent_sdk::operation::{Incoming, Propagation};
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
+use crate::attrs;
 use crate::builder::TelemetryBuilder;
 use crate::error::TelemetryError;
 use crate::telemetry::Telemetry;
-use crate::{attrs, metric};
 
 /// Who is told of traces, and what of baggage becomes attributes.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +105,7 @@ impl TelemetryBuilder {
 
 impl Telemetry {
     /// Reads the trace context of a request that a server got, and counts what of it had to be
-    /// [ignored](metric::PROPAGATION_IGNORED). The run that answers takes it with
+    /// [ignored](crate::metric::PROPAGATION_IGNORED). The run that answers takes it with
     /// [`RunContextBuilder::incoming`](agent_sdk::operation::RunContextBuilder::incoming).
     pub fn incoming<K: AsRef<str>, V: AsRef<[u8]>>(
         &self,

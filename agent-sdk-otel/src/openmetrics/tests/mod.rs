@@ -28,7 +28,11 @@ impl Stage {
         exposition.limit = limit;
         let resource = opentelemetry_sdk::Resource::builder_empty();
         let provider = SdkMeterProvider::builder()
-            .with_resource(resource.with_attribute(attrs::custom("service.name", "triage")))
+            .with_resource(
+                resource
+                    .with_attribute(attrs::custom("service.name", "triage"))
+                    .build(),
+            )
             .with_reader(exposition.reader())
             .build();
         Self {
