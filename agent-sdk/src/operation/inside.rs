@@ -125,7 +125,6 @@ fn fill<T>(known: &mut Option<T>, more: &mut Option<T>) {
 }
 
 fn tokens(usage: &Usage) -> u64 {
-    let [input, output] =
-        [usage.input_tokens, usage.output_tokens].map(|tokens| tokens.unwrap_or_default());
+    let [input, output] = [usage.input_tokens, usage.output_tokens].map(Option::unwrap_or_default);
     input.saturating_add(output)
 }

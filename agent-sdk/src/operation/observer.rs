@@ -175,6 +175,7 @@ impl fmt::Debug for Observers {
         f.debug_struct("Observers")
             .field("observers", &self.list.len())
             .field("ids", &self.ids)
+            .field("propagation", &self.propagation)
             .finish()
     }
 }
