@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use agent_sdk::message::ConversationId;
 use agent_sdk::operation::{Baggage, Labels, Opening, OperationInfo, RunId, TraceState};
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::{Context, KeyValue, trace};
+use opentelemetry::{Context, KeyValue, StringValue, trace};
 
 use crate::attrs;
 use crate::operation_span::OperationSpan;
@@ -58,7 +59,7 @@ pub(crate) fn inherited(context: &Context) -> impl Iterator<Item = KeyValue> {
     let run = context.get::<RunLabels>();
     run.into_iter().flat_map(|run| {
         let labels = &*run.labels;
-        let conversation = labels.conversation.as_ref().map(|id| id.as_str());
+        let conversation = labels.conversation.as_ref().map(ConversationId::as_str);
         let known = [
             (attrs::RUN_ID, Some(run.run.as_str())),
             (attrs::CONVERSATION_ID, conversation),
@@ -101,7 +102,7 @@ fn chosen(own: &Baggage, around: &Context, keys: &[String]) -> Arc<[KeyValue]> {
     let theirs = around.baggage();
     let values = keys.iter().filter_map(|key| {
         let value = own.get(key);
-        let value = value.or_else(|| theirs.get(key).map(|value| value.as_str()))?;
+        let value = value.or_else(|| theirs.get(key).map(StringValue::as_str))?;
         let value = value.get(..value.floor_char_boundary(MAX_VALUE))?;
         Some(attrs::custom(key.clone(), value.to_owned()))
     });

@@ -48,7 +48,9 @@ impl PropagationSettings {
             let items = value.split(',').map(|item| item.trim().to_owned());
             items.filter(|item| !item.is_empty()).collect::<Vec<_>>()
         };
-        list(HOSTS).iter().for_each(|host| settings.add(host));
+        for host in list(HOSTS) {
+            settings.add(&host);
+        }
         settings.baggage_keys = list("AGENT_SDK_BAGGAGE_KEYS");
         if let Some(wanted) = propagators {
             let has = |name| wanted.contains(&name);
@@ -95,7 +97,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Whether spans also say what they are in the words of OpenInference, `openinference.span.kind`: for back ends that know no other
+    /// Whether spans also say what they are in the words of `OpenInference`, `openinference.span.kind`: for back ends that know no other
     /// name of a workflow or a retrieval. Default: no.
     pub fn openinference(mut self, on: bool) -> Self {
         self.settings.openinference = on;
@@ -126,7 +128,7 @@ impl Telemetry {
         incoming
     }
 
-    pub(crate) fn set_global_propagator(&self) {
+    pub(crate) fn set_global_propagator() {
         opentelemetry::global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
             Box::new(TraceContextPropagator::new()),
             Box::new(BaggagePropagator::new()),

@@ -147,7 +147,7 @@ impl Telemetry {
             opentelemetry::global::set_tracer_provider(traces.provider.clone());
         }
         opentelemetry::global::set_meter_provider(self.metrics.provider.clone());
-        self.set_global_propagator();
+        Self::set_global_propagator();
     }
 
     /// The layer that exports `tracing` spans, the user's and the operations', as one trace.

@@ -58,6 +58,10 @@ pub(crate) struct SignalSettings {
 }
 
 /// Everything that can be set.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the user's own"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) disabled: bool,

@@ -95,7 +95,7 @@ pub(super) fn of_memory(
     some_count(attrs::MEMORY_RECORD_COUNT, record.facts.records, all);
 }
 
-/// What an operation is in the words of OpenInference.
+/// What an operation is in the words of `OpenInference`.
 pub(super) fn openinference(kind: Kind, all: &mut impl AttributeSink) {
     let word = match kind {
         Kind::Workflow | Kind::Step | Kind::Plan | Kind::Memory => "CHAIN",

@@ -38,7 +38,7 @@ pub(crate) struct SpanObserver {
     pub(crate) profile: EmissionProfile,
     /// Whether prompts, answers and tool data become attributes.
     pub(crate) content: bool,
-    /// Whether spans say what they are in the words of OpenInference too.
+    /// Whether spans say what they are in the words of `OpenInference` too.
     pub(crate) openinference: bool,
     pub(crate) limits: Limits,
     /// What spans had no room for.
