@@ -11,6 +11,9 @@
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
+/// The schema of the newest names, which the scope carries under [`EmissionProfile::Latest`](crate::EmissionProfile::Latest).
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev";
+
 macro_rules! names {
     ($($id:ident = $name:literal;)*) => {
         $(#[doc = concat!("`", $name, "`")] pub const $id: &str = $name;)*
@@ -99,6 +102,7 @@ names! {
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code";
     HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count";
     URL_FULL = "url.full";
+    OPENINFERENCE_SPAN_KIND = "openinference.span.kind";
     SESSION_ID = "session.id";
     USER_ID = "user.id";
 
@@ -145,6 +149,7 @@ names! {
     CRASH_REASON = "agent_sdk.crash.reason";
     OPERATION_KIND = "agent_sdk.operation.kind";
     OPERATION_PATH = "agent_sdk.operation.path";
+    PROPAGATION_HEADER = "agent_sdk.propagation.header";
     SIGNAL = "agent_sdk.signal";
 }
 

@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use agent_sdk::operation::{IdSource, Identity, Kind, Opening, RandomIds, TraceContext, TraceId};
+use agent_sdk::operation::{
+    Baggage, IdSource, Identity, Kind, Opening, OperationInfo, RandomIds, TraceContext, TraceId,
+    TraceState as SentState,
+};
 use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt, TraceState};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 use tracing::Span;
 
+use crate::baggage::{self, RunLabels};
 use crate::encode::Limits;
 use crate::operation_span::{OperationSpan, ours, theirs};
 use crate::pipeline::Pipeline;
@@ -33,6 +37,8 @@ pub(crate) struct SpanIds {
     pub(crate) sampler: Sampler,
     pub(crate) pipeline: Pipeline,
     pub(crate) limits: Limits,
+    /// The members of baggage that become attributes.
+    pub(crate) baggage_keys: Arc<[String]>,
 }
 
 impl IdSource for SpanIds {
@@ -50,7 +56,10 @@ impl IdSource for SpanIds {
                 above,
                 outer.context().trace_state().clone(),
             ),
-            (None, Some(above)) => (Context::current(), Some(above), TraceState::NONE),
+            (None, Some(above)) => {
+                let state = baggage::trace_state(operation.trace_state);
+                (Context::current(), Some(above), state)
+            }
             (None, None) => {
                 let around = Context::current();
                 let current = around.span().span_context().clone();
@@ -65,7 +74,8 @@ impl IdSource for SpanIds {
             self.pipeline.unsampled();
         }
         let written_on = operation.kind != Kind::Attempt;
-        let span = OperationSpan::new(theirs(trace, state), around, written_on, self.limits);
+        let run = RunLabels::of(operation, &around, &self.baggage_keys);
+        let span = OperationSpan::new(theirs(trace, state), around, run, written_on, self.limits);
         let span = Arc::new(span);
         NEXT.set(Some(span.clone()));
         Identity {
@@ -73,6 +83,10 @@ impl IdSource for SpanIds {
             parent,
             attachment: Some(span),
         }
+    }
+
+    fn travelling(&self, operation: &OperationInfo) -> Option<(SentState, Baggage)> {
+        baggage::travelling(operation)
     }
 
     fn opened(&self, _: &Identity, span: &Span) {
@@ -108,12 +122,11 @@ impl SpanIds {
             operation.agent,
             &mut attributes,
         );
-        let (first, second) = spans::name(operation.kind, operation.name);
-        let name = [first, second].join(" ");
+        let name = operation.details.span_name(operation.kind, operation.name);
         let decision = self.sampler.should_sample(
             parent.as_ref(),
             trace.0.into(),
-            name.trim_end(),
+            &name,
             &spans::otel_kind(operation.kind),
             &attributes,
             &[],

@@ -64,6 +64,7 @@
 //! The crate has no features.
 
 pub mod attrs;
+mod baggage;
 mod budgets;
 mod builder;
 mod content;
@@ -82,6 +83,7 @@ mod operation_span;
 mod otlp;
 mod pipeline;
 mod profile;
+mod propagation;
 mod report;
 mod sampling;
 mod serve;

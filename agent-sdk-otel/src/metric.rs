@@ -219,6 +219,8 @@ metrics! {
     PLAN_CRITICAL_PATH = "agent_sdk.plan.critical_path", "s", "Length of a plan's critical path.", WORKFLOW_BUCKETS;
     TOOL_QUEUE_DEPTH = "agent_sdk.tool.queue_depth", "{call}", "Tool calls that wait for a slot.";
     TOOL_RETRIES = "agent_sdk.tool.retries", "{retry}", "Tool calls made again.";
+    PROPAGATION_IGNORED = "agent_sdk.propagation.ignored", "{header}", "Trace headers of incoming requests, or members of them, that were ignored.";
+    SPAN_LIMITS_DROPPED = "agent_sdk.span_limits.dropped", "{item}", "Attributes, events and links that a span had no room for.";
     BREAKER_STATE = "agent_sdk.breaker.state", "{state}", "0 closed, 1 half open, 2 open.";
     METRICS_TRUNCATED_SERIES = "agent_sdk.metrics.truncated_series", "{series}", "Series that the page has no room for: the sums of counters and histograms are in the overflow series.";
     SPANS_ENDED = "agent_sdk.spans.ended", "{span}", "Spans or log records that ended: the sum of what became of them.";

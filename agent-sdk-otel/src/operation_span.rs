@@ -11,6 +11,7 @@ use tracing::dispatcher::WeakDispatch;
 use tracing::{Span, span};
 use tracing_opentelemetry::get_otel_context;
 
+use crate::baggage::RunLabels;
 use crate::encode::{Attributes, Limits, Parts};
 use crate::tracer::{BridgeSpan, Handle};
 
@@ -23,6 +24,8 @@ pub(crate) struct OperationSpan {
     context: SpanContext,
     /// What it was opened in: baggage and other values go on to what is opened in it.
     around: Context,
+    /// What the spans inside it carry.
+    run: RunLabels,
     inside: OnceLock<Context>,
     /// The `tracing` span, where a layer of ours saw it open.
     opened: OnceLock<(span::Id, WeakDispatch)>,
@@ -37,12 +40,14 @@ impl OperationSpan {
     pub(crate) fn new(
         context: SpanContext,
         around: Context,
+        run: RunLabels,
         written_on: bool,
         limits: Limits,
     ) -> Self {
         Self {
             context,
             around,
+            run,
             inside: OnceLock::new(),
             opened: OnceLock::new(),
             written_on,
@@ -66,11 +71,16 @@ impl OperationSpan {
         &self.around
     }
 
+    /// What the spans inside it carry.
+    pub(crate) fn run(&self) -> &RunLabels {
+        &self.run
+    }
+
     /// The context of what runs inside it.
     pub(crate) fn inside(self: &Arc<Self>) -> &Context {
         self.inside.get_or_init(|| {
             let span = BridgeSpan::Operation(Handle::new(self));
-            self.around.with_span(span)
+            self.run.put_into(&self.around).with_span(span)
         })
     }
 

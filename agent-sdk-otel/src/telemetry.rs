@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use agent_sdk::budget::Ledger;
 use agent_sdk::operation::{IdSource, Observer, Observers};
 use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::Counter;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -20,7 +20,6 @@ use crate::builder::TelemetryBuilder;
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
-use crate::layer;
 use crate::live::{Export, Live};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
@@ -31,6 +30,7 @@ use crate::sampling::{TailCounts, TailSampler};
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
 use crate::tracer::BridgeTracer;
+use crate::{attrs, layer, metric};
 
 /// Traces and metrics of one process.
 ///
@@ -63,6 +63,8 @@ pub struct Telemetry {
     pub(crate) live: Live,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
+    pub(crate) ignored_headers: Counter<u64>,
+    dropped: Counter<u64>,
 }
 
 struct Traces {
@@ -88,6 +90,7 @@ impl Telemetry {
     }
 
     pub(crate) fn start(settings: Settings) -> Result<Self, TelemetryError> {
+        settings.propagation.checked()?;
         let resource = settings.resource();
         let thread = settings.sends()?.then(ExportThread::start).transpose()?;
         let otlp = settings.target(Signal::Metrics)?.zip(thread.clone());
@@ -99,6 +102,8 @@ impl Telemetry {
             prometheus: settings.prometheus && !settings.disabled,
             registry: settings.registry.clone().filter(|_| !settings.disabled),
         })?;
+        let ignored_headers = metric::PROPAGATION_IGNORED.u64_counter(&metrics.meter());
+        let dropped = metric::SPAN_LIMITS_DROPPED.u64_counter(&metrics.meter());
         let traces =
             match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
                 None => None,
@@ -114,10 +119,14 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
+                        .with_max_attributes_per_span(settings.limits.attributes)
+                        .with_max_events_per_span(settings.limits.events)
+                        .with_max_links_per_span(settings.limits.links)
                         .with_span_processor(PipelineProcessor::new(
                             pipeline.clone(),
                             settings.limits,
                             tail.clone(),
+                            dropped.clone(),
                         ))
                         .build();
                     Some(Traces {
@@ -136,7 +145,10 @@ impl Telemetry {
         let operations = metrics
             .are_read()
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
-        let live = Live::start(&settings.live, traces.as_ref().map(Traces::export))?;
+        let export = traces
+            .as_ref()
+            .map(|traces| traces.export(settings.profile));
+        let live = Live::start(&settings.live, export)?;
         let telemetry = Self {
             traces,
             logs,
@@ -146,6 +158,8 @@ impl Telemetry {
             live,
             budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
+            ignored_headers,
+            dropped,
         };
         if telemetry.settings.set_global {
             telemetry.set_global();
@@ -158,7 +172,7 @@ impl Telemetry {
             opentelemetry::global::set_tracer_provider(traces.provider.clone());
         }
         opentelemetry::global::set_meter_provider(self.metrics.provider.clone());
-        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        Self::set_global_propagator();
     }
 
     /// The layer that exports `tracing` spans, the user's and the operations', as one trace.
@@ -200,7 +214,8 @@ impl Telemetry {
     /// ```
     pub fn observers(&self) -> Observers {
         self.live.warn();
-        let mut observers = Observers::none();
+        let mut observers =
+            Observers::none().with_propagation(self.settings.propagation.to.clone());
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
@@ -228,6 +243,7 @@ impl Telemetry {
             sampler: self.settings.sampler.clone(),
             pipeline: traces.pipeline.clone(),
             limits: self.settings.limits,
+            baggage_keys: Self::baggage_keys(&self.settings.propagation),
         }))
     }
 
@@ -237,10 +253,12 @@ impl Telemetry {
         Some(Arc::new(SpanObserver {
             pipeline: traces.pipeline.clone(),
             tail: traces.tail.clone(),
-            scope: Scope::new(&scope()),
+            scope: Scope::new(&scope(self.settings.profile)),
             limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
+            openinference: self.settings.openinference,
+            dropped: self.dropped.clone(),
         }))
     }
 
@@ -264,7 +282,11 @@ impl Telemetry {
 
     fn tracer(&self) -> Option<SdkTracer> {
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope()))
+        Some(
+            traces
+                .provider
+                .tracer_with_scope(scope(self.settings.profile)),
+        )
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -372,10 +394,13 @@ impl Telemetry {
 }
 
 /// Who records what the bridge emits.
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE)
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .build()
+/// Who records spans. Only the newest names are all of one schema.
+fn scope(profile: EmissionProfile) -> InstrumentationScope {
+    let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
+    match profile {
+        EmissionProfile::Latest => scope.with_schema_url(attrs::SCHEMA_URL).build(),
+        _ => scope.build(),
+    }
 }
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics and logs.
@@ -383,9 +408,9 @@ const SPANS_SHARE: f64 = 0.8;
 
 impl Traces {
     /// Where spans go that are no operation's end. A trace of which such a part was shown is kept whole.
-    fn export(&self) -> Export {
+    fn export(&self, profile: EmissionProfile) -> Export {
         let (pipeline, tail) = (self.pipeline.clone(), self.tail.clone());
-        let scope = Scope::new(&scope());
+        let scope = Scope::new(&scope(profile));
         Arc::new(move |span| {
             if let Some(tail) = &tail {
                 tail.keep(span.trace);

@@ -39,6 +39,7 @@ struct Received {
     metrics: Vec<ExportMetricsServiceRequest>,
     logs: Vec<ScopeLogs>,
     service: Option<String>,
+    schema_urls: Vec<String>,
 }
 
 struct Shared {
@@ -129,6 +130,11 @@ impl Collector {
         all
     }
 
+    /// The schema of each scope that came.
+    pub(crate) fn schema_urls(&self) -> Vec<String> {
+        self.shared.received.lock().unwrap().schema_urls.clone()
+    }
+
     /// The names of all metrics received.
     pub(crate) fn metric_names(&self) -> Vec<String> {
         let received = self.shared.received.lock().unwrap();
@@ -174,6 +180,7 @@ async fn traces(
         let service = attributes.iter().find(|pair| pair.key == "service.name");
         received.service = service.map(|pair| format!("{:?}", pair.value));
         for scope in resource.scope_spans {
+            received.schema_urls.push(scope.schema_url);
             received.spans.extend(scope.spans);
         }
     }

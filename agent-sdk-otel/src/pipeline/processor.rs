@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::metrics::Counter;
+use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{
@@ -12,6 +13,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::{Pipeline, Scope};
+use crate::baggage;
 use crate::encode::{Limits, encode_span};
 use crate::sampling::{Finished, TailSampler};
 
@@ -26,6 +28,8 @@ pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
     tail: Option<Arc<TailSampler<Pipeline>>>,
     limits: Limits,
+    /// What spans had no room for.
+    dropped: Counter<u64>,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -41,11 +45,13 @@ impl PipelineProcessor {
         pipeline: Pipeline,
         limits: Limits,
         tail: Option<Arc<TailSampler<Pipeline>>>,
+        dropped: Counter<u64>,
     ) -> Self {
         Self {
             pipeline,
             tail,
             limits,
+            dropped,
             scopes: Mutex::default(),
         }
     }
@@ -65,7 +71,9 @@ impl PipelineProcessor {
 }
 
 impl SpanProcessor for PipelineProcessor {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+    fn on_start(&self, span: &mut Span, around: &Context) {
+        baggage::inherited(around).for_each(|attribute| span.set_attribute(attribute));
+    }
 
     fn on_end(&self, span: SpanData) {
         if !span.span_context.is_sampled() {
@@ -74,7 +82,10 @@ impl SpanProcessor for PipelineProcessor {
         }
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
-            encode_span(&span, self.limits, bytes);
+            let dropped = encode_span(&span, self.limits, bytes);
+            if dropped > 0 {
+                self.dropped.add(dropped.into(), &[]);
+            }
             let scope = self.scope(&span.instrumentation_scope);
             match &self.tail {
                 Some(tail) => tail.offer(&Finished::of_span(&span, &scope, bytes)),

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;
 
-use super::{Header, Secret, Settings, SignalSettings, list};
+use super::{Header, Secret, Settings, SignalSettings, list, span_limits};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::propagation::{PROPAGATORS, PropagationSettings};
 
 /// Reads the settings through `lookup`, which answers with a variable's value.
 ///
@@ -40,6 +41,9 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
         .text("AGENT_SDK_OTEL_TAIL")
         .map(|rules| rules.parse())
         .transpose()?;
+    let chosen = env.choice("OTEL_PROPAGATORS", PROPAGATORS)?;
+    settings.propagation = PropagationSettings::read(|name| env.text(name), chosen.as_deref())?;
+    span_limits::read(&env, &mut settings.limits)?;
     read_export(&env, &mut settings)?;
     read_sampling_and_batches(&env, &mut settings)?;
     settings.logging = LogSettings::read(|name| env.text(name))?;
@@ -184,14 +188,14 @@ fn sampler(name: &str, ratio: f64) -> Result<Sampler, TelemetryError> {
     }
 }
 
-struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(super) struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Env<'_> {
     fn text(&self, name: &str) -> Option<String> {
         (self.0)(name)
     }
 
-    fn parsed<T: std::str::FromStr>(
+    pub(super) fn parsed<T: std::str::FromStr>(
         &self,
         name: &str,
         takes: &str,

@@ -2,6 +2,7 @@
 
 mod env;
 mod list;
+mod span_limits;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::logs::LogSettings;
 use crate::otlp::Target;
 use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
+use crate::propagation::PropagationSettings;
 use crate::sampling::TailSampling;
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
@@ -69,6 +71,10 @@ pub(crate) struct SignalSettings {
 }
 
 /// Everything that can be set.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the user's own"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) disabled: bool,
@@ -91,6 +97,8 @@ pub(crate) struct Settings {
     pub(crate) batch: BatchLimits,
     pub(crate) when_full: WhenFull,
     pub(crate) limits: Limits,
+    pub(crate) propagation: PropagationSettings,
+    pub(crate) openinference: bool,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -121,6 +129,8 @@ impl Default for Settings {
             batch: BatchLimits::default(),
             when_full: WhenFull::default(),
             limits: Limits::default(),
+            propagation: PropagationSettings::default(),
+            openinference: false,
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use agent_sdk::budget::{Measure, Standing};
 use agent_sdk::cost::{PriceSource, Usd};
-use agent_sdk::model::{ModelInfo, Usage};
+use agent_sdk::model::Usage;
 use agent_sdk::operation::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
     ToolDetails,
 };
 
+use super::contract;
 use crate::attrs;
 use crate::encode::AttributeSink;
 use crate::profile::EmissionProfile;
@@ -29,14 +30,9 @@ pub(crate) fn at_start(
     match kind {
         Kind::Attempt => all.text(attrs::HTTP_REQUEST_METHOD, "POST"),
         Kind::Step => all.text(attrs::STEP_NAME, name),
-        kind => all.text(attrs::OPERATION_NAME, kind.span_name()),
+        kind => some_text(attrs::OPERATION_NAME, details.operation_name(kind), all),
     }
-    let model: Option<&ModelInfo> = match details {
-        Details::Chat(chat) => Some(&chat.model),
-        Details::Embeddings(embeddings) => Some(&embeddings.model),
-        Details::Attempt(attempt) => Some(&attempt.model),
-        _ => None,
-    };
+    let model = details.model();
     match kind {
         Kind::Agent => {
             all.text(attrs::AGENT_NAME, name);
@@ -46,10 +42,12 @@ pub(crate) fn at_start(
         }
         Kind::Tool => {
             all.text(attrs::TOOL_NAME, name);
-            all.text(attrs::TOOL_TYPE, "function");
+            all.text(attrs::TOOL_TYPE, details.tool_type());
             some_text(attrs::AGENT_NAME, agent, all);
         }
         Kind::Workflow => all.text(attrs::WORKFLOW_NAME, name),
+        Kind::Plan => all.text(attrs::AGENT_NAME, name),
+        Kind::Retrieval => all.text(attrs::DATA_SOURCE_ID, name),
         Kind::Chat | Kind::Embeddings => {
             let provider = model.map(|model| &*model.provider);
             some_text(attrs::PROVIDER_NAME, provider, all);
@@ -82,6 +80,9 @@ pub(crate) fn at_end(
         Details::Embeddings(embeddings) => of_embeddings(embeddings, all),
         Details::Attempt(attempt) => of_attempt(attempt, record, all),
         Details::Tool(tool) => of_tool(tool, record, all),
+        Details::Step(step) => contract::of_step(step, all),
+        Details::Retrieval(retrieval) => contract::of_retrieval(retrieval, all),
+        Details::Memory(memory) => contract::of_memory(memory, record, all),
         _ => {}
     }
     if info.kind.is_priced() {
@@ -99,13 +100,13 @@ pub(crate) fn at_end(
     }
 }
 
-fn some_text(name: &str, value: Option<&str>, all: &mut impl AttributeSink) {
+pub(super) fn some_text(name: &str, value: Option<&str>, all: &mut impl AttributeSink) {
     if let Some(value) = value {
         all.text(name, value);
     }
 }
 
-fn some_int(name: &str, value: Option<impl Into<i64>>, all: &mut impl AttributeSink) {
+pub(super) fn some_int(name: &str, value: Option<impl Into<i64>>, all: &mut impl AttributeSink) {
     if let Some(value) = value {
         all.int(name, value.into());
     }
@@ -117,13 +118,13 @@ fn some_float(name: &str, value: Option<f64>, all: &mut impl AttributeSink) {
     }
 }
 
-fn some_count(name: &str, value: Option<u64>, all: &mut impl AttributeSink) {
+pub(super) fn some_count(name: &str, value: Option<u64>, all: &mut impl AttributeSink) {
     if let Some(value) = value {
         all.count(name, value);
     }
 }
 
-fn if_so(name: &str, holds: bool, all: &mut impl AttributeSink) {
+pub(super) fn if_so(name: &str, holds: bool, all: &mut impl AttributeSink) {
     if holds {
         all.flag(name, true);
     }
@@ -152,6 +153,8 @@ fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
 
 fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
     some_text(attrs::AGENT_DESCRIPTION, agent.description.as_deref(), all);
+    let model = agent.model.as_deref().map(|model| &*model.model);
+    some_text(attrs::REQUEST_MODEL, model, all);
     if agent.json_output {
         all.text(attrs::OUTPUT_TYPE, "json");
     }
@@ -186,6 +189,7 @@ fn of_request(
         all.text(attrs::REQUEST_REASONING_LEVEL, effort);
     }
     if_so(attrs::REQUEST_STREAM, chat.stream, all);
+    contract::of_request(chat, record, profile, all);
     if chat.json_output {
         all.text(attrs::OUTPUT_TYPE, "json");
     }

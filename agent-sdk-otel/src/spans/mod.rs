@@ -4,6 +4,9 @@
 //! that still holds the `tracing` span open neither delays nor lengthens it. Nothing is computed for a span that the sampler left out.
 
 pub(crate) mod attributes;
+mod contract;
+#[cfg(test)]
+mod contract_tests;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +14,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload};
+use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
 use crate::content;
@@ -38,7 +42,11 @@ pub(crate) struct SpanObserver {
     pub(crate) profile: EmissionProfile,
     /// Whether prompts, answers and tool data become attributes.
     pub(crate) content: bool,
+    /// Whether spans say what they are in the words of `OpenInference` too.
+    pub(crate) openinference: bool,
     pub(crate) limits: Limits,
+    /// What spans had no room for.
+    pub(crate) dropped: Counter<u64>,
 }
 
 impl Observer for SpanObserver {
@@ -91,7 +99,7 @@ impl SpanObserver {
         // By the run's own clock: a clock that is set back cannot end it before it started.
         let end = info.started.checked_add(record.duration);
         let times = (info.started, end.unwrap_or(record.ended));
-        let name = name(info.kind, &info.name);
+        let name = info.details.name_parts(info.kind, &info.name);
         let kind = otel_kind(info.kind);
         let mut writer = SpanWriter::new(out, self.limits, ids, name, &kind, times);
         let written = span.end();
@@ -102,6 +110,10 @@ impl SpanObserver {
             let agent = info.agent.as_deref();
             attributes::at_start(info.kind, &info.name, &info.details, agent, all);
             attributes::at_end(record, self.profile, all);
+            span.run().baggage().iter().for_each(|entry| all.any(entry));
+            if self.openinference {
+                contract::openinference(info.kind, all);
+            }
             if self.content {
                 for attribute in content::of(payload) {
                     all.any(&attribute);
@@ -114,23 +126,19 @@ impl SpanObserver {
         }
         let own = status(record);
         let others = written.and_then(|written| written.status);
-        writer.end(&own.or(others).unwrap_or_default());
-    }
-}
-
-/// A span's name in two parts, the second one empty where the first is all.
-pub(crate) fn name(kind: Kind, name: &str) -> (&'static str, &str) {
-    match kind {
-        Kind::Attempt => (kind.span_name(), ""),
-        kind => (kind.span_name(), name),
+        let dropped = writer.end(&own.or(others).unwrap_or_default());
+        if dropped > 0 {
+            self.dropped.add(dropped.into(), &[]);
+        }
     }
 }
 
 /// The kind of span that an operation is.
 pub(crate) fn otel_kind(kind: Kind) -> SpanKind {
-    match kind {
-        Kind::Chat | Kind::Embeddings | Kind::Attempt => SpanKind::Client,
-        _ => SpanKind::Internal,
+    if kind.is_client() {
+        SpanKind::Client
+    } else {
+        SpanKind::Internal
     }
 }
 

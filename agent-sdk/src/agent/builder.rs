@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 use crate::{
     budget::Ledger,
     cost::PriceBook,
-    model::{ChatSettings, ModelError, ModelHandle, ToolChoice},
+    model::{ChatSettings, ModelError, ModelHandle, Prompt, ToolChoice},
     operation::Observers,
     run::Limits,
     tool::{State, ToolHandle, ToolSet},
@@ -39,6 +39,7 @@ pub struct AgentBuilder {
     tools: Vec<ToolHandle>,
     tool_choice: ToolChoice,
     chat: ChatSettings,
+    prompt: Option<Prompt>,
     output: Output,
     output_file: Option<PathBuf>,
     #[cfg(feature = "workspace")]
@@ -64,6 +65,7 @@ impl AgentBuilder {
             tools: Vec::new(),
             tool_choice: ToolChoice::default(),
             chat: ChatSettings::default(),
+            prompt: None,
             output: Output::default(),
             output_file: None,
             #[cfg(feature = "workspace")]
@@ -119,6 +121,12 @@ impl AgentBuilder {
     /// Sets sampling and lengths. Default: the provider's.
     pub fn chat_settings(mut self, settings: ChatSettings) -> Self {
         self.chat = settings;
+        self
+    }
+
+    /// Names the prompt that the instructions come from, as a library of prompts knows it; it is recorded on the model requests.
+    pub fn prompt(mut self, prompt: Prompt) -> Self {
+        self.prompt = Some(prompt);
         self
     }
 
@@ -276,6 +284,7 @@ impl AgentBuilder {
             tools,
             tool_choice: self.tool_choice,
             chat: Arc::new(self.chat),
+            prompt: self.prompt.map(Arc::new),
             output: self.output,
             output_file: self.output_file.map(Into::into),
             #[cfg(feature = "workspace")]

@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 use crate::{
     budget::Ledger,
     cost::PriceBook,
-    model::{ChatSettings, ModelHandle, ToolChoice},
+    model::{ChatSettings, ModelHandle, Prompt, ToolChoice},
     operation::{Observers, RunContext, RunId},
     run::Limits,
     tool::{State, ToolSet},
@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) tools: ToolSet,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) chat: Arc<ChatSettings>,
+    pub(crate) prompt: Option<Arc<Prompt>>,
     pub(crate) output: Output,
     pub(crate) output_file: Option<Arc<Path>>,
     /// Where the runs work: what they wrote is listed, and their answers are saved.

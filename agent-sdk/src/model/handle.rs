@@ -211,6 +211,7 @@ impl ModelHandle {
             settings: request.settings.clone(),
             stream,
             json_output: !matches!(request.output, OutputFormat::Text),
+            prompt: request.prompt.clone(),
         };
         let start = context
             .start(Kind::Chat, self.info.model.clone())
@@ -241,6 +242,7 @@ pub(super) fn learn(operation: &Operation, response: &ChatResponse) {
         facts.finish_reasons = vec![response.finish_reason.clone()];
         facts.provider_cost = response.provider_cost;
         facts.service_tier = response.service_tier.as_deref().map(Into::into);
+        facts.system_fingerprint = response.system_fingerprint.as_deref().map(Into::into);
     });
 }
 

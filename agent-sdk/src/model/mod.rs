@@ -45,8 +45,8 @@ pub use http::{StructuredOutput, Timeouts};
 pub(crate) use http::{default_client, retry_after};
 pub use named::IntoModel;
 pub use request::{
-    CacheLifetime, ChatRequest, ChatSettings, OutputFormat, PromptCache, ServerTool, ToolChoice,
-    ToolSpec, WebSearch,
+    CacheLifetime, ChatRequest, ChatSettings, OutputFormat, Prompt, PromptCache, ServerTool,
+    ToolChoice, ToolSpec, WebSearch,
 };
 pub use response::{ChatResponse, FinishReason, SideUsage};
 pub(crate) use size::RequestSize;
@@ -114,6 +114,8 @@ pub struct ModelInfo {
     pub server_address: Option<Arc<str>>,
     /// The port that is asked.
     pub server_port: Option<u16>,
+    /// Which of the provider's APIs is asked, where it has several; recorded as `openai.api.type`.
+    pub api_type: Option<&'static str>,
 }
 
 impl ModelInfo {
@@ -124,6 +126,7 @@ impl ModelInfo {
             model: model.into(),
             server_address: None,
             server_port: None,
+            api_type: None,
         }
     }
 
@@ -132,6 +135,13 @@ impl ModelInfo {
     pub fn with_server(mut self, address: impl Into<Arc<str>>, port: Option<u16>) -> Self {
         self.server_address = Some(address.into());
         self.server_port = port;
+        self
+    }
+
+    /// Names the API that is asked, of a provider that has several.
+    #[must_use]
+    pub fn with_api_type(mut self, api_type: Option<&'static str>) -> Self {
+        self.api_type = api_type;
         self
     }
 }

@@ -23,6 +23,8 @@ pub struct ChatRequest {
     pub output: OutputFormat,
     /// Sampling and lengths.
     pub settings: Arc<ChatSettings>,
+    /// The prompt that it was made of, where that has a name. It is recorded, and not sent.
+    pub prompt: Option<Arc<Prompt>>,
 }
 
 impl ChatRequest {
@@ -62,10 +64,44 @@ impl ChatRequest {
         self
     }
 
+    /// Names the prompt that it was made of.
+    #[must_use]
+    pub fn with_prompt(mut self, prompt: Prompt) -> Self {
+        self.prompt = Some(Arc::new(prompt));
+        self
+    }
+
     /// Sets sampling and lengths.
     #[must_use]
     pub fn with_settings(mut self, settings: impl Into<Arc<ChatSettings>>) -> Self {
         self.settings = settings.into();
+        self
+    }
+}
+
+/// The name of a prompt that requests are made of, as a library of prompts knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prompt {
+    /// Its name; recorded as `gen_ai.prompt.name`.
+    pub name: Arc<str>,
+    /// Its version; recorded as `gen_ai.prompt.version`.
+    pub version: Option<Arc<str>>,
+}
+
+impl Prompt {
+    /// A prompt of a name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            version: None,
+        }
+    }
+
+    /// Adds its version.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<Arc<str>>) -> Self {
+        self.version = Some(version.into());
         self
     }
 }

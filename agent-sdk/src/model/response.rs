@@ -36,6 +36,9 @@ pub struct ChatResponse {
     /// The tier of service that answered, in the provider's word, where it says; prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<String>,
+    /// The configuration of the provider's that answered, in its own word, where it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_fingerprint: Option<String>,
     /// Why it stopped, in the provider's own words: one for each alternative, the first one's first; empty where it gave none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub native_finish_reasons: Vec<String>,
@@ -59,6 +62,7 @@ impl ChatResponse {
             model: None,
             provider_cost: None,
             service_tier: None,
+            system_fingerprint: None,
             native_finish_reasons: Vec::new(),
             block_reason: None,
             alternatives: Vec::new(),

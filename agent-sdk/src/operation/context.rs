@@ -7,13 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
-    Clock, Details, EventKind, Kind, Labels, Observer, Observers, Opening, Operation,
-    OperationHandle, OperationInfo, Payload, Run, RunId, Shared, SpanId, SystemClock, TraceContext,
-    Watching, clock::RunClock, shared::open_span,
+    Baggage, Details, EventKind, Joined, Kind, Labels, Observer, Opening, Operation,
+    OperationHandle, OperationInfo, Payload, Run, RunContextBuilder, RunId, Shared, SpanId,
+    TraceContext, Watching, shared::open_span,
 };
 use crate::{
     budget::{Ledger, Standing},
-    cost::PriceBook,
     run::{Pace, Within},
 };
 
@@ -23,21 +22,22 @@ use crate::{
 /// started from it. Each run has its own: [`RunContext::new`] begins one.
 #[derive(Clone)]
 pub struct RunContext {
-    run: Arc<Run>,
-    operation: Option<Arc<Shared>>,
-    labels: Arc<Labels>,
-    agent: Option<Arc<str>>,
-    cancellation: CancellationToken,
-    deadline: Option<Instant>,
-    depth: u8,
-    pace: Option<Arc<Pace>>,
-    within: Option<Arc<Within>>,
+    pub(super) run: Arc<Run>,
+    pub(super) operation: Option<Arc<Shared>>,
+    pub(super) labels: Arc<Labels>,
+    pub(super) agent: Option<Arc<str>>,
+    pub(super) cancellation: CancellationToken,
+    pub(super) deadline: Option<Instant>,
+    pub(super) depth: u8,
+    pub(super) pace: Option<Arc<Pace>>,
+    pub(super) within: Option<Arc<Within>>,
     /// The place of the call whose code the context was given to, in a run that nobody keeps or steers.
-    call: Option<Arc<str>>,
-    ledger: Option<Ledger>,
+    pub(super) call: Option<Arc<str>>,
+    pub(super) ledger: Option<Ledger>,
     /// The idempotency key of the next model request, where it must be the same in another process.
-    request_key: Option<Arc<str>>,
-    attempt: Attempt,
+    pub(super) request_key: Option<Arc<str>>,
+    pub(super) attempt: Attempt,
+    pub(super) baggage: Baggage,
 }
 
 /// Which try of a model request this is.
@@ -296,6 +296,7 @@ impl RunContext {
             run: self.run.clone(),
             shared,
             context: self.clone(),
+            joined: None,
         })
     }
 
@@ -340,139 +341,6 @@ impl fmt::Debug for RunContext {
             .field("deadline", &self.deadline)
             .field("depth", &self.depth)
             .finish_non_exhaustive()
-    }
-}
-
-/// Settings for a new run; made by [`RunContext::builder`].
-#[derive(Debug)]
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct RunContextBuilder {
-    id: Option<RunId>,
-    observers: Observers,
-    prices: Option<PriceBook>,
-    ledger: Option<Ledger>,
-    clock: Arc<dyn Clock>,
-    parent: Option<TraceContext>,
-    labels: Labels,
-    cancellation: CancellationToken,
-    timeout: Option<Duration>,
-}
-
-impl Default for RunContextBuilder {
-    fn default() -> Self {
-        Self {
-            id: None,
-            observers: Observers::none(),
-            prices: None,
-            ledger: None,
-            clock: Arc::new(SystemClock),
-            parent: None,
-            labels: Labels::default(),
-            cancellation: CancellationToken::new(),
-            timeout: None,
-        }
-    }
-}
-
-impl RunContextBuilder {
-    /// Names the run. Default: a new random id.
-    pub fn run_id(mut self, id: impl Into<RunId>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    /// Sets who watches. Default: nobody.
-    pub fn observers(mut self, observers: Observers) -> Self {
-        self.observers = observers;
-        self
-    }
-
-    /// Sets the prices. Default: the embedded table.
-    pub fn prices(mut self, prices: PriceBook) -> Self {
-        self.prices = Some(prices);
-        self
-    }
-
-    /// Sets what may be spent. Default: as much as the run's limits let it.
-    pub fn ledger(mut self, ledger: &Ledger) -> Self {
-        self.ledger = Some(ledger.clone());
-        self
-    }
-
-    /// Sets the wall clock. Default: the machine's.
-    pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Hangs the run under a span of another process. Default: under the caller's current span, if there is one.
-    pub fn parent(mut self, parent: TraceContext) -> Self {
-        self.parent = Some(parent);
-        self
-    }
-
-    /// Attaches a tag to everything in the run.
-    pub fn tag(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
-        self.labels.tag(key, value);
-        self
-    }
-
-    /// Names the conversation that the run belongs to.
-    pub fn conversation(mut self, id: impl Into<crate::message::ConversationId>) -> Self {
-        self.labels.conversation = Some(id.into());
-        self
-    }
-
-    /// Names the session that the run belongs to.
-    pub fn session(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.labels.session = Some(id.into());
-        self
-    }
-
-    /// Names the user on whose behalf it runs.
-    pub fn user(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.labels.user = Some(id.into());
-        self
-    }
-
-    /// Lets the caller cancel the run with a token of its own.
-    pub fn cancellation(mut self, token: CancellationToken) -> Self {
-        self.cancellation = token;
-        self
-    }
-
-    /// Sets until when the run must be done, from now. Default: no deadline here; agents have one of their own.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Begins the run.
-    pub fn build(self) -> RunContext {
-        let run = Run::new(
-            self.id.unwrap_or_else(RunId::random),
-            self.observers,
-            self.prices.unwrap_or_else(PriceBook::embedded),
-            RunClock::start(&*self.clock),
-            self.parent,
-        );
-        RunContext {
-            run: Arc::new(run),
-            operation: None,
-            labels: Arc::new(self.labels),
-            agent: None,
-            cancellation: self.cancellation,
-            deadline: self
-                .timeout
-                .and_then(|timeout| Instant::now().checked_add(timeout)),
-            depth: 0,
-            pace: None,
-            within: None,
-            call: None,
-            ledger: self.ledger,
-            request_key: None,
-            attempt: Attempt::first(None),
-        }
     }
 }
 
@@ -522,14 +390,20 @@ impl<'a> Start<'a> {
         } = self;
         let run = &context.run;
         let asked = context.operation.as_ref();
+        if let Some(around) = asked.filter(|asked| run.is_inside_its_like(asked, kind)) {
+            return join(context, around, &details);
+        }
+        let speaks = matches!(payload, Payload::Request(_));
         let agent = if kind == Kind::Agent {
             Some(name.clone())
         } else {
             context.agent.clone()
         };
         let shared = run.start(asked, payload, |id, parent| {
-            if let (Some(asked), None) = (asked, &parent) {
-                links.push(asked.info.trace);
+            match (asked, &parent) {
+                (Some(asked), None) => links.push(asked.info.trace),
+                (None, None) => links.extend(run.linked),
+                _ => {}
             }
             let above = parent.as_deref();
             let ids = run.observers.ids();
@@ -540,6 +414,10 @@ impl<'a> Start<'a> {
                 agent: agent.as_deref(),
                 parent: above.map(|above| &above.info),
                 caller: run.parent,
+                run_id: &run.id,
+                labels: &context.labels,
+                baggage: &context.baggage,
+                trace_state: &run.trace_state,
             });
             let span = open_span(
                 kind,
@@ -569,31 +447,46 @@ impl<'a> Start<'a> {
             };
             // A refresh meanwhile changes nothing for a request that is under way.
             let prices = kind.is_priced().then(|| run.prices.snapshot());
-            Shared::new(info, parent, prices)
+            Shared::new(info, parent, prices, speaks)
         });
-        // Another request is no try of the one around it, and must not have its key.
-        let (attempt, request_key) = match kind {
-            Kind::Chat => {
-                let key = context.request_key.as_deref();
-                let key = key.map(|key| format!("{key}:{}", shared.info.name).into());
-                (Attempt::first(key), None)
-            }
-            _ => (context.attempt.clone(), context.request_key.clone()),
-        };
         let context = RunContext {
             operation: Some(shared.clone()),
-            attempt,
-            request_key,
             agent,
             depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
-            ..context.clone()
+            ..context.inside(kind, &shared)
         };
         Operation {
             handle: OperationHandle {
                 run: run.clone(),
                 shared,
                 context,
+                joined: None,
             },
         }
+    }
+}
+
+/// A request inside a request of its kind, which is the operation of both.
+fn join(context: &RunContext, around: &Arc<Shared>, details: &Details) -> Operation {
+    Operation {
+        handle: OperationHandle {
+            run: context.run.clone(),
+            shared: around.clone(),
+            context: context.inside(around.info.kind, around),
+            joined: Some(Arc::new(Joined::new(details.model().cloned()))),
+        },
+    }
+}
+
+impl RunContext {
+    /// A copy for what is inside an operation. Another request is no try of the one around it, and must not have its key.
+    fn inside(&self, kind: Kind, shared: &Shared) -> Self {
+        let mut context = self.clone();
+        if kind == Kind::Chat {
+            let key = context.request_key.take();
+            let key = key.map(|key| format!("{key}:{}", shared.info.name).into());
+            context.attempt = Attempt::first(key);
+        }
+        context
     }
 }

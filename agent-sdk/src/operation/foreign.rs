@@ -12,14 +12,11 @@ use super::in_span::InSpan;
 use futures_util::Stream;
 
 use super::{
-    AgentDetails, ChatDetails, Details, Kind, Operation, OperationHandle, Outcome, Payload,
-    RunContext, ToolDetails, TraceContext,
+    AgentDetails, ChatDetails, Details, EmbeddingDetails, Kind, MemoryDetails, MemoryOperation,
+    Operation, OperationHandle, Outcome, Payload, RetrievalDetails, RunContext, StepDetails,
+    ToolDetails, TraceContext,
 };
-use crate::{
-    message::CallId,
-    model::{ChatSettings, ModelInfo},
-    run::RunReport,
-};
+use crate::{message::CallId, model::ModelInfo, run::RunReport};
 
 /// Traces an agent loop of any make as an agent's run.
 ///
@@ -56,23 +53,42 @@ pub fn trace_agent(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
 }
 
 /// Traces a request to a model, made in whatever way. Record what it used, and it is priced.
+///
+/// Inside an operation of the same request, a [`ModelHandle`](crate::model::ModelHandle)'s or another `trace_chat`, it opens none of its
+/// own: what it records goes to that one, where that one knows less, and the cost counts once.
 pub fn trace_chat(
     context: &RunContext,
     provider: impl Into<Arc<str>>,
     model: impl Into<Arc<str>>,
 ) -> Traced {
     let model = Arc::new(ModelInfo::new(provider, model));
-    let details = ChatDetails {
-        model: model.clone(),
-        settings: Arc::new(ChatSettings::default()),
-        stream: false,
-        json_output: false,
-    };
+    let name = model.model.clone();
     Traced::new(
         context,
         Kind::Chat,
-        model.model.clone(),
-        Details::Chat(details),
+        name,
+        Details::Chat(ChatDetails::new(model)),
+    )
+}
+
+/// Traces a request for vectors, made in whatever way. Record what it used, and it is priced.
+pub fn trace_embeddings(
+    context: &RunContext,
+    provider: impl Into<Arc<str>>,
+    model: impl Into<Arc<str>>,
+) -> Traced {
+    let model = Arc::new(ModelInfo::new(provider, model));
+    let name = model.model.clone();
+    let details = EmbeddingDetails {
+        model,
+        dimensions: None,
+        encoding: None,
+    };
+    Traced::new(
+        context,
+        Kind::Embeddings,
+        name,
+        Details::Embeddings(details),
     )
 }
 
@@ -83,6 +99,69 @@ pub fn trace_tool(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
         Kind::Tool,
         name,
         Details::Tool(ToolDetails::default()),
+    )
+}
+
+/// Traces a workflow: several agents or steps that work towards one thing. A lone agent is none.
+///
+/// # Example
+///
+/// ```
+/// use agent_sdk::operation::{Outcome, Payload, RunContext, trace_step, trace_workflow};
+///
+/// # async fn example() {
+/// let context = RunContext::new();
+/// trace_workflow(&context, "report")
+///     .run(async |workflow| {
+///         let read = trace_step(workflow.context(), "read").step_id("1").begin();
+///         let waited_for = read.info().trace;
+///         read.end(Outcome::Ok, Payload::None);
+///         // The link says what waited for what.
+///         trace_step(workflow.context(), "write").step_id("2").link(waited_for).future(async {}).await;
+///         Ok::<_, std::io::Error>(())
+///     })
+///     .await
+///     .unwrap();
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
+/// ```
+pub fn trace_workflow(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
+    Traced::new(context, Kind::Workflow, name, Details::None)
+}
+
+/// Traces a step of a workflow.
+pub fn trace_step(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
+    Traced::new(
+        context,
+        Kind::Step,
+        name,
+        Details::Step(StepDetails::default()),
+    )
+}
+
+/// Traces how an agent makes its plan, around the model requests that this takes.
+pub fn trace_plan(context: &RunContext, agent: impl Into<Arc<str>>) -> Traced {
+    Traced::new(context, Kind::Plan, agent, Details::None)
+}
+
+/// Traces a search in a data source: an index, a collection, a knowledge base.
+pub fn trace_retrieval(context: &RunContext, data_source: impl Into<Arc<str>>) -> Traced {
+    Traced::new(
+        context,
+        Kind::Retrieval,
+        data_source,
+        Details::Retrieval(RetrievalDetails::default()),
+    )
+}
+
+/// Traces work on what is remembered. How many records it came to is recorded as
+/// [`Facts::records`](super::Facts::records).
+pub fn trace_memory(context: &RunContext, operation: MemoryOperation) -> Traced {
+    Traced::new(
+        context,
+        Kind::Memory,
+        "",
+        Details::Memory(MemoryDetails::new(operation)),
     )
 }
 
@@ -125,6 +204,36 @@ impl Traced {
         if let Details::Tool(tool) = &mut self.details {
             tool.call_id = Some(id.into());
         }
+        self
+    }
+
+    /// Sets the id of a step in its plan.
+    pub fn step_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        if let Details::Step(step) = &mut self.details {
+            step.id = Some(id.into());
+        }
+        self
+    }
+
+    /// Sets how many documents a search asks for.
+    pub fn top_k(mut self, top_k: u32) -> Self {
+        if let Details::Retrieval(retrieval) = &mut self.details {
+            retrieval.top_k = Some(top_k);
+        }
+        self
+    }
+
+    /// Sets the id of the store in which something is remembered.
+    pub fn store(mut self, id: impl Into<Arc<str>>) -> Self {
+        if let Details::Memory(memory) = &mut self.details {
+            memory.store = Some(id.into());
+        }
+        self
+    }
+
+    /// Changes what the operation is told at its start, for what has no setter here.
+    pub fn details(mut self, change: impl FnOnce(&mut Details)) -> Self {
+        change(&mut self.details);
         self
     }
 

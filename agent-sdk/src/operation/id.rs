@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::text_id;
 
-use super::{Details, Kind, OperationInfo};
+use super::{Baggage, Details, Kind, Labels, OperationInfo, TraceState};
 
 text_id! {
     /// The id of a run: 128 bits, sortable by time (a version 7 UUID) unless the caller chose another. Cheap to clone.
@@ -220,6 +220,14 @@ pub struct Opening<'a> {
     pub parent: Option<&'a OperationInfo>,
     /// The place in a trace that the run's caller named, for an operation without a parent.
     pub caller: Option<TraceContext>,
+    /// The run.
+    pub run_id: &'a RunId,
+    /// What the run's caller attached.
+    pub labels: &'a Arc<Labels>,
+    /// What travels with the trace by the run's own knowledge.
+    pub baggage: &'a Baggage,
+    /// The vendors' part of the caller's trace.
+    pub trace_state: &'a TraceState,
 }
 
 impl Opening<'_> {
@@ -240,6 +248,13 @@ pub trait IdSource: fmt::Debug + Send + Sync + 'static {
     /// The `tracing` span of the operation that was named last on this thread was opened; it is disabled where no subscriber wants it.
     fn opened(&self, identity: &Identity, span: &tracing::Span) {
         let _ = (identity, span);
+    }
+
+    /// What travels with the trace of an operation by the tracing system's knowledge, beside what the run was given: its
+    /// `tracestate`, and the baggage of whoever called. Asked when a request leaves for a host that is told. Default: nothing.
+    fn travelling(&self, operation: &OperationInfo) -> Option<(TraceState, Baggage)> {
+        let _ = operation;
+        None
     }
 }
 

@@ -46,7 +46,8 @@ impl Kind {
         }
     }
 
-    /// The first word of the span's name; for those that the conventions know, also `gen_ai.operation.name`.
+    /// The first word of the span's name; for those that the conventions know, also `gen_ai.operation.name`. Of memory, the
+    /// [details](super::Details::operation_name) know better.
     pub const fn span_name(self) -> &'static str {
         match self {
             Self::Workflow => "invoke_workflow",
@@ -55,6 +56,14 @@ impl Kind {
             Self::Attempt => "POST",
             other => other.as_str(),
         }
+    }
+
+    /// Whether its span is that of a client: somebody outside of this process does the work.
+    pub const fn is_client(self) -> bool {
+        matches!(
+            self,
+            Self::Chat | Self::Embeddings | Self::Attempt | Self::Retrieval
+        )
     }
 
     /// Whether usage and cost stand on operations of this kind.

@@ -9,15 +9,21 @@
 //! - observers hear of it in order, one call at a time within a run;
 //! - nothing is built for an observer that is not there.
 
+mod builder;
+mod carried;
 mod clock;
 mod context;
 pub mod decision;
+mod details;
 mod event;
 mod foreign;
 mod id;
 mod in_span;
+mod incoming;
+mod inside;
 mod kind;
 mod observer;
+mod propagation;
 mod record;
 mod run;
 mod shared;
@@ -25,34 +31,47 @@ mod shared;
 mod tests;
 mod watching;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+pub use builder::RunContextBuilder;
+pub use carried::{Baggage, TraceState};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub(crate) use context::Attempt;
-pub use context::{RunContext, RunContextBuilder, Start};
+pub use context::{RunContext, Start};
+pub use details::{
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, MemoryDetails,
+    MemoryOperation, RetrievalDetails, StepDetails, ToolDetails,
+};
 pub use event::{Event, EventKind};
-pub use foreign::{Traced, TracedStream, trace_agent, trace_chat, trace_tool};
+pub use foreign::{
+    Traced, TracedStream, trace_agent, trace_chat, trace_embeddings, trace_memory, trace_plan,
+    trace_retrieval, trace_step, trace_tool, trace_workflow,
+};
 pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
 };
 pub(crate) use in_span::InSpan;
+pub use incoming::{Ignored, Incoming};
+pub(crate) use inside::{Inside, Joined};
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
-pub use record::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Facts, Failure, Labels,
-    OperationInfo, OperationRecord, Payload, ToolDetails, Totals, Try,
-};
+pub use propagation::{InvalidHost, Propagation};
+pub use record::{Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, Totals, Try};
+use run::Ended;
 pub(crate) use run::{Billed, Run};
 pub(crate) use shared::Shared;
 pub(crate) use watching::Watching;
 
 use crate::{
     cost::{Cost, PriceBook, UsageBound, Usd},
-    model::Usage,
+    model::{ModelInfo, Usage},
     run::RunReport,
 };
 
@@ -71,6 +90,8 @@ pub struct OperationHandle {
     run: Arc<Run>,
     shared: Arc<Shared>,
     context: RunContext,
+    /// Of a request inside a request, whose operation `shared` is.
+    joined: Option<Arc<Joined>>,
 }
 
 impl Operation {
@@ -101,12 +122,12 @@ impl Operation {
 
     /// Hands on a piece of text that it wrote.
     pub fn text(&self, delta: &str) {
-        self.handle.run.text(self.info(), delta, false);
+        self.handle.text(delta, false);
     }
 
     /// Hands on a piece of reasoning that it showed.
     pub fn reasoning(&self, delta: &str) {
-        self.handle.run.text(self.info(), delta, true);
+        self.handle.text(delta, true);
     }
 
     /// The prices that were in place when it began.
@@ -117,17 +138,12 @@ impl Operation {
 
     /// Ends it.
     pub fn end(self, outcome: Outcome, payload: Payload<'_>) {
-        self.handle
-            .run
-            .end(&self.handle.shared, outcome, payload, false);
+        self.handle.end(outcome, payload, false);
     }
 
     /// Ends it and answers with the sums over it and everything inside it.
     pub(crate) fn close(self, outcome: Outcome, payload: Payload<'_>) -> Totals {
-        let ended = self
-            .handle
-            .run
-            .end(&self.handle.shared, outcome, payload, false);
+        let ended = self.handle.end(outcome, payload, false);
         ended.map(|ended| ended.totals).unwrap_or_default()
     }
 
@@ -140,10 +156,7 @@ impl Operation {
     /// Ends it and sums up what happened inside. If something else ended it before, there is nothing to sum up: the report
     /// is empty and says that it was cancelled.
     pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
-        let report = self
-            .handle
-            .run
-            .end(&self.handle.shared, outcome, payload, true);
+        let report = self.handle.end(outcome, payload, true);
         let report = report.and_then(|ended| ended.report);
         report.unwrap_or_else(|| RunReport::given_up(self.info()))
     }
@@ -157,13 +170,46 @@ impl Drop for Operation {
         } else {
             Outcome::Cancelled
         };
-        self.handle
-            .run
-            .end(&self.handle.shared, outcome, Payload::None, false);
+        self.handle.end(outcome, Payload::None, false);
     }
 }
 
 impl OperationHandle {
+    fn end(&self, outcome: Outcome, payload: Payload<'_>, report: bool) -> Option<Ended> {
+        match &self.joined {
+            Some(joined) => {
+                let run = &self.run;
+                run.end_joined(&self.shared, joined, outcome, payload, report)
+            }
+            None => self.run.end(&self.shared, outcome, payload, report),
+        }
+    }
+
+    /// Of a request inside a request only where the outer one says nothing itself.
+    fn text(&self, delta: &str, reasoning: bool) {
+        if self.joined.is_none() || !self.shared.speaks {
+            self.run.text(&self.shared.info, delta, reasoning);
+        }
+    }
+
+    /// The model that is asked.
+    fn model(&self) -> Option<&Arc<ModelInfo>> {
+        match &self.joined {
+            Some(joined) => joined.model.as_ref(),
+            None => self.shared.info.details.model(),
+        }
+    }
+
+    /// Whether a budget has put something aside already for the request that this is a part of.
+    pub(crate) fn is_admitted_around(&self) -> bool {
+        self.joined.is_some() && self.shared.admitted.load(Ordering::Relaxed)
+    }
+
+    /// Says that a budget has put something aside for the request.
+    pub(crate) fn admitted(&self) {
+        self.shared.admitted.store(true, Ordering::Relaxed);
+    }
+
     /// What was known at its start.
     pub fn info(&self) -> &OperationInfo {
         &self.shared.info
@@ -176,14 +222,16 @@ impl OperationHandle {
 
     /// Adds what is learnt of the operation. From inside an observer it does nothing.
     pub fn record(&self, learn: impl FnOnce(&mut Facts)) {
-        if !run::is_observing() {
-            learn(&mut self.shared.facts());
+        match &self.joined {
+            _ if run::is_observing() => {}
+            Some(joined) => joined.record(learn),
+            None => learn(&mut self.shared.facts()),
         }
     }
 
     /// What the request that this is would cost.
     pub(crate) fn price(&self, billed: &Billed<'_>) -> Option<Cost> {
-        self.run.price(&self.shared, billed)
+        self.run.price(&self.shared, self.model(), billed)
     }
 
     /// The cost of so much use, with another total: the most that it can have been.

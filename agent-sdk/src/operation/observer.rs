@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::BitOr, sync::Arc};
 
-use super::{Event, IdSource, OperationInfo, OperationRecord, Payload, RandomIds};
+use super::{Event, IdSource, OperationInfo, OperationRecord, Payload, Propagation, RandomIds};
 
 /// Watches what runs: costs, profiles, metrics, traces, a dashboard, yours.
 ///
@@ -77,11 +77,12 @@ impl BitOr for Interests {
     }
 }
 
-/// The observers of a run and the source of its ids. Cheap to clone.
+/// The observers of a run, the source of its ids, and who else is told of its trace. Cheap to clone.
 #[derive(Clone)]
 pub struct Observers {
     list: Arc<[Watcher]>,
     ids: Arc<dyn IdSource>,
+    propagation: Propagation,
 }
 
 /// An observer and what it asked for.
@@ -106,6 +107,7 @@ impl Observers {
         Self {
             list: Arc::new([]),
             ids: Arc::new(RandomIds),
+            propagation: Propagation::none(),
         }
     }
 
@@ -133,6 +135,15 @@ impl Observers {
         Self { ids, ..self }
     }
 
+    /// Tells these hosts of the trace. Default: none.
+    #[must_use]
+    pub fn with_propagation(self, propagation: Propagation) -> Self {
+        Self {
+            propagation,
+            ..self
+        }
+    }
+
     /// What anybody here wants to be told.
     pub fn interests(&self) -> Interests {
         self.list
@@ -142,6 +153,10 @@ impl Observers {
 
     pub(crate) fn list(&self) -> &[Watcher] {
         &self.list
+    }
+
+    pub(crate) fn propagation(&self) -> &Propagation {
+        &self.propagation
     }
 
     pub(crate) fn ids(&self) -> &dyn IdSource {
@@ -160,6 +175,7 @@ impl fmt::Debug for Observers {
         f.debug_struct("Observers")
             .field("observers", &self.list.len())
             .field("ids", &self.ids)
+            .field("propagation", &self.propagation)
             .finish()
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     borrow::Cow,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -12,15 +11,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::{Kind, OperationId, Outcome, RunId, TraceContext};
+use super::{Details, Inside, Kind, OperationId, Outcome, RunId, TraceContext};
 use crate::{
     budget::Standing,
     cost::{Cost, Usd},
-    message::{CallId, Conversation, ConversationId},
-    model::{
-        ChatRequest, ChatResponse, ChatSettings, FinishReason, ModelErrorKind, ModelInfo,
-        SideUsage, Usage,
-    },
+    message::{Conversation, ConversationId},
+    model::{ChatRequest, ChatResponse, FinishReason, ModelErrorKind, ModelInfo, SideUsage, Usage},
     profile::Profile,
     run::Artifact,
 };
@@ -64,21 +60,12 @@ pub struct OperationInfo {
 impl OperationInfo {
     /// The span's name by the conventions, for example `chat gpt-5` or `execute_tool search`.
     pub fn span_name(&self) -> Cow<'static, str> {
-        match self.kind {
-            Kind::Attempt => Cow::Borrowed(self.kind.span_name()),
-            kind if self.name.is_empty() => Cow::Borrowed(kind.span_name()),
-            kind => Cow::Owned(format!("{} {}", kind.span_name(), self.name)),
-        }
+        self.details.span_name(self.kind, &self.name)
     }
 
     /// The model that a `chat`, `embeddings` or `attempt` operation asks.
     pub fn model(&self) -> Option<&ModelInfo> {
-        match &self.details {
-            Details::Chat(ChatDetails { model, .. })
-            | Details::Embeddings(EmbeddingDetails { model, .. })
-            | Details::Attempt(AttemptDetails { model, .. }) => Some(model),
-            _ => None,
-        }
+        self.details.model().map(|model| &**model)
     }
 }
 
@@ -94,6 +81,8 @@ pub struct Labels {
     pub session: Option<Arc<str>>,
     /// The user on whose behalf it runs.
     pub user: Option<Arc<str>>,
+    /// Whether the older part of the conversation was summed up or left out; recorded as `gen_ai.conversation.compacted`.
+    pub compacted: bool,
 }
 
 impl Labels {
@@ -105,100 +94,6 @@ impl Labels {
             None => self.tags.push((key, value)),
         }
     }
-}
-
-/// What only one kind of operation has.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Details {
-    /// Nothing more.
-    #[default]
-    None,
-    /// An agent's run.
-    Agent(AgentDetails),
-    /// A model request.
-    Chat(ChatDetails),
-    /// A request for vectors.
-    Embeddings(EmbeddingDetails),
-    /// One try of a model request.
-    Attempt(AttemptDetails),
-    /// A tool call.
-    Tool(ToolDetails),
-}
-
-/// What an `agent` operation is told at its start.
-#[derive(Clone, Debug, Default)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "written out by whoever opens the operation"
-)]
-pub struct AgentDetails {
-    /// The kind of agent, for example `researcher`.
-    pub agent_type: Option<Arc<str>>,
-    /// What it does.
-    pub description: Option<Arc<str>>,
-    /// Whether its answer is JSON of a schema.
-    pub json_output: bool,
-    /// Where its answer will be written.
-    pub output_file: Option<Arc<Path>>,
-}
-
-/// What a `chat` operation is told at its start.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "written out by whoever opens the operation"
-)]
-pub struct ChatDetails {
-    /// Which model, of whom, where.
-    pub model: Arc<ModelInfo>,
-    /// Sampling and lengths.
-    pub settings: Arc<ChatSettings>,
-    /// Whether the answer is streamed.
-    pub stream: bool,
-    /// Whether the answer is JSON.
-    pub json_output: bool,
-}
-
-/// What an `embeddings` operation is told at its start.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "written out by whoever opens the operation"
-)]
-pub struct EmbeddingDetails {
-    /// Which model, of whom, where.
-    pub model: Arc<ModelInfo>,
-    /// How long the vectors shall be, where that was asked for.
-    pub dimensions: Option<u32>,
-    /// How the vectors are sent, where that was asked for: `float` or `base64`.
-    pub encoding: Option<&'static str>,
-}
-
-/// What an `attempt` operation is told at its start.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "written out by whoever opens the operation"
-)]
-pub struct AttemptDetails {
-    /// Which model, of whom, where.
-    pub model: Arc<ModelInfo>,
-    /// The number of the try, from 1.
-    pub number: u32,
-}
-
-/// What a `tool` operation is told at its start.
-#[derive(Clone, Debug, Default)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "written out by whoever opens the operation"
-)]
-pub struct ToolDetails {
-    /// The model's id for the call.
-    pub call_id: Option<CallId>,
-    /// What the tool does.
-    pub description: Option<Arc<str>>,
 }
 
 /// What is learnt of an operation while it runs.
@@ -219,6 +114,8 @@ pub struct Facts {
     pub provider_cost: Option<Usd>,
     /// The tier of service that answered, in the provider's word; prices may depend on it.
     pub service_tier: Option<Arc<str>>,
+    /// The configuration of the provider's that answered, in its own word.
+    pub system_fingerprint: Option<Arc<str>>,
     /// From the start to the first piece of the answer.
     pub first_chunk: Option<Duration>,
     /// The gaps between the pieces after the first, in microseconds; at most 65,536 are kept.
@@ -252,6 +149,8 @@ pub struct Facts {
     pub stream_of_whole: bool,
     /// The HTTP status of an attempt.
     pub http_status: Option<u16>,
+    /// How many records a memory operation found or changed.
+    pub records: Option<u64>,
     /// What a tool says that it spent, each with its label.
     pub charges: Vec<(Arc<str>, Usd)>,
     /// The files that an agent's run wrote in its workspace.
@@ -260,6 +159,8 @@ pub struct Facts {
     pub last_byte: Option<Instant>,
     /// Why it failed.
     pub error: Option<Failure>,
+    /// What the requests inside it came to that have no operation of their own.
+    pub(crate) inside: Option<Box<Inside>>,
 }
 
 impl Facts {
@@ -283,6 +184,9 @@ impl Facts {
 
     /// How many of its requests, each try of one counted, may have cost something that nobody knows.
     pub(crate) fn unpriced_requests(&self, cost: Option<&Cost>) -> u32 {
+        if let Some(unpriced) = self.inside.as_ref().and_then(|inside| inside.unpriced()) {
+            return unpriced;
+        }
         if self.tries.is_empty() {
             return u32::from(cost.is_none() && !self.was_free());
         }

@@ -17,12 +17,15 @@ use tokio::time::Instant;
 
 use super::{
     Event, EventKind, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
-    OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, clock::RunClock,
-    observer::Watcher, shared::Shared,
+    OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, TraceState,
+    clock::RunClock,
+    inside::{self, Joined},
+    observer::Watcher,
+    shared::Shared,
 };
 use crate::{
     cost::{Cost, PriceBook, PriceRequest, Usd},
-    model::{ChatResponse, SideUsage, Usage},
+    model::{ChatResponse, ModelInfo, SideUsage, Usage},
     profile::{Profile, ProfiledOperation},
     run::RunReport,
 };
@@ -38,6 +41,9 @@ pub(crate) struct Run {
     pub(crate) clock: RunClock,
     /// The caller's place in a trace, in this process or another.
     pub(crate) parent: Option<TraceContext>,
+    /// A caller that is not believed.
+    pub(crate) linked: Option<TraceContext>,
+    pub(crate) trace_state: TraceState,
     interests: AtomicU8,
     state: Mutex<State>,
 }
@@ -106,6 +112,8 @@ impl Run {
             prices,
             clock,
             parent,
+            linked: None,
+            trace_state: TraceState::default(),
             interests,
             state: Mutex::default(),
         }
@@ -129,6 +137,14 @@ impl Run {
         self.interests
             .fetch_or(watcher.interests.bits(), Ordering::Relaxed);
         self.lock().subscribers.push(watcher);
+    }
+
+    /// Whether a new operation of this kind is a request inside the request that `asked` is.
+    pub(crate) fn is_inside_its_like(&self, asked: &Shared, kind: Kind) -> bool {
+        kind.is_priced()
+            && asked.info.kind == kind
+            && !OBSERVING.get()
+            && self.lock().open.contains_key(&asked.info.id)
     }
 
     /// Registers a new operation and tells everybody; `build` makes it once its number and its parent are known.
@@ -232,13 +248,8 @@ impl Run {
         let end = facts
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
-        let last = facts.estimate.as_deref().cloned();
-        let last = last.or_else(|| self.price(shared, &Billed::of_facts(&facts)));
-        let cost = if facts.tries.is_empty() {
-            last
-        } else {
-            facts.add_last_try(last)
-        };
+        let cost = self.settle(shared, shared.info.details.model(), &mut facts);
+        let cost = inside::enrich(&mut facts, outcome, cost);
         let own = own_totals(info.kind, outcome, &facts, cost.as_ref());
         totals.add(&own);
         roll_up(state, shared, &own);
@@ -373,11 +384,62 @@ impl Run {
         }
     }
 
-    /// What a request cost; `None` where nobody knows, and of what has no price.
-    pub(crate) fn price(&self, shared: &Shared, billed: &Billed<'_>) -> Option<Cost> {
+    /// Ends a request inside a request: what it came to goes to the one around it.
+    pub(crate) fn end_joined(
+        &self,
+        shared: &Arc<Shared>,
+        joined: &Joined,
+        outcome: Outcome,
+        payload: Payload<'_>,
+        report: bool,
+    ) -> Option<Ended> {
+        let mut facts = joined.take()?;
+        let now = Instant::now();
+        let cost = self.settle(shared, joined.model.as_ref(), &mut facts);
+        let totals = own_totals(shared.info.kind, outcome, &facts, cost.as_ref());
+        let record = OperationRecord {
+            info: &shared.info,
+            facts: &facts,
+            outcome,
+            duration: now.saturating_duration_since(joined.started),
+            ended: self.clock.wall(now),
+            cost: cost.as_ref(),
+            totals: &totals,
+            profile: None,
+        };
+        let report = report.then(|| RunReport::of(&record, payload));
+        let mut around = shared.facts();
+        let inside = around.inside.get_or_insert_default();
+        inside.add(facts, cost);
+        Some(Ended { totals, report })
+    }
+
+    /// What a request cost, all its tries together.
+    fn settle(
+        &self,
+        shared: &Shared,
+        model: Option<&Arc<ModelInfo>>,
+        facts: &mut super::Facts,
+    ) -> Option<Cost> {
+        let last = facts.estimate.as_deref().cloned();
+        let last = last.or_else(|| self.price(shared, model, &Billed::of_facts(facts)));
+        if facts.tries.is_empty() {
+            last
+        } else {
+            facts.add_last_try(last)
+        }
+    }
+
+    /// What a request to a model cost; `None` where nobody knows, and of what has no price.
+    pub(crate) fn price(
+        &self,
+        shared: &Shared,
+        model: Option<&Arc<ModelInfo>>,
+        billed: &Billed<'_>,
+    ) -> Option<Cost> {
         let info = &shared.info;
         let prices = shared.prices.as_ref().unwrap_or(&self.prices);
-        let model = info.kind.is_priced().then(|| info.model())??;
+        let model = model.filter(|_| info.kind.is_priced())?;
         if let Some(reported) = billed.provider_cost {
             return Some(Cost::reported(
                 reported,

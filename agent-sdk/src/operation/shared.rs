@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use tracing::Span;
@@ -17,6 +17,10 @@ pub(crate) struct Shared {
     pub(crate) parent: Option<Arc<Shared>>,
     /// The prices that were in place when it began, where it has a price.
     pub(crate) prices: Option<PriceBook>,
+    /// Whether it hands on the text of its answer itself.
+    pub(crate) speaks: bool,
+    /// Whether a budget has put something aside for it.
+    pub(crate) admitted: AtomicBool,
     facts: Mutex<Facts>,
 }
 
@@ -25,11 +29,14 @@ impl Shared {
         info: OperationInfo,
         parent: Option<Arc<Shared>>,
         prices: Option<PriceBook>,
+        speaks: bool,
     ) -> Self {
         Self {
             info,
             parent,
             prices,
+            speaks,
+            admitted: AtomicBool::new(false),
             facts: Mutex::default(),
         }
     }
@@ -78,13 +85,8 @@ pub(crate) fn open_span(
         };
     }
     // Put together only where somebody reads it.
-    let full = || tracing::field::display(FullName(kind, name));
-    let model: Option<&ModelInfo> = match details {
-        Details::Chat(chat) => Some(&chat.model),
-        Details::Embeddings(embeddings) => Some(&embeddings.model),
-        Details::Attempt(attempt) => Some(&attempt.model),
-        _ => None,
-    };
+    let full = || tracing::field::display(FullName(kind, details, name));
+    let model: Option<&ModelInfo> = details.model().map(|model| &**model);
     // As `i64`: whole numbers of other types leave as text.
     let port = model.and_then(|model| model.server_port).map(i64::from);
     match kind {
@@ -102,7 +104,7 @@ pub(crate) fn open_span(
             full(),
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
-            gen_ai.tool.type = "function",
+            gen_ai.tool.type = details.tool_type(),
             gen_ai.agent.name = agent
         ),
         Kind::Chat | Kind::Embeddings => open!(
@@ -131,23 +133,39 @@ pub(crate) fn open_span(
             gen_ai.workflow.name = name
         ),
         Kind::Step => open!("step", "internal", full(), agent_sdk.step.name = name),
-        Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
-            "operation",
+        Kind::Retrieval => open!(
+            "retrieval",
+            "client",
+            full(),
+            gen_ai.operation.name = kind.span_name(),
+            gen_ai.data_source.id = name
+        ),
+        Kind::Plan => open!(
+            "plan",
             "internal",
             full(),
-            gen_ai.operation.name = kind.as_str()
+            gen_ai.operation.name = kind.span_name(),
+            gen_ai.agent.name = name
+        ),
+        Kind::Memory => open!(
+            "memory",
+            "internal",
+            full(),
+            gen_ai.operation.name = details.operation_name(kind)
         ),
     }
 }
 
 /// The name of an operation's span, for example `chat gpt-5`.
-struct FullName<'a>(Kind, &'a str);
+struct FullName<'a>(Kind, &'a Details, &'a str);
 
 impl fmt::Display for FullName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.span_name())?;
-        if !self.1.is_empty() {
-            write!(f, " {}", self.1)?;
+        let Self(kind, details, name) = self;
+        let (first, second) = details.name_parts(*kind, name);
+        f.write_str(first)?;
+        if !second.is_empty() {
+            write!(f, " {second}")?;
         }
         Ok(())
     }

@@ -332,3 +332,143 @@ fn ends_on_many_threads_keep_their_order_in_time() {
         trace.well_formed().unwrap();
     }
 }
+
+fn chats(trace: &crate::testing::TraceCapture) -> Vec<crate::testing::CapturedOperation> {
+    let operations = trace.operations().into_iter();
+    operations.filter(|op| op.kind == Kind::Chat).collect()
+}
+
+#[tokio::test]
+async fn a_request_inside_its_like_is_no_operation_of_its_own() {
+    let trace = crate::testing::TraceCapture::new();
+    let context = trace.context();
+    let (answer, report) = trace_agent(&context, "a")
+        .run_reported(async |agent| {
+            trace_chat(agent.context(), "gateway", "any")
+                .run(async |outer| {
+                    let inner = trace_chat(outer.context(), "openai", "gpt-4o-mini").begin();
+                    assert_eq!(inner.info().trace, outer.info().trace);
+                    let sent = inner.context().start(Kind::Attempt, "").begin();
+                    sent.end(Outcome::Ok, Payload::None);
+                    inner.record(|facts| {
+                        facts.usage = Usage::new(1_000, 50);
+                        facts.response_model = Some("gpt-4o-mini-2024-07-18".into());
+                    });
+                    inner.end(Outcome::Ok, Payload::None);
+                    Ok::<_, ()>(())
+                })
+                .await
+        })
+        .await;
+    assert_eq!(answer, Ok(()));
+    assert_eq!(trace.tree(), "invoke_agent a\n  chat any\n    POST\n");
+    let [chat] = chats(&trace).try_into().unwrap();
+    assert_eq!(chat.usage.input_tokens, Some(1_000));
+    // The price is that of the model inside: nobody knows one of the gateway's.
+    assert_eq!(report.cost.to_string(), "0.00018");
+    assert_eq!((report.model_calls, report.unpriced_calls), (1, 0));
+    trace.well_formed().unwrap();
+}
+
+#[tokio::test]
+async fn the_outer_request_s_word_counts_unless_more_was_used_inside() {
+    let cost = |outer: Option<Usage>, inside: &[Usage]| {
+        let (_, context) = watched();
+        let agent = context.start(Kind::Agent, "a").begin();
+        let chat = trace_chat(agent.context(), "openai", "gpt-4o-mini").begin();
+        for usage in inside {
+            let inner = trace_chat(chat.context(), "openai", "gpt-4o-mini").begin();
+            inner.handle().record_usage(*usage);
+            // A second end changes nothing.
+            let again = inner.handle();
+            inner.end(Outcome::Ok, Payload::None);
+            again.record_usage(*usage);
+        }
+        if let Some(usage) = outer {
+            chat.record(|facts| facts.usage = usage);
+        }
+        chat.end(Outcome::Ok, Payload::None);
+        let report = agent.report(Outcome::Ok, Payload::None);
+        (
+            report.usage.input_tokens,
+            report.cost.to_string(),
+            report.unpriced_calls,
+        )
+    };
+    let thousand = Usage::new(1_000, 0);
+    let once = (Some(1_000), "0.00015".to_owned(), 0);
+    assert_eq!(cost(Some(thousand), &[thousand]), once);
+    assert_eq!(cost(None, &[thousand]), once);
+    assert_eq!(cost(Some(thousand), &[]), once);
+    // Three were asked, and one of them answered for all.
+    let thrice = (Some(3_000), "0.00045".to_owned(), 0);
+    assert_eq!(cost(Some(thousand), &[thousand; 3]), thrice);
+    assert_eq!(
+        cost(None, &[thousand, Usage::unknown()]),
+        (Some(1_000), "0.00015".to_owned(), 1)
+    );
+    assert_eq!(cost(None, &[Usage::unknown()]), (None, "0".to_owned(), 1));
+}
+
+#[tokio::test]
+async fn agents_and_tools_between_two_requests_keep_them_apart() {
+    let trace = crate::testing::TraceCapture::new();
+    let outer = trace_chat(&trace.context(), "p", "outer").begin();
+    let tool = trace_tool(outer.context(), "t").begin();
+    drop(trace_chat(tool.context(), "p", "inner").begin());
+    let vectors = trace_embeddings(outer.context(), "p", "v").begin();
+    drop((vectors, tool, outer));
+    let lines = trace.tree();
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    let after = trace.context();
+    let ended = trace_chat(&after, "p", "ended").begin();
+    let late = ended.context().clone();
+    ended.end(Outcome::Ok, Payload::None);
+    drop(trace_chat(&late, "p", "late").begin());
+    assert!(
+        trace.find("chat late").is_some(),
+        "the one around it was over"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_inside_is_told_where_nobody_else_tells_why() {
+    let trace = crate::testing::TraceCapture::new();
+    let outer = trace_chat(&trace.context(), "p", "m").begin();
+    let inner = trace_chat(outer.context(), "p", "m").begin();
+    inner.fail("rate_limited", "the model request failed: rate_limited");
+    outer.end(Outcome::Error, Payload::None);
+    let [chat] = chats(&trace).try_into().unwrap();
+    assert_eq!(chat.error.as_deref(), Some("rate_limited"));
+}
+
+#[tokio::test]
+async fn operations_of_every_kind_are_named_by_the_conventions() {
+    let trace = crate::testing::TraceCapture::new();
+    let context = trace.context();
+    drop(trace_workflow(&context, "w").begin());
+    drop(trace_step(&context, "s").step_id("1").begin());
+    drop(trace_plan(&context, "a").begin());
+    drop(trace_embeddings(&context, "p", "v").begin());
+    drop(trace_retrieval(&context, "docs").top_k(3).begin());
+    drop(
+        trace_memory(&context, MemoryOperation::Search)
+            .store("st")
+            .begin(),
+    );
+    drop(context.start(Kind::Memory, "x").begin());
+    let operations = trace.operations();
+    let names: Vec<_> = operations.iter().map(|op| op.span_name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "invoke_workflow w",
+            "step s",
+            "plan a",
+            "embeddings v",
+            "retrieval docs",
+            "search_memory",
+            "memory"
+        ]
+    );
+}

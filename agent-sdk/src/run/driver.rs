@@ -180,6 +180,7 @@ fn begin(
         description: settings.description.clone(),
         json_output: settings.output.is_json(),
         output_file: settings.output_file.clone(),
+        model: Some(settings.model.info().clone()),
     };
     let mut start = context
         .start(Kind::Agent, settings.name.clone())
@@ -428,6 +429,7 @@ impl Driver<'_> {
             },
             output: settings.output.format().clone(),
             settings: settings.chat.clone(),
+            prompt: settings.prompt.clone(),
         };
         let keyed;
         let context = match self.journal() {

@@ -396,6 +396,9 @@ impl Prepared<'_> {
             }
             Err(error) => return Err(refused(error, RunReport::not_begun(&run))),
         }
+        if turn.is_compacted() {
+            self.context = self.context.with_labels(|labels| labels.compacted = true);
+        }
         let result = self.drive_alone().await;
         let ended = turn.end(self.input.conversation().clone(), &result).await;
         match (ended, result) {

@@ -85,6 +85,11 @@ impl<'a> Turn<'a> {
         self.session.sessions.user()
     }
 
+    /// Whether older messages gave way to a summary or a note.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.session.view.left_out > 0
+    }
+
     /// Compresses the context where it is due.
     pub(crate) async fn make_short(
         &mut self,

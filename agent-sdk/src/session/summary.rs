@@ -6,7 +6,9 @@ use super::SessionError;
 use crate::{
     message::{Message, Part},
     model::{ChatRequest, ChatSettings, FinishReason, ModelError, ModelErrorKind, ModelHandle},
-    operation::{Failure, Kind, Outcome, Payload, RunContext},
+    operation::{
+        Details, Failure, Kind, MemoryDetails, MemoryOperation, Outcome, Payload, RunContext,
+    },
 };
 
 const INSTRUCTIONS: &str = "You are given the older part of a conversation between a user and an assistant that uses tools. Write what \
@@ -28,7 +30,12 @@ pub(super) async fn write<'a>(
     let request = ChatRequest::new(transcript(messages).as_str())
         .with_instructions(instructions)
         .with_settings(settings);
-    let operation = context.start(Kind::Memory, "compress").begin();
+    // The summary is a new record of what is remembered of the conversation.
+    let details = MemoryDetails::new(MemoryOperation::Create);
+    let operation = context
+        .start(Kind::Memory, "compress")
+        .details(Details::Memory(details))
+        .begin();
     let answered = model.chat(operation.context(), request).await;
     let text = answered.and_then(|answer| match answer.finish_reason {
         FinishReason::Stop if !answer.text().trim().is_empty() => Ok(answer.text()),
@@ -42,6 +49,7 @@ pub(super) async fn write<'a>(
     });
     match text {
         Ok(text) => {
+            operation.record(|facts| facts.records = Some(1));
             operation.end(Outcome::Ok, Payload::None);
             let text = text.trim();
             Ok(Message::user(format!(

@@ -3,10 +3,11 @@
 use std::{
     any::{Any, TypeId},
     fmt,
+    future::Future,
     sync::Arc,
 };
 
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -66,6 +67,30 @@ impl ToolContext {
     /// When the call's time is up.
     pub fn deadline(&self) -> Option<Instant> {
         self.run().deadline()
+    }
+
+    /// The W3C `traceparent` of the call, for a request of the tool's own that shall continue the trace.
+    pub fn traceparent(&self) -> String {
+        self.operation.info().trace.traceparent()
+    }
+
+    /// All headers by which whoever gets them continues the trace inside this call: see
+    /// [`RunContext::propagation_headers`], and [`RunContext::headers_for`] for those that only known hosts are given.
+    pub fn propagation_headers(&self) -> Vec<(&'static str, String)> {
+        self.run().propagation_headers()
+    }
+
+    /// Runs a future as a task of its own, inside the call: what it traces hangs under it, and it stops when the call is over. See
+    /// [`RunContext::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.run().spawn(future)
     }
 
     /// Says how far the work is: a fraction from 0 to 1 where it is known, and a word for people.

@@ -279,6 +279,7 @@ async fn run(
     let details = ToolDetails {
         call_id: Some(call.id.clone()),
         description: tool.map(|tool| tool.spec().description.clone()),
+        tool_type: None,
     };
     let context = turn.context.clone().with_child_cancellation();
     let context = context.inside_tool(&path);

@@ -190,8 +190,9 @@ impl Key {
             model,
             server_address,
             server_port,
+            api_type,
         } = model;
-        (provider, model, server_address, server_port).hash(&mut hashes);
+        (provider, model, server_address, server_port, api_type).hash(&mut hashes);
         let ChatRequest {
             instructions,
             conversation,
@@ -199,6 +200,8 @@ impl Key {
             tool_choice,
             output,
             settings,
+            // Its name is not sent.
+            prompt: _,
         } = request;
         instructions.hash(&mut hashes);
         // The conversation's id is not sent and is no part of it.

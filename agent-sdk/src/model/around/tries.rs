@@ -116,7 +116,9 @@ impl Tries<'_> {
         mut admission: Admission,
     ) -> Result<(Admission, ChatRequest), ModelError> {
         let mut request = self.request.clone();
-        if !self.operation.context().admits() {
+        let operation = self.operation.handle();
+        // What was put aside for the request around it is for this one too.
+        if !operation.context().admits() || operation.is_admitted_around() {
             return Ok((admission, request));
         }
         let admitted = Admitted::chat(self.operation, self.handle.info(), &request).await;
@@ -132,6 +134,7 @@ impl Tries<'_> {
             self.operation
                 .record(|facts| facts.budget_max_tokens = Some(tokens));
         }
+        operation.admitted();
         admission.spends(admitted.spending);
         Ok((admission, request))
     }

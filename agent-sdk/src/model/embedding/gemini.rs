@@ -43,6 +43,7 @@ impl EmbeddingApi for Gemini {
     const DEFAULTS: Defaults = Defaults {
         client: "GeminiEmbeddings",
         provider: "gcp.gemini",
+        api_type: None,
         base_url: "https://generativelanguage.googleapis.com/v1beta",
         key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_url_variable: "GEMINI_BASE_URL",

@@ -43,6 +43,7 @@ impl EmbeddingApi for OpenAi {
     const DEFAULTS: Defaults = Defaults {
         client: "OpenAiEmbeddings",
         provider: "openai",
+        api_type: None,
         base_url: "https://api.openai.com/v1",
         key_variables: &["OPENAI_API_KEY"],
         base_url_variable: "OPENAI_BASE_URL",

@@ -57,6 +57,8 @@ pub(in crate::model) struct Defaults {
     pub(in crate::model) client: &'static str,
     /// The value of `gen_ai.provider.name`.
     pub(in crate::model) provider: &'static str,
+    /// The value of `openai.api.type`.
+    pub(in crate::model) api_type: Option<&'static str>,
     pub(in crate::model) base_url: &'static str,
     /// The variables that may hold the key; the first that is set counts.
     pub(in crate::model) key_variables: &'static [&'static str],

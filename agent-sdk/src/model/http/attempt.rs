@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use http::{HeaderName, HeaderValue};
+use reqwest::Url;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -45,6 +47,18 @@ impl Attempt {
             status: None,
             recording: None,
         }
+    }
+
+    /// The headers by which the server that is asked continues the trace, where it is told of it.
+    pub(super) fn propagated(&self, url: &Url) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let headers = match url.host_str() {
+            Some(host) => self.operation.context().headers_for(host),
+            None => Vec::new(),
+        };
+        headers.into_iter().filter_map(|(name, value)| {
+            let value = HeaderValue::try_from(value).ok()?;
+            Some((HeaderName::from_static(name), value))
+        })
     }
 
     /// Writes the exchange on a tape; it ends as the attempt does.

@@ -104,6 +104,7 @@ impl Exchange {
         {
             outgoing.headers.push((IDEMPOTENCY_KEY, key));
         }
+        outgoing.headers.extend(attempt.propagated(&outgoing.url));
         let span = attempt.span().clone();
         let sent = http
             .send(outgoing, &deadlines, &mut attempt)

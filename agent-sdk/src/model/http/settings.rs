@@ -283,7 +283,11 @@ impl Settings {
             transport,
             base: base.clone(),
             address: format!("{host}:{}", port.unwrap_or_default()),
-            info: Arc::new(ModelInfo::new(self.provider, self.model).with_server(host, port)),
+            info: Arc::new(
+                ModelInfo::new(self.provider, self.model)
+                    .with_server(host, port)
+                    .with_api_type(self.defaults.api_type),
+            ),
             headers,
             key: self.key,
             auth,

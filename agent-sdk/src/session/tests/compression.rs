@@ -165,8 +165,8 @@ async fn a_model_writes_the_summary_within_its_limit_and_is_charged_and_seen() {
     }
     assert!(!shown.contains("question 4"), "{shown}");
 
-    assert_eq!(trace.tree(), "memory compress\n  chat gpt-4o-mini\n");
-    let operation = trace.find("memory compress").unwrap();
+    assert_eq!(trace.tree(), "create_memory\n  chat gpt-4o-mini\n");
+    let operation = trace.find("create_memory").unwrap();
     assert_eq!(
         (operation.kind, operation.outcome),
         (Kind::Memory, Some(Outcome::Ok))
@@ -220,7 +220,7 @@ async fn a_summary_that_fails_leaves_everything_as_it_was() {
         assert_eq!((session.version(), session.state().len()), (version, 2));
         let opened = session.sessions.open(session.id()).await.unwrap();
         assert_eq!(opened.version(), version);
-        let operation = trace.find("memory compress").unwrap();
+        let operation = trace.find("create_memory").unwrap();
         assert_eq!(operation.outcome, Some(Outcome::Error));
         trace.well_formed().unwrap();
         session.say(user("it goes on")).await.unwrap();

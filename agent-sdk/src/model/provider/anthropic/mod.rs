@@ -117,6 +117,7 @@ impl Api for Messages {
     const DEFAULTS: Defaults = Defaults {
         client: "Anthropic",
         provider: "anthropic",
+        api_type: None,
         base_url: "https://api.anthropic.com",
         key_variables: &["ANTHROPIC_API_KEY"],
         base_url_variable: "ANTHROPIC_BASE_URL",

@@ -149,6 +149,7 @@ impl Api for Converse {
     const DEFAULTS: Defaults = Defaults {
         client: "Bedrock",
         provider: "aws.bedrock",
+        api_type: None,
         // Each region has its own; `prepare` names it.
         base_url: "https://bedrock-runtime.us-east-1.amazonaws.com",
         key_variables: &[KEY_VARIABLE],

@@ -177,6 +177,7 @@ impl Api for GenerateContent {
     const DEFAULTS: Defaults = Defaults {
         client: "Gemini",
         provider: "gcp.gemini",
+        api_type: None,
         base_url: "https://generativelanguage.googleapis.com/v1beta",
         key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         base_url_variable: "GEMINI_BASE_URL",

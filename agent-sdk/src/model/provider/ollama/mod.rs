@@ -78,6 +78,7 @@ pub(in crate::model) struct OllamaChat;
 pub(in crate::model) const DEFAULTS: Defaults = Defaults {
     client: "Ollama",
     provider: "ollama",
+    api_type: None,
     base_url: "http://localhost:11434",
     key_variables: &["OLLAMA_API_KEY"],
     base_url_variable: HOST_VARIABLE,

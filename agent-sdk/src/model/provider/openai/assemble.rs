@@ -34,6 +34,7 @@ pub(in crate::model) struct Assembler {
     id: Option<String>,
     model: Option<String>,
     tier: Option<String>,
+    fingerprint: Option<String>,
     first: Voice,
     others: Vec<Voice>,
     usage: Usage,
@@ -70,6 +71,7 @@ impl Decode for Assembler {
             id: None,
             model: None,
             tier: None,
+            fingerprint: None,
             first: Voice::new(0, limits.tool_argument_bytes),
             others: Vec::new(),
             usage: Usage::unknown(),
@@ -141,6 +143,7 @@ impl Decode for Assembler {
         response.model = self.model;
         response.provider_cost = self.cost;
         response.service_tier = self.tier;
+        response.system_fingerprint = self.fingerprint;
         Ok(response)
     }
 
@@ -207,6 +210,7 @@ impl Assembler {
         keep(&mut self.id, body.id);
         keep(&mut self.model, body.model);
         keep(&mut self.tier, body.service_tier);
+        keep(&mut self.fingerprint, body.system_fingerprint);
         if let Some(reported) = body.usage.or(body.x_groq.and_then(|groq| groq.usage)) {
             let usage = reported.usage();
             if !usage.is_unknown() {

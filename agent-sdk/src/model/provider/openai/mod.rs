@@ -101,6 +101,7 @@ impl Api for ChatCompletions {
     const DEFAULTS: Defaults = Defaults {
         client: "OpenAi",
         provider: "openai",
+        api_type: Some("chat_completions"),
         base_url: "https://api.openai.com/v1",
         key_variables: &["OPENAI_API_KEY"],
         base_url_variable: "OPENAI_BASE_URL",

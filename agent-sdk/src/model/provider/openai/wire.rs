@@ -26,6 +26,8 @@ pub(super) struct Completion<'a> {
     #[serde(default)]
     pub(super) service_tier: Text<'a>,
     #[serde(default)]
+    pub(super) system_fingerprint: Text<'a>,
+    #[serde(default)]
     pub(super) choices: Few<Choice<'a>>,
     pub(super) usage: Option<Box<WireUsage<'a>>>,
     pub(super) x_groq: Option<Box<Groq<'a>>>,

@@ -102,6 +102,7 @@ impl Api for Responses {
     const DEFAULTS: Defaults = Defaults {
         client: "OpenAiResponses",
         provider: "openai",
+        api_type: Some("responses"),
         base_url: "https://api.openai.com/v1",
         key_variables: &["OPENAI_API_KEY"],
         base_url_variable: "OPENAI_BASE_URL",

@@ -3,6 +3,7 @@
 mod calls;
 mod faults;
 mod fixtures;
+mod propagation;
 mod requests;
 mod streams;
 mod wire;
