@@ -35,7 +35,8 @@ pub(in crate::model) use reader::{
     Broken, Reader, not_a_stream, read_body, read_whole, refused, too_long,
 };
 pub(crate) use report::MAX_RETRY_AFTER;
-pub(in crate::model) use report::{Report, Secrets};
+pub(in crate::model) use report::Report;
+pub(in crate::model) use crate::redact::Secrets;
 pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments, keep};
 pub(in crate::model) use tokens::{InputDetails, OutputDetails};
