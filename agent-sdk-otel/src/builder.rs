@@ -125,9 +125,11 @@ impl TelemetryBuilder {
         self
     }
 
-    /// How many spans go in one request. Default: 512.
+    /// How many spans make a batch leave, which is then also the most that one request takes.
+    /// Default: a batch leaves with 512, and while all requests are busy it grows up to 8,192.
     pub fn batch_spans(mut self, spans: NonZeroUsize) -> Self {
         self.settings.batch.batch = spans.get();
+        self.settings.batch.largest = spans.get();
         self
     }
 

@@ -51,7 +51,7 @@
 //! | Module or type | What it is for |
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
-//! | [`SpanAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span and of the metrics |
+//! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`MetricsServer`] | the `/metrics` endpoint |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
@@ -62,12 +62,14 @@ pub mod attrs;
 mod budgets;
 mod builder;
 mod content;
+mod encode;
 mod error;
 mod ids;
 mod instruments;
 mod layer;
 pub mod metric;
 mod metrics;
+mod operation_span;
 mod otlp;
 mod pipeline;
 mod profile;
@@ -76,6 +78,7 @@ mod serve;
 mod settings;
 mod spans;
 mod telemetry;
+mod tracer;
 
 pub use opentelemetry;
 pub use opentelemetry_sdk;
@@ -83,7 +86,7 @@ pub use opentelemetry_sdk;
 pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
-pub use pipeline::SpanAccount;
+pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};

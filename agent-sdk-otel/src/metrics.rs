@@ -18,7 +18,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use crate::error::TelemetryError;
 use crate::metric;
 use crate::otlp::OtlpClient;
-use crate::pipeline::{Delivery, SpanAccount, SpanPipeline};
+use crate::pipeline::{Delivery, ExportAccount, Pipeline};
 
 /// The instrumentation scope of everything the bridge emits.
 pub(crate) const SCOPE: &str = "agent-sdk";
@@ -95,7 +95,7 @@ impl HttpClient for WatchedClient {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            let (delivery, reply) = self.client.send_metrics(request.into_body().into());
+            let (delivery, reply) = self.client.send_metrics(request.into_body().into()).await;
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = delivery;
             match reply {
                 Some(body) => Ok(Response::new(Bytes::from(body))),
@@ -220,7 +220,7 @@ impl Metrics {
     }
 
     /// Puts the span account among the metrics.
-    pub(crate) fn observe(&self, pipeline: &SpanPipeline) {
+    pub(crate) fn observe(&self, pipeline: &Pipeline) {
         let meter = self.meter();
         // `ended` is observed first, on the thread that collects, and keeps what it saw for the
         // others: one scrape shows one instant, in which the account balances.
@@ -264,10 +264,10 @@ impl fmt::Debug for Metrics {
 }
 
 thread_local! {
-    static SEEN: Cell<SpanAccount> = Cell::new(SpanAccount::default());
+    static SEEN: Cell<ExportAccount> = Cell::new(ExportAccount::default());
 }
 
-type Read = fn(&SpanAccount) -> u64;
+type Read = fn(&ExportAccount) -> u64;
 
 const COUNTERS: [(metric::MetricDef, Read); 6] = [
     (metric::SPANS_UNSAMPLED, |account| account.unsampled),

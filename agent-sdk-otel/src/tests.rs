@@ -174,7 +174,7 @@ fn nothing_is_exported_where_nothing_is_set() {
     emit(&telemetry, 3);
     let report = telemetry.shutdown();
     assert!(report.is_complete());
-    assert_eq!(report.spans, SpanAccount::default());
+    assert_eq!(report.spans, ExportAccount::default());
 }
 
 #[test]
