@@ -135,6 +135,11 @@ impl Redactor {
         clean
     }
 
+    /// Whether a secret that it was given by value stands in these bytes, in any of its forms.
+    pub fn finds_secret(&self, bytes: &[u8]) -> bool {
+        self.secrets.iter().any(|secret| secret.is_in(bytes))
+    }
+
     /// JSON without what is to be taken out. A value under a key such as `password` or `api_key` is taken out whole, every other
     /// string and every key is redacted as a text, and numbers that are card numbers become marks.
     pub fn json(&self, value: serde_json::Value) -> serde_json::Value {

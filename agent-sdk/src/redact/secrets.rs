@@ -65,6 +65,10 @@ impl Secret {
         let finder = |form: String| Self(memmem::Finder::new(form.as_bytes()).into_owned());
         forms.into_iter().map(finder).collect()
     }
+
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.0.find(bytes).is_some()
+    }
 }
 
 /// Prints nothing of the secret.
