@@ -11,7 +11,7 @@ use tracing::Span;
 
 use crate::encode::Limits;
 use crate::operation_span::{OperationSpan, ours, theirs};
-use crate::pipeline::SpanPipeline;
+use crate::pipeline::Pipeline;
 use crate::spans::{self, attributes};
 
 thread_local! {
@@ -31,7 +31,7 @@ pub(crate) fn next() -> Option<Arc<OperationSpan>> {
 #[derive(Debug)]
 pub(crate) struct SpanIds {
     pub(crate) sampler: Sampler,
-    pub(crate) pipeline: SpanPipeline,
+    pub(crate) pipeline: Pipeline,
     pub(crate) limits: Limits,
 }
 

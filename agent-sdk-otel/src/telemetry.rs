@@ -25,7 +25,7 @@ use crate::instruments::MetricsObserver;
 use crate::layer;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
-use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor};
+use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
 use crate::serve::MetricsServer;
@@ -108,7 +108,7 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone()))
+                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), settings.limits))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
@@ -209,6 +209,7 @@ impl Telemetry {
         let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
             pipeline: traces.pipeline.clone(),
+            scope: Scope::new(&scope()),
             limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
@@ -230,11 +231,8 @@ impl Telemetry {
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
-        let scope = InstrumentationScope::builder(SCOPE)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope))
+        Some(traces.provider.tracer_with_scope(scope()))
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -359,6 +357,13 @@ impl Telemetry {
         let ended = started.is_ok() && waiting.recv_timeout(left).unwrap_or(false);
         !self.metrics.pushes || (ended && self.metrics.exports.read().last_ok)
     }
+}
+
+/// Who records what the bridge emits.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
 }
 
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.

@@ -14,7 +14,6 @@
 
 mod account;
 mod deliver;
-mod encode;
 mod envelope;
 mod processor;
 mod queue;
@@ -38,7 +37,7 @@ pub(crate) use account::Delivery;
 pub use account::ExportAccount;
 use deliver::Retries;
 pub(crate) use envelope::Envelope;
-pub(crate) use processor::{CountingSampler, PipelineProcessor, with_times};
+pub(crate) use processor::{CountingSampler, PipelineProcessor};
 use queue::Queue;
 pub(crate) use scope::Scope;
 

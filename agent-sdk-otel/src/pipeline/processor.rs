@@ -1,8 +1,8 @@
 //! Where the SDK's tracer provider hands over spans.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
@@ -11,31 +11,19 @@ use opentelemetry_sdk::trace::{
     Sampler, SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor,
 };
 
-use super::encode::encode_span;
 use super::{Pipeline, Scope};
+use crate::encode::{Limits, encode_span};
 
 thread_local! {
-    /// The times of the operation whose span this thread is ending.
-    static TIMES: Cell<Option<(SystemTime, SystemTime)>> = const { Cell::new(None) };
-
     /// The buffer in which this thread encodes its spans.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Ends an operation's span through `end`, with the times of the run's own clock in place of the layer's.
-///
-/// The layer stamped the span's start with another reading of another clock. With these, the exported length is the
-/// operation's duration to the nanosecond, and a clock that is set back cannot end it before it started.
-pub(crate) fn with_times(start: SystemTime, stop: SystemTime, end: impl FnOnce()) {
-    TIMES.set(Some((start, stop)));
-    end();
-    TIMES.set(None);
 }
 
 /// Puts every span that a tracer provider ends into the pipeline.
 #[derive(Debug)]
 pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
+    limits: Limits,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -43,10 +31,14 @@ pub(crate) struct PipelineProcessor {
 /// How many encoded scopes are kept; a program has about one for each library that records spans.
 const KNOWN_SCOPES: usize = 64;
 
+/// A buffer that grew beyond this for one large span is given back.
+const KEPT: usize = 64 * 1024;
+
 impl PipelineProcessor {
-    pub(crate) fn new(pipeline: Pipeline) -> Self {
+    pub(crate) fn new(pipeline: Pipeline, limits: Limits) -> Self {
         Self {
             pipeline,
+            limits,
             scopes: Mutex::default(),
         }
     }
@@ -68,20 +60,17 @@ impl PipelineProcessor {
 impl SpanProcessor for PipelineProcessor {
     fn on_start(&self, _span: &mut Span, _cx: &Context) {}
 
-    fn on_end(&self, mut span: SpanData) {
-        if let Some((start, stop)) = TIMES.take() {
-            span.start_time = start;
-            span.end_time = stop;
-        }
+    fn on_end(&self, span: SpanData) {
         if !span.span_context.is_sampled() {
             self.pipeline.unsampled();
             return;
         }
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
-            encode_span(&span, bytes);
+            encode_span(&span, self.limits, bytes);
             self.pipeline
                 .push(&self.scope(&span.instrumentation_scope), bytes);
+            bytes.shrink_to(KEPT);
         });
     }
 

@@ -17,7 +17,7 @@ pub(crate) use attributes::error_type;
 use crate::content;
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};
-use crate::pipeline::SpanPipeline;
+use crate::pipeline::{Pipeline, Scope};
 use crate::profile::EmissionProfile;
 
 thread_local! {
@@ -31,7 +31,8 @@ const KEPT: usize = 64 * 1024;
 /// Writes the spans of operations.
 #[derive(Debug)]
 pub(crate) struct SpanObserver {
-    pub(crate) pipeline: SpanPipeline,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) scope: Scope,
     pub(crate) profile: EmissionProfile,
     /// Whether prompts, answers and tool data become attributes.
     pub(crate) content: bool,
@@ -60,7 +61,7 @@ impl Observer for SpanObserver {
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
                 self.write(record, payload, span, buffer);
-                self.pipeline.push_encoded(buffer);
+                self.pipeline.push(&self.scope, buffer);
                 buffer.shrink_to(KEPT);
             });
         }
