@@ -139,6 +139,11 @@ names! {
     CHAT_HEDGE_FOR = "agent_sdk.chat.hedge_for";
     CHAT_STREAM_OF_WHOLE = "agent_sdk.chat.stream_of_whole";
     CHAT_WEB_SEARCHES = "agent_sdk.chat.web_search_requests";
+    CONTENT_INPUT_REF = "agent_sdk.content.input_ref";
+    CONTENT_INSTRUCTIONS_REF = "agent_sdk.content.instructions_ref";
+    CONTENT_OUTPUT_REF = "agent_sdk.content.output_ref";
+    CONTENT_ARGUMENTS_REF = "agent_sdk.content.arguments_ref";
+    CONTENT_RESULT_REF = "agent_sdk.content.result_ref";
     OPERATION_KIND = "agent_sdk.operation.kind";
     SIGNAL = "agent_sdk.signal";
 }

@@ -17,7 +17,7 @@ use crate::telemetry::Telemetry;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TelemetryBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     bad_header: Option<usize>,
     headers_given: usize,
 }
@@ -31,7 +31,9 @@ impl TelemetryBuilder {
     /// (`otlp`, `none`), `OTEL_METRICS_EXPORTER` (`otlp`, `prometheus`, `none`),
     /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`, `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_BSP_*`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SEMCONV_STABILITY_OPT_IN` and
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. Durations are in milliseconds.
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, and for [files of content](crate::ContentFiles)
+    /// `OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK` (`upload`, `none`) with `OTEL_INSTRUMENTATION_GENAI_UPLOAD_` and `BASE_PATH`,
+    /// `FORMAT`, `MAX_QUEUE_SIZE`. Durations are in milliseconds.
     ///
     /// # Errors
     ///

@@ -140,9 +140,11 @@ where
             }
             let extensions = span.extensions();
             // An operation that others named is a span like the user's.
-            extensions.get::<Operation>().map_or(Entered::Users, |operation| {
-                Entered::Operation(operation.0.inside().clone())
-            })
+            extensions
+                .get::<Operation>()
+                .map_or(Entered::Users, |operation| {
+                    Entered::Operation(operation.0.inside().clone())
+                })
         });
         match entered {
             Some(Entered::Users) => self.users.on_enter(id, layers),

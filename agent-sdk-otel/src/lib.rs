@@ -45,15 +45,15 @@
 //!
 //! Budgets are among the metrics where the ledger is [watched](Telemetry::watch).
 //!
-//! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, on spans only,
-//! each part cut to 16 KiB.
+//! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, or as [files](ContentFiles), each part
+//! redacted and cut to 16 KiB. What looks like a key or a token leaves in no text of a span; see [`agent_sdk::redact`].
 //!
 //! | Module or type | What it is for |
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`MetricsServer`] | the `/metrics` endpoint |
-//! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
+//! | [`EmissionProfile`], [`ContentCapture`], [`ContentFiles`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
 //! The crate has no features.
@@ -84,6 +84,7 @@ pub use opentelemetry;
 pub use opentelemetry_sdk;
 
 pub use builder::TelemetryBuilder;
+pub use content::{ContentFiles, ContentFilesAccount, FileFormat};
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
 pub use pipeline::ExportAccount;

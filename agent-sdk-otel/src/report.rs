@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::content::ContentFilesAccount;
 use crate::metrics::MetricExports;
 use crate::pipeline::ExportAccount;
 
@@ -16,12 +17,17 @@ pub struct ShutdownReport {
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
     pub metrics_flushed: bool,
+    /// What became of the files of content; all zero when none are written.
+    pub content_files: ContentFilesAccount,
 }
 
 impl ShutdownReport {
-    /// Whether every sampled span was accepted and the last values of the metrics arrived.
+    /// Whether every sampled span was accepted, the last values of the metrics arrived, and every file of content was written.
     pub fn is_complete(&self) -> bool {
-        self.spans.lost() == 0 && self.spans.queued == 0 && self.metrics_flushed
+        self.spans.lost() == 0
+            && self.spans.queued == 0
+            && self.metrics_flushed
+            && self.content_files.written == self.content_files.offered
     }
 }
 
@@ -47,6 +53,12 @@ impl fmt::Display for ShutdownReport {
             } else {
                 "not flushed"
             }
-        )
+        )?;
+        let files = self.content_files;
+        if files.offered == 0 {
+            return Ok(());
+        }
+        let lost = files.offered - files.written;
+        write!(f, "; {} files of content, {lost} lost", files.written)
     }
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
+use crate::content::Capture;
 use crate::error::{TelemetryError, TelemetryErrorKind};
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
@@ -59,6 +60,7 @@ pub struct Telemetry {
     traces: Option<Traces>,
     metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
+    capture: Capture,
     settings: Settings,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
@@ -108,17 +110,25 @@ impl Telemetry {
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
-                        .with_span_processor(PipelineProcessor::new(pipeline.clone(), settings.limits))
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                            settings.capture.redactor.clone(),
+                        ))
                         .build();
                     Some(Traces { provider, pipeline })
                 }
             };
+        let content = settings.content.on_spans() && traces.is_some();
+        let capture = Capture::start(settings.capture.clone(), content)
+            .map_err(|error| TelemetryError::start("the directory for content").because(error))?;
         let operations = (metrics.pushes || metrics.prometheus.is_some())
             .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
         let telemetry = Self {
             traces,
             metrics,
             operations,
+            capture,
             settings,
             budgets: Budgets::default(),
             metrics_flushed: Mutex::new(None),
@@ -185,7 +195,11 @@ impl Telemetry {
         if let Some(ids) = self.ids() {
             observers = observers.with_ids(ids);
         }
-        for observer in [self.metrics_observer(), self.span_observer()] {
+        for observer in [
+            self.metrics_observer(),
+            self.span_observer(),
+            self.files_observer(),
+        ] {
             observers = match observer {
                 Some(observer) => observers.with_shared(observer),
                 None => observers,
@@ -212,8 +226,14 @@ impl Telemetry {
             scope: Scope::new(&scope()),
             limits: self.settings.limits,
             profile: self.settings.profile,
-            content: self.settings.content.on_spans(),
+            capture: self.capture.clone(),
         }))
+    }
+
+    /// Writes content to files where no span does.
+    fn files_observer(&self) -> Option<Arc<dyn Observer>> {
+        let alone = self.traces.is_none() && self.capture.files().is_some();
+        alone.then(|| Arc::new(self.capture.clone()) as Arc<dyn Observer>)
     }
 
     /// Counts operations; `None` when metrics are neither exported nor kept for Prometheus.
@@ -336,11 +356,17 @@ impl Telemetry {
                 .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let files = self.capture.files();
+        let content_files = files
+            .map(|files| files.shutdown(left / 2))
+            .unwrap_or_default();
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
         ShutdownReport {
             spans,
             metrics: self.metrics.exports.read(),
             metrics_flushed,
+            content_files,
         }
     }
 

@@ -281,7 +281,10 @@ mod tests {
             assert!(!shown.contains("sk-"), "{before}");
         }
         // Where much is taken out, the end of what was looked at comes within what is kept.
-        let pem = format!("-----BEGIN PRIVATE KEY-----{}-----END PRIVATE KEY-----", "A".repeat(15_000));
+        let pem = format!(
+            "-----BEGIN PRIVATE KEY-----{}-----END PRIVATE KEY-----",
+            "A".repeat(15_000)
+        );
         let mut text = format!("{pem} {}", "y".repeat(MAX_PART + MARGIN - pem.len() - 9));
         text.push_str(" sk-proj-");
         text.push_str(&"a1".repeat(5_000));
@@ -309,7 +312,9 @@ mod tests {
     fn a_message_of_too_many_parts_and_one_of_many_escapes_are_bounded() {
         let mut message = Message::user("begin");
         let control = "\u{1}".repeat(MAX_PART);
-        message.parts.extend((0..400).map(|_| Part::Text(control.as_str().into())));
+        message
+            .parts
+            .extend((0..400).map(|_| Part::Text(control.as_str().into())));
         let said = Conversation::from_iter([Message::user("old"), message]);
         let kept = json(Payload::Prompt(&said));
         let parts = kept[1]["parts"].as_array().unwrap();
@@ -341,7 +346,12 @@ mod tests {
         assert_eq!(bytes["content"], "[image/png, 11 bytes of base64]");
         let inline = of(MediaSource::Url("data:image/png;base64,iVBORw0KGgo".into()));
         assert_eq!(inline["content"], "[image/png, 33 bytes of base64]");
-        let address = of(MediaSource::Url("https://jo:pw@h/a.png?key=abcd1234".into()));
-        assert_eq!(address["uri"], "https://[redacted:userinfo]@h/a.png?key=[redacted:secret]");
+        let address = of(MediaSource::Url(
+            "https://jo:pw@h/a.png?key=abcd1234".into(),
+        ));
+        assert_eq!(
+            address["uri"],
+            "https://[redacted:userinfo]@h/a.png?key=[redacted:secret]"
+        );
     }
 }

@@ -42,8 +42,8 @@ use agent_sdk::operation::{Observer, OperationInfo, OperationRecord, Payload};
 use agent_sdk::redact::Redactor;
 use serde_json::Value;
 
-pub use files::{ContentFiles, ContentFilesAccount, FileFormat};
 pub(crate) use files::Writer;
+pub use files::{ContentFiles, ContentFilesAccount, FileFormat};
 pub(crate) use secrets::masked;
 
 use messages::Messages;

@@ -5,6 +5,7 @@ use opentelemetry::{Array, KeyValue, Value};
 use super::span::Limits;
 use super::wire;
 use crate::attrs;
+use crate::content::Clean;
 
 /// What takes attributes, one at a time, without keeping what it is lent.
 pub(crate) trait AttributeSink {
@@ -112,7 +113,9 @@ impl<'a> Attributes<'a> {
         length: impl Fn(&T) -> usize,
         write: impl Fn(&mut Vec<u8>, &T),
     ) {
-        let inside = items.iter().map(|item| wire::bytes_len(VALUES, length(item)));
+        let inside = items
+            .iter()
+            .map(|item| wire::bytes_len(VALUES, length(item)));
         let inside = inside.sum();
         if self.begin(name, wire::bytes_len(ARRAY, inside)) {
             wire::open(self.out, ARRAY, inside);
@@ -120,6 +123,17 @@ impl<'a> Attributes<'a> {
                 wire::open(self.out, VALUES, length(item));
                 write(self.out, item);
             }
+        }
+    }
+
+    /// Content, which may leave as it is.
+    pub(crate) fn clean(&mut self, name: &str, content: &Clean) {
+        self.string(name, self.limits.cut(content.as_str()));
+    }
+
+    fn string(&mut self, name: &str, value: &str) {
+        if self.begin(name, wire::bytes_len(STRING, value.len())) {
+            wire::bytes(self.out, STRING, value.as_bytes());
         }
     }
 
@@ -136,19 +150,34 @@ impl<'a> Attributes<'a> {
                 self.texts(name, &values);
             }
             Value::Array(Array::Bool(values)) => {
-                self.list(name, values, |_| 2, |out, value| {
-                    wire::number(out, BOOL, u64::from(*value));
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 2,
+                    |out, value| {
+                        wire::number(out, BOOL, u64::from(*value));
+                    },
+                );
             }
             Value::Array(Array::I64(values)) => {
-                self.list(name, values, |value| int_len(*value), |out, value| {
-                    wire::number(out, INT, value.cast_unsigned());
-                });
+                self.list(
+                    name,
+                    values,
+                    |value| int_len(*value),
+                    |out, value| {
+                        wire::number(out, INT, value.cast_unsigned());
+                    },
+                );
             }
             Value::Array(Array::F64(values)) => {
-                self.list(name, values, |_| 9, |out, value| {
-                    wire::fixed64(out, DOUBLE, value.to_bits());
-                });
+                self.list(
+                    name,
+                    values,
+                    |_| 9,
+                    |out, value| {
+                        wire::fixed64(out, DOUBLE, value.to_bits());
+                    },
+                );
             }
             // A kind that this crate does not know yet.
             other => self.text(name, &other.as_str()),
@@ -162,10 +191,8 @@ fn int_len(value: i64) -> usize {
 
 impl AttributeSink for Attributes<'_> {
     fn text(&mut self, name: &str, value: &str) {
-        let value = self.limits.cut(value);
-        if self.begin(name, wire::bytes_len(STRING, value.len())) {
-            wire::bytes(self.out, STRING, value.as_bytes());
-        }
+        let value = self.limits.text(value);
+        self.string(name, &value);
     }
 
     fn int(&mut self, name: &str, value: i64) {
@@ -188,11 +215,12 @@ impl AttributeSink for Attributes<'_> {
 
     fn texts(&mut self, name: &str, values: &[&str]) {
         let limits = self.limits;
+        let values: Vec<_> = values.iter().map(|value| limits.text(value)).collect();
         self.list(
             name,
-            values,
-            |value| wire::bytes_len(STRING, limits.cut(value).len()),
-            |out, value| wire::bytes(out, STRING, limits.cut(value).as_bytes()),
+            &values,
+            |value| wire::bytes_len(STRING, value.len()),
+            |out, value| wire::bytes(out, STRING, value.as_bytes()),
         );
     }
 }

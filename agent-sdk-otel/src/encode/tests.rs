@@ -24,8 +24,7 @@ fn values() -> impl Strategy<Value = Value> {
         ".{0,200}".prop_map(|text| Value::String(text.into())),
         prop::collection::vec(any::<i64>(), 0..4).prop_map(|list| Value::Array(Array::I64(list))),
         prop::collection::vec(any::<bool>(), 0..4).prop_map(|list| Value::Array(Array::Bool(list))),
-        prop::collection::vec(-1e9_f64..1e9, 0..4)
-            .prop_map(|list| Value::Array(Array::F64(list))),
+        prop::collection::vec(-1e9_f64..1e9, 0..4).prop_map(|list| Value::Array(Array::F64(list))),
         prop::collection::vec(".{0,150}", 0..4).prop_map(|list| {
             Value::Array(Array::String(list.into_iter().map(Into::into).collect()))
         }),
@@ -35,13 +34,21 @@ fn values() -> impl Strategy<Value = Value> {
 fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
     prop::collection::vec(("[a-z.]{1,140}", values()), 0..6).prop_map(|pairs| {
         let pairs = pairs.into_iter();
-        pairs.map(|(name, value)| attrs::custom(name, value)).collect()
+        pairs
+            .map(|(name, value)| attrs::custom(name, value))
+            .collect()
     })
 }
 
 fn contexts() -> impl Strategy<Value = SpanContext> {
-    (1_u128.., 1_u64.., any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(trace, span, sampled, remote, state)| {
+    (
+        1_u128..,
+        1_u64..,
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(trace, span, sampled, remote, state)| {
             let state = if state {
                 TraceState::from_key_value([("vendor", "one")]).unwrap()
             } else {
@@ -54,8 +61,7 @@ fn contexts() -> impl Strategy<Value = SpanContext> {
                 remote,
                 state,
             )
-        },
-    )
+        })
 }
 
 fn statuses() -> impl Strategy<Value = Status> {

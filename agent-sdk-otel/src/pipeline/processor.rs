@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_sdk::redact::Redactor;
 use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -12,6 +13,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::{Pipeline, Scope};
+use crate::content::masked;
 use crate::encode::{Limits, encode_span};
 
 thread_local! {
@@ -24,6 +26,7 @@ thread_local! {
 pub(crate) struct PipelineProcessor {
     pipeline: Pipeline,
     limits: Limits,
+    redactor: Redactor,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -35,10 +38,11 @@ const KNOWN_SCOPES: usize = 64;
 const KEPT: usize = 64 * 1024;
 
 impl PipelineProcessor {
-    pub(crate) fn new(pipeline: Pipeline, limits: Limits) -> Self {
+    pub(crate) fn new(pipeline: Pipeline, limits: Limits, redactor: Redactor) -> Self {
         Self {
             pipeline,
             limits,
+            redactor,
             scopes: Mutex::default(),
         }
     }
@@ -68,8 +72,12 @@ impl SpanProcessor for PipelineProcessor {
         ENCODED.with_borrow_mut(|bytes| {
             bytes.clear();
             encode_span(&span, self.limits, bytes);
-            self.pipeline
-                .push(&self.scope(&span.instrumentation_scope), bytes);
+            match masked(&self.redactor, bytes) {
+                Some(message) => self
+                    .pipeline
+                    .push(&self.scope(&span.instrumentation_scope), &message),
+                None => self.pipeline.unsampled(),
+            }
             bytes.shrink_to(KEPT);
         });
     }

@@ -14,6 +14,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
+use crate::content::CaptureSettings;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
@@ -76,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
+    pub(crate) capture: CaptureSettings,
     pub(crate) set_global: bool,
     pub(crate) shutdown_limit: Duration,
 }
@@ -100,6 +102,7 @@ impl Default for Settings {
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
+            capture: CaptureSettings::default(),
             set_global: false,
             shutdown_limit: Duration::from_secs(5),
         }

@@ -192,17 +192,17 @@ fn of_request(
 }
 
 fn of_embeddings(embeddings: &EmbeddingDetails, all: &mut impl AttributeSink) {
-    some_int(attrs::EMBEDDINGS_DIMENSION_COUNT, embeddings.dimensions, all);
+    some_int(
+        attrs::EMBEDDINGS_DIMENSION_COUNT,
+        embeddings.dimensions,
+        all,
+    );
     if let Some(encoding) = embeddings.encoding {
         all.texts(attrs::REQUEST_ENCODING_FORMATS, &[encoding]);
     }
 }
 
-fn of_answer(
-    record: &OperationRecord<'_>,
-    profile: EmissionProfile,
-    all: &mut impl AttributeSink,
-) {
+fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut impl AttributeSink) {
     let facts = record.facts;
     some_text(attrs::RESPONSE_ID, facts.response_id.as_deref(), all);
     some_text(attrs::RESPONSE_MODEL, facts.response_model.as_deref(), all);
@@ -253,7 +253,11 @@ fn of_attempt(
     record: &OperationRecord<'_>,
     all: &mut impl AttributeSink,
 ) {
-    some_int(attrs::HTTP_RESPONSE_STATUS_CODE, record.facts.http_status, all);
+    some_int(
+        attrs::HTTP_RESPONSE_STATUS_CODE,
+        record.facts.http_status,
+        all,
+    );
     if attempt.number > 1 {
         let resent = i64::from(attempt.number) - 1;
         all.int(attrs::HTTP_REQUEST_RESEND_COUNT, resent);

@@ -14,7 +14,7 @@ use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
 pub(crate) use attributes::error_type;
 
-use crate::content;
+use crate::content::{Capture, Clean, masked};
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};
 use crate::pipeline::{Pipeline, Scope};
@@ -34,34 +34,40 @@ pub(crate) struct SpanObserver {
     pub(crate) pipeline: Pipeline,
     pub(crate) scope: Scope,
     pub(crate) profile: EmissionProfile,
-    /// Whether prompts, answers and tool data become attributes.
-    pub(crate) content: bool,
+    /// Takes prompts, answers and tool data.
+    pub(crate) capture: Capture,
     pub(crate) limits: Limits,
 }
 
 impl Observer for SpanObserver {
     fn started(&self, operation: &OperationInfo, payload: Payload<'_>) {
-        if !self.content || !operation.trace.sampled {
+        // Files are written of what is not sampled too.
+        let content = self.capture.take(operation, payload);
+        if content.is_empty() || !operation.trace.sampled {
             return;
         }
         if let Some(span) = OperationSpan::of(operation) {
             span.attributes(|all| {
-                for attribute in content::of(payload) {
-                    all.any(&attribute);
+                for (name, text) in &content {
+                    all.clean(name, text);
                 }
             });
         }
     }
 
     fn ended(&self, record: &OperationRecord<'_>, payload: Payload<'_>) {
+        let content = self.capture.take(record.info, payload);
         if !record.info.trace.sampled {
             return;
         }
         if let Some(span) = OperationSpan::of(record.info) {
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
-                self.write(record, payload, span, buffer);
-                self.pipeline.push(&self.scope, buffer);
+                self.write(record, &content, span, buffer);
+                match masked(self.capture.redactor(), buffer) {
+                    Some(message) => self.pipeline.push(&self.scope, &message),
+                    None => self.pipeline.unsampled(),
+                }
                 buffer.shrink_to(KEPT);
             });
         }
@@ -72,7 +78,7 @@ impl SpanObserver {
     fn write(
         &self,
         record: &OperationRecord<'_>,
-        payload: Payload<'_>,
+        content: &[(&'static str, Clean)],
         span: &OperationSpan,
         out: &mut Vec<u8>,
     ) {
@@ -97,10 +103,8 @@ impl SpanObserver {
             let agent = info.agent.as_deref();
             attributes::at_start(info.kind, &info.name, &info.details, agent, all);
             attributes::at_end(record, self.profile, all);
-            if self.content {
-                for attribute in content::of(payload) {
-                    all.any(&attribute);
-                }
+            for (name, text) in content {
+                all.clean(name, text);
             }
         });
         for link in &info.links {

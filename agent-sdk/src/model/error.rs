@@ -2,14 +2,15 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
-use super::ChatResponse;
+use super::{ChatRequest, ChatResponse, quote};
 use crate::redact;
 
 /// A model request that failed.
 ///
 /// Match on [`kind`](Self::kind); the text is for people and may change. It never holds a key, a header or a whole body: of
 /// what the provider wrote, at most [`SNIPPET_CHARS`](Self::SNIPPET_CHARS) characters are kept, without what
-/// [looks like a key](crate::redact::keys).
+/// [looks like a key](crate::redact::keys) and without what it quotes of the request's content: pieces of 16 bytes or more
+/// that stand in the instructions, the messages or the tool data too.
 #[derive(Debug)]
 pub struct ModelError {
     inner: Box<Inner>,
@@ -249,6 +250,23 @@ impl ModelError {
     pub(crate) fn with_earlier(mut self, mut earlier: Vec<Self>) -> Self {
         earlier.append(&mut self.inner.earlier);
         self.inner.earlier = earlier;
+        self
+    }
+
+    /// Takes out what a provider quotes of the request.
+    #[must_use]
+    pub(crate) fn without_quotes(mut self, request: &ChatRequest) -> Self {
+        let inner = &mut *self.inner;
+        let texts = [
+            Some(&mut inner.message),
+            inner.provider_type.as_mut(),
+            inner.code.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            if let Cow::Owned(clean) = quote::without(text, request) {
+                *text = clean;
+            }
+        }
         self
     }
 

@@ -8,10 +8,11 @@ const LONGEST: usize = 19;
 
 /// The card number that begins here: digits in one run, or in groups with one blank or dash between.
 pub(super) fn find(place: &Place<'_>, at: usize) -> Option<Found> {
-    let last = place.before(at, 1);
-    let is_fraction =
-        last == Some(b'.') && place.before(at, 2).is_some_and(|byte| byte.is_ascii_digit());
-    if is_fraction || last.is_some_and(|byte| byte.is_ascii_digit()) {
+    let is_fraction = place.before(at, 1) == Some(b'.')
+        && place
+            .before(at, 2)
+            .is_some_and(|byte| byte.is_ascii_digit());
+    if is_fraction || !place.is_boundary(at) {
         return None;
     }
     let mut digits = [0; LONGEST];
@@ -26,7 +27,8 @@ pub(super) fn find(place: &Place<'_>, at: usize) -> Option<Found> {
             }
             None => {
                 // A group is over.
-                if count >= SHORTEST && digits.get(..count).is_some_and(is_valid) {
+                let is_word = byte.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+                if !is_word && count >= SHORTEST && digits.get(..count).is_some_and(is_valid) {
                     longest = Some(end);
                 }
                 let next = place.byte(end + 1);

@@ -5,8 +5,9 @@ use super::scan::{Found, Place};
 /// The longest local part, in characters.
 const LONGEST_LOCAL: usize = 64;
 
-/// The longest name of a host, in characters.
+/// The longest name of a host, and of one of its labels, in bytes.
 const LONGEST_HOST: usize = 253;
+const LONGEST_LABEL: usize = 63;
 
 /// The address around an `@` of so many bytes.
 pub(super) fn find(place: &Place<'_>, at: usize, width: usize) -> Option<Found> {
@@ -39,38 +40,35 @@ pub(super) fn find(place: &Place<'_>, at: usize, width: usize) -> Option<Found> 
 
 /// How many bytes the name of a host takes here: labels with points between, the last of two letters or more.
 fn host(text: &str) -> Option<usize> {
-    let (mut end, mut label_start, mut points) = (0, 0, 0);
-    // The last place at which it could end well.
-    let mut whole = None;
-    let letters = text.char_indices().take(LONGEST_HOST);
-    for (at, letter) in letters {
-        if letter == '.' {
-            if at == label_start {
-                break;
-            }
-            points += 1;
-            label_start = at + 1;
-        } else if !is_letter(letter) && letter != '-' {
-            break;
+    let (mut start, mut points, mut whole) = (0, 0, None);
+    loop {
+        let rest = text.get(start..)?;
+        let label = rest
+            .char_indices()
+            .take(LONGEST_LABEL + 1)
+            .find(|(_, letter)| !is_letter(*letter) && *letter != '-');
+        let length = label.map_or(rest.len().min(LONGEST_LABEL + 1), |(at, _)| at);
+        let label = rest.get(..length)?;
+        if !(1..=LONGEST_LABEL).contains(&length) || start + length > LONGEST_HOST {
+            return whole;
         }
-        end = at + letter.len_utf8();
-        let label = text.get(label_start..end).unwrap_or_default();
-        if points > 0 && label.len() >= 2 && label.len() <= 63 {
-            let is_name = label.chars().all(|letter| !letter.is_ascii_digit() && letter != '-');
-            let is_punycode = label.starts_with("xn--");
-            if is_name || is_punycode {
-                whole = Some(end);
-            }
+        let is_name = label.len() >= 2
+            && label
+                .chars()
+                .all(|letter| !letter.is_ascii_digit() && letter != '-');
+        if points > 0 && (is_name || label.starts_with("xn--")) {
+            whole = Some(start + length);
         }
+        if text.as_bytes().get(start + length) != Some(&b'.') {
+            return whole;
+        }
+        points += 1;
+        start += length + 1;
     }
-    // A label goes on to its end: `a@b.com2` has no host.
-    whole.filter(|whole| {
-        let rest = text.get(*whole..).unwrap_or_default();
-        *whole == end || rest.starts_with(['.', '-'])
-    })
 }
 
 /// Letters of the scripts in which words are parted by blanks, and digits.
-fn is_letter(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || (!letter.is_ascii() && letter < '\u{590}' && letter.is_alphanumeric())
+pub(super) fn is_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric()
+        || (!letter.is_ascii() && letter < '\u{590}' && letter.is_alphanumeric())
 }

@@ -32,17 +32,18 @@ pub(super) fn redact(redactor: &Redactor, value: Value, depth: usize) -> Value {
 fn of_object(redactor: &Redactor, fields: Map<String, Value>, depth: usize) -> Map<String, Value> {
     let mut clean = Map::new();
     for (key, value) in fields {
-        let value = if name::is_secret(&key) && says_something(&value) {
+        let mut clean_key = redactor.text(&key).into_owned();
+        let is_secret = name::is_secret(&key) || name::is_secret(&clean_key);
+        let value = if is_secret && says_something(&value) {
             Value::String(mark("secret"))
         } else {
             redact(redactor, value, depth)
         };
-        let mut key = redactor.text(&key).into_owned();
         // Two keys may have become the same.
-        while clean.contains_key(&key) {
-            key.push('+');
+        while clean.contains_key(&clean_key) {
+            clean_key.push('+');
         }
-        clean.insert(key, value);
+        clean.insert(clean_key, value);
     }
     clean
 }

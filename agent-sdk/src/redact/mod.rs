@@ -21,11 +21,11 @@
 //! | secrets by value | as they are, and in base64 (any alignment, both alphabets), percent-encoded, hex and JSON-escaped | `secret` |
 //!
 //! No pattern finds everything. Known to be **missed**: keys without a prefix and a name (40 characters of an AWS secret key in
-//! prose), a password that a sentence tells, an unquoted value behind its first space or comma, secrets that were split, reversed,
+//! prose), a password that a sentence tells, one of small letters only behind `password: `, an unquoted value behind its first space or comma, secrets that were split, reversed,
 //! compressed or encoded twice, the values of short secrets (under 8 bytes) in base64, e-mail addresses with letters outside
 //! the Latin, Greek and Cyrillic scripts, cards that break over two lines. A secret that matters is best given by value. Known to be
 //! **taken for something that they are not**: `icon@2x.png`, `git@github.com`, one in ten runs of 13 to 19 digits that begin with 2 to 6,
-//! a word of prose after `password:`.
+//! a word of prose that has more than small letters after `password: `.
 //!
 //! # Example
 //!

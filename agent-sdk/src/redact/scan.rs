@@ -35,10 +35,18 @@ pub(super) struct Place<'t> {
 }
 
 pub(super) fn run(text: &str, wanted: Wanted) -> Cow<'_, str> {
+    let is_separator = |byte: &u8| matches!(byte, b':' | b'=');
+    if wanted == Wanted::Keys
+        && text.len() < token::SHORTEST
+        && !text.as_bytes().iter().any(is_separator)
+    {
+        return Cow::Borrowed(text);
+    }
     let mut place = Place { text, done: 0 };
     let mut clean = String::new();
     let mut at = 0;
-    while let Some(byte) = place.byte(at) {
+    while let Some((skipped, byte)) = next_turn(place.rest(at)) {
+        at += skipped;
         match place.find(at, byte, wanted) {
             Some(found) => {
                 clean.push_str(text.get(place.done..found.start).unwrap_or_default());
@@ -54,6 +62,39 @@ pub(super) fn run(text: &str, wanted: Wanted) -> Cow<'_, str> {
     }
     clean.push_str(text.get(place.done..).unwrap_or_default());
     Cow::Owned(clean)
+}
+
+/// The bytes on which something may turn.
+static TURNS: [bool; 256] = {
+    let (mut turns, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::indexing_slicing,
+            reason = "below 256"
+        )]
+        {
+            turns[byte] = matches!(byte as u8, b':' | b'=' | b'-' | b'@' | b'%' | b'2'..=b'6')
+                || token::begins(byte as u8);
+        }
+        byte += 1;
+    }
+    turns
+};
+
+/// The next byte on which something may turn, and how many are before it.
+fn next_turn(rest: &[u8]) -> Option<(usize, u8)> {
+    let mut bytes = rest.iter().copied().enumerate().peekable();
+    while let Some((at, byte)) = bytes.next() {
+        if TURNS.get(usize::from(byte)) != Some(&true) {
+            continue;
+        }
+        let next = bytes.peek().map_or(0, |(_, next)| *next);
+        if !byte.is_ascii_alphabetic() || token::goes_on(byte, next) {
+            return Some((at, byte));
+        }
+    }
+    None
 }
 
 impl Place<'_> {
@@ -94,10 +135,17 @@ impl Place<'_> {
     }
 
     /// Whether a word may begin here: behind anything but a letter or a digit, and behind those only where they end an escape.
-    fn is_boundary(&self, at: usize) -> bool {
+    pub(super) fn is_boundary(&self, at: usize) -> bool {
         let Some(last) = self.before(at, 1) else {
             return true;
         };
+        if !last.is_ascii() {
+            let letter = self
+                .text
+                .get(..at)
+                .and_then(|text| text.chars().next_back());
+            return !letter.is_some_and(email::is_letter);
+        }
         if !last.is_ascii_alphanumeric() {
             return true;
         }
@@ -140,15 +188,24 @@ impl Place<'_> {
             .filter(|byte| b"\"'`".contains(byte));
         let (start, end, shortest) = if let Some(quote) = quote {
             let start = start + escapes + 1;
+            if self.is_marked(start) {
+                return None;
+            }
             (start, self.closing(start, quote, escapes), 1)
         } else {
-            let plain = |byte: u8| !byte.is_ascii_whitespace() && !b"\"'`,;&<>(){}[]\\".contains(&byte);
+            let plain =
+                |byte: u8| !byte.is_ascii_whitespace() && !b"\"'`,;&<>(){}[]\\".contains(&byte);
             let mut end = start + self.run_of(start, plain);
             let scheme = self.text.get(start..end).unwrap_or_default();
             if name::is_scheme(scheme) {
                 let gap = self.run_of(end, blank).min(MAX_BLANKS);
                 let more = self.run_of(end + gap, plain);
                 end += if more > 0 { gap + more } else { 0 };
+            }
+            let value = self.rest(start).get(..end - start)?;
+            if start > at + 1 && value.iter().all(u8::is_ascii_lowercase) {
+                // `wrong password: send another`
+                return None;
             }
             (start, end, shortest)
         };
@@ -214,8 +271,11 @@ impl Place<'_> {
         const FENCE: &[u8] = b"-----";
         let label = self.rest(at).strip_prefix(b"-----BEGIN ")?;
         let label = label.get(..label.len().min(64))?;
-        let label = label.get(..memmem::find(label, FENCE)?)?;
-        memmem::find(label, b"PRIVATE KEY")?;
+        let length = label.iter().position(|byte| {
+            !byte.is_ascii_uppercase() && !byte.is_ascii_digit() && *byte != b' '
+        })?;
+        let (label, rest) = label.split_at(length);
+        (rest.starts_with(FENCE) && label.ends_with(b"PRIVATE KEY")).then_some(())?;
         let rest = self.rest(at);
         let end = memmem::find(rest, b"-----END ").and_then(|end| {
             let after = end + b"-----END ".len();

@@ -21,25 +21,55 @@ fn keys_and_tokens_are_marked_by_their_kind() {
         ("AKIAIOSFODNN7EXAMPLE", "[redacted:key]"),
         ("ASIAIOSFODNN7EXAMPLE", "[redacted:key]"),
         ("whsec_0123456789abcdef", "[redacted:key]"),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk", "[redacted:token]"),
+        (
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcdefghijk",
+            "[redacted:token]",
+        ),
         ("Bearer abcdefghijklmnop.qrstuv", "Bearer [redacted:token]"),
         ("bearer 0123456789ab.", "bearer [redacted:token]."),
-        ("https://hooks.slack.com/services/T01/B02/abcdefgh", "https://[redacted:key]"),
-        ("Authorization: Basic dXNlcjpwYXNz, next", "Authorization: [redacted:secret], next"),
+        (
+            "https://hooks.slack.com/services/T01/B02/abcdefgh",
+            "https://[redacted:key]",
+        ),
+        (
+            "Authorization: Basic dXNlcjpwYXNz, next",
+            "Authorization: [redacted:secret], next",
+        ),
         ("x-api-key: abcd1234efgh", "x-api-key: [redacted:secret]"),
         ("api-key=abcd1234efgh", "api-key=[redacted:secret]"),
-        ("https://h/v1?a=b&key=abcd1234&c=d", "https://h/v1?a=b&key=[redacted:secret]&c=d"),
-        ("https://h/?access_token=0123456789", "https://h/?access_token=[redacted:secret]"),
-        ("OPENAI_API_KEY=abcdefghijk", "OPENAI_API_KEY=[redacted:secret]"),
+        (
+            "https://h/v1?a=b&key=abcd1234&c=d",
+            "https://h/v1?a=b&key=[redacted:secret]&c=d",
+        ),
+        (
+            "https://h/?access_token=0123456789",
+            "https://h/?access_token=[redacted:secret]",
+        ),
+        (
+            "OPENAI_API_KEY=abcdefghijk",
+            "OPENAI_API_KEY=[redacted:secret]",
+        ),
         ("password: hunter2", "password: [redacted:secret]"),
-        (r#"{"password":"a\"b c","n":1}"#, r#"{"password":"[redacted:secret]","n":1}"#),
-        (r#"{\"client_secret\":\"a b\"}"#, r#"{\"client_secret\":\"[redacted:secret]\"}"#),
-        ("postgres://jo:pw@db:5432/x", "postgres://[redacted:userinfo]@db:5432/x"),
+        (
+            r#"{"password":"a\"b c","n":1}"#,
+            r#"{"password":"[redacted:secret]","n":1}"#,
+        ),
+        (
+            r#"{\"client_secret\":\"a b\"}"#,
+            r#"{\"client_secret\":\"[redacted:secret]\"}"#,
+        ),
+        (
+            "postgres://jo:pw@db:5432/x",
+            "postgres://[redacted:userinfo]@db:5432/x",
+        ),
         (
             "a -----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY----- b",
             "a [redacted:private_key] b",
         ),
-        ("-----BEGIN PRIVATE KEY-----\nMIIcut", "[redacted:private_key]"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nMIIcut",
+            "[redacted:private_key]",
+        ),
         (r"line\nsk-proj-4f9a8b7c6d5e4f3a", r"line\n[redacted:key]"),
         ("q=%20sk-proj-4f9a8b7c6d5e4f3a", "q=%20[redacted:key]"),
     ];
@@ -55,7 +85,7 @@ fn personal_data_is_marked_where_content_is_redacted() {
         ("mail jo.doe+x@example.co.uk.", "mail [redacted:email]."),
         ("<josé@münchen.de>", "<[redacted:email]>"),
         ("邮箱test@example.com", "邮箱[redacted:email]"),
-        ("?to=jo%40example.com&x", "?[redacted:email]&x"),
+        ("?to=jo%40example.com&x", "?to=[redacted:email]&x"),
         (r"a\njo@example.com", r"a\n[redacted:email]"),
         ("4111 1111 1111 1111 2025", "[redacted:card] 2025"),
         ("4111-1111-1111-1111", "[redacted:card]"),
@@ -84,11 +114,16 @@ fn ordinary_texts_are_lent() {
         "41111111111111111111111111",
         "a @ b, me@localhost, @handle",
         "tokens: input",
+        "the base URL holds a password: send it in a header",
         "-----BEGIN CERTIFICATE-----",
         "",
     ] {
         let redactor = Redactor::new();
-        assert!(matches!(redactor.text(text), Cow::Borrowed(_)), "{text}: {}", redactor.text(text));
+        assert!(
+            matches!(redactor.text(text), Cow::Borrowed(_)),
+            "{text}: {}",
+            redactor.text(text)
+        );
     }
 }
 
@@ -114,7 +149,10 @@ fn secrets_by_value_are_found_in_every_form() {
     for form in forms {
         let shown = redactor.text(&form).into_owned();
         assert!(shown.contains("[redacted:secret]"), "{form}: {shown}");
-        assert!(shown.len() < "[redacted:secret]".len() + 12, "{form}: {shown}");
+        assert!(
+            shown.len() < "[redacted:secret]".len() + 12,
+            "{form}: {shown}"
+        );
     }
     assert!(!format!("{redactor:?}").contains("7f3a"));
     // Too short, and a part of every mark.
@@ -128,7 +166,10 @@ fn functions_of_the_user_come_last_and_fail_closed() {
         true => Cow::Owned(text.replace("Project X", "[redacted:project]")),
         false => Cow::Borrowed(text),
     });
-    assert_eq!(redactor.text("jo@example.com on Project X"), "[redacted:email] on [redacted:project]");
+    assert_eq!(
+        redactor.text("jo@example.com on Project X"),
+        "[redacted:email] on [redacted:project]"
+    );
     let redactor = redactor.with(|_| panic!("no"));
     assert_eq!(redactor.text("anything"), "[redacted:failed]");
 }
@@ -163,21 +204,71 @@ fn json_stays_json_and_secrets_go_by_their_key() {
 #[test]
 fn time_is_linear_in_the_length() {
     // Texts on which a second look at what follows would be a look at everything.
-    for piece in ["sk-", "eyJ", "eyJ-aaaaaaaa.", "a@", "://a:", "4 ", "password=", "\\\"", "-----BEGIN ", "%40", "token: '", "bearer  ", "a.a@a.a"] {
+    for piece in [
+        "sk-",
+        "eyJ",
+        "eyJ-aaaaaaaa.",
+        "a@",
+        "://a:",
+        "4 ",
+        "password=",
+        "\\\"",
+        "-----BEGIN ",
+        "%40",
+        "token: '",
+        "bearer  ",
+        "a.a@a.a",
+    ] {
         let text = piece.repeat(2_000_000 / piece.len());
         let started = std::time::Instant::now();
         let _ = all(&text);
         // Two million steps take milliseconds, their square an hour.
-        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{piece}");
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(20),
+            "{piece}"
+        );
     }
 }
 
 /// Texts of pieces that patterns turn on, next to each other in any order.
 fn texts() -> impl Strategy<Value = String> {
     let pieces = [
-        "sk-", "abcdef0123456789", "AKIAIOSFODNN7EXAMPLE", "eyJhbGciOi", ".", "Bearer ", "Authorization", ": ", "=", "\"", "'", "\\",
-        "://", "@", "%40", "example.com", "4111111111111111", " ", "-", "password", "token", "?key", "&", "-----BEGIN ",
-        "PRIVATE KEY-----", "-----END ", "[redacted:key]", "]", "é", "邮", "\u{0}", "\n", "jo", "7", "%2", "n",
+        "sk-",
+        "abcdef0123456789",
+        "AKIAIOSFODNN7EXAMPLE",
+        "eyJhbGciOi",
+        ".",
+        "Bearer ",
+        "Authorization",
+        ": ",
+        "=",
+        "\"",
+        "'",
+        "\\",
+        "://",
+        "@",
+        "%40",
+        "example.com",
+        "4111111111111111",
+        " ",
+        "-",
+        "password",
+        "token",
+        "?key",
+        "&",
+        "-----BEGIN ",
+        "PRIVATE KEY-----",
+        "-----END ",
+        "[redacted:key]",
+        "]",
+        "é",
+        "邮",
+        "\u{0}",
+        "\n",
+        "jo",
+        "7",
+        "%2",
+        "n",
     ];
     let piece = prop_oneof![
         4 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned),
@@ -202,7 +293,7 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
     fn redacting_again_changes_nothing(text in texts()) {

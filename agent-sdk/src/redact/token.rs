@@ -81,7 +81,7 @@ const X: &[Shape] = &[
 ];
 const Y: &[Shape] = &[shape("ya29.", 16, Sort::Word)];
 
-fn shapes(first: u8) -> &'static [Shape] {
+const fn shapes(first: u8) -> &'static [Shape] {
     match first {
         b'A' => A,
         b'c' => C,
@@ -99,9 +99,23 @@ fn shapes(first: u8) -> &'static [Shape] {
     }
 }
 
+/// The shortest key or token that is found without a `:` or a `=` before it, in bytes.
+pub(super) const SHORTEST: usize = "xoxb-".len() + 10;
+
 /// Whether a token may begin with this byte.
-pub(super) fn begins(byte: u8) -> bool {
+pub(super) const fn begins(byte: u8) -> bool {
     byte.is_ascii_alphabetic() && (matches!(byte, b'b' | b'B' | b'e') || !shapes(byte).is_empty())
+}
+
+/// Whether a token that begins with one byte may go on with the other: most words are told from tokens by this.
+pub(super) fn goes_on(first: u8, second: u8) -> bool {
+    match first {
+        b'b' | b'B' => matches!(second, b'e' | b'E'),
+        b'e' => second == b'y',
+        first => shapes(first)
+            .iter()
+            .any(|shape| shape.prefix.as_bytes().get(1) == Some(&second)),
+    }
 }
 
 /// The token that begins here.
@@ -133,16 +147,21 @@ fn length(after: &[u8], sort: Sort) -> usize {
         Sort::Capitals => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
         Sort::Path => is_word(*byte) || *byte == b'/',
     };
-    let length = after
-        .iter()
-        .position(|byte| !is(byte))
-        .unwrap_or(after.len());
-    let key = after.get(..length).unwrap_or_default();
-    match sort {
-        Sort::Random if !is_random(key) => 0,
-        Sort::Capitals if after.get(length).is_some_and(|byte| is_word(*byte)) => 0,
-        _ => length,
+    let run = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .position(|byte| !is(byte))
+            .unwrap_or(bytes.len())
+    };
+    if let Sort::Random = sort {
+        // Looked at no further: what shows nothing until here is looked at again from the next prefix in it.
+        let head = after.get(..after.len().min(128)).unwrap_or_default();
+        let key = head.get(..run(head)).unwrap_or_default();
+        if !is_random(key) {
+            return 0;
+        }
     }
+    run(after)
 }
 
 fn is_word(byte: u8) -> bool {
