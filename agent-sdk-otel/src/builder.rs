@@ -153,9 +153,40 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Shows the metrics in a registry of the `prometheus` crate too, for a program that serves one already. Default: none.
+    ///
+    /// That page is the classic text format, which has no exemplars; [`Telemetry::serve_metrics`] serves them. A page of
+    /// the program's own may also take [`Telemetry::metrics_page`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use agent_sdk_otel::Telemetry;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = prometheus::Registry::new();
+    /// let telemetry = Telemetry::builder().prometheus_registry(registry.clone()).build()?;
+    /// let requests = agent_sdk_otel::opentelemetry::metrics::MeterProvider::meter(telemetry.meter_provider(), "app");
+    /// requests.u64_counter("app.requests").build().add(1, &[]);
+    /// assert!(registry.gather().iter().any(|family| family.name() == "app_requests_total"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prometheus_registry(mut self, registry: prometheus::Registry) -> Self {
+        self.settings.registry = Some(registry);
+        self
+    }
+
     /// Where [`Telemetry::metrics_address`] points. Default: port 9464 of this machine only.
     pub fn metrics_address(mut self, address: SocketAddr) -> Self {
         self.settings.prometheus_address = address;
+        self
+    }
+
+    /// Leaves a label out of the metrics of operations, for example [`attrs::SERVER_ADDRESS`](crate::attrs::SERVER_ADDRESS): series that
+    /// differ in it alone become one. Default: none is left out.
+    pub fn without_metric_label(mut self, name: impl Into<String>) -> Self {
+        self.settings.unwanted_labels.push(name.into());
         self
     }
 

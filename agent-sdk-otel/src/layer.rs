@@ -18,8 +18,7 @@ use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::Context;
+use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::ids;
@@ -49,8 +48,8 @@ where
         };
         // `tracing-opentelemetry` answers `Span::context()` only through a layer of its own type in the subscriber. This one is there to
         // be found and sees nothing itself.
-        let found = lean_users(tracer).with_filter(filter_fn(|_| false));
-        found.and_then(bridge.with_filter(filter_fn(is_exported)))
+        let found = lean_users(tracer).with_filter(Only(|_| false));
+        found.and_then(bridge.with_filter(Only(is_exported)))
     })
 }
 
@@ -72,7 +71,24 @@ where
 }
 
 fn is_exported(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && !is_noise(metadata.target())
+    metadata.is_span() && (metadata.target() == TARGET || !is_noise(metadata.target()))
+}
+
+/// A filter by what never changes of a span.
+struct Only(fn(&Metadata<'_>) -> bool);
+
+impl<S> Filter<S> for Only {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.0(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.0(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
 }
 
 fn is_noise(target: &str) -> bool {

@@ -52,7 +52,7 @@
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
 //! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
-//! | [`MetricsServer`] | the `/metrics` endpoint |
+//! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`], [`ContentFiles`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
@@ -69,6 +69,7 @@ mod instruments;
 mod layer;
 pub mod metric;
 mod metrics;
+mod openmetrics;
 mod operation_span;
 mod otlp;
 mod pipeline;
@@ -87,6 +88,7 @@ pub use builder::TelemetryBuilder;
 pub use content::{ContentFiles, ContentFilesAccount, FileFormat};
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
+pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
 pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;

@@ -220,6 +220,7 @@ metrics! {
     TOOL_QUEUE_DEPTH = "agent_sdk.tool.queue_depth", "{call}", "Tool calls that wait for a slot.";
     TOOL_RETRIES = "agent_sdk.tool.retries", "{retry}", "Tool calls made again.";
     BREAKER_STATE = "agent_sdk.breaker.state", "{state}", "0 closed, 1 half open, 2 open.";
+    METRICS_TRUNCATED_SERIES = "agent_sdk.metrics.truncated_series", "{series}", "Series that the page has no room for: the sums of counters and histograms are in the overflow series.";
     SPANS_ENDED = "agent_sdk.spans.ended", "{span}", "Spans that ended: the sum of what became of them.";
     SPANS_UNSAMPLED = "agent_sdk.spans.unsampled", "{span}", "Spans that the sampler left out.";
     SPANS_QUEUED = "agent_sdk.spans.queued", "{span}", "Spans that wait for export or are being exported.";

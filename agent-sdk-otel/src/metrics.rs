@@ -17,6 +17,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
 use crate::error::TelemetryError;
 use crate::metric;
+use crate::openmetrics::{Exemplars, Exposition};
 use crate::otlp::OtlpClient;
 use crate::pipeline::{Delivery, ExportAccount, Pipeline};
 
@@ -175,9 +176,11 @@ impl PushMetricExporter for CountedExporter {
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) provider: SdkMeterProvider,
-    pub(crate) prometheus: Option<prometheus::Registry>,
+    pub(crate) prometheus: Option<Exposition>,
     pub(crate) exports: ExportCounts,
     pub(crate) pushes: bool,
+    /// Whether a registry of the user's own shows them.
+    registered: bool,
 }
 
 /// What [`Metrics::build`] needs.
@@ -186,6 +189,8 @@ pub(crate) struct MetricsSettings {
     pub(crate) otlp: Option<OtlpClient>,
     pub(crate) interval: Duration,
     pub(crate) prometheus: bool,
+    /// A registry of the user's own in which the metrics show as well.
+    pub(crate) registry: Option<prometheus::Registry>,
 }
 
 impl Metrics {
@@ -198,10 +203,14 @@ impl Metrics {
             let reader = PeriodicReader::builder(exporter).with_interval(settings.interval);
             builder = builder.with_reader(reader.build());
         }
-        let prometheus = settings.prometheus.then(prometheus::Registry::new);
-        if let Some(registry) = &prometheus {
+        let prometheus = settings.prometheus.then(Exposition::new);
+        if let Some(exposition) = &prometheus {
+            builder = builder.with_reader(exposition.reader());
+        }
+        let registered = settings.registry.is_some();
+        if let Some(registry) = settings.registry {
             let reader = opentelemetry_prometheus::exporter()
-                .with_registry(registry.clone())
+                .with_registry(registry)
                 .scope_info_enabled(false)
                 .build()
                 .map_err(|error| TelemetryError::start("the prometheus registry").because(error))?;
@@ -212,11 +221,23 @@ impl Metrics {
             prometheus,
             exports,
             pushes,
+            registered,
         })
+    }
+
+    /// Whether anybody ever reads them.
+    pub(crate) fn are_read(&self) -> bool {
+        self.pushes || self.registered || self.prometheus.is_some()
     }
 
     pub(crate) fn meter(&self) -> Meter {
         self.provider.meter(SCOPE)
+    }
+
+    /// Where recorders leave the traces of what they measured.
+    pub(crate) fn exemplars(&self) -> Exemplars {
+        let exposition = self.prometheus.as_ref();
+        exposition.map_or(Exemplars::off(), |page| page.exemplars().clone())
     }
 
     /// Puts the span account among the metrics.

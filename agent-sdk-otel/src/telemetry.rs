@@ -1,7 +1,6 @@
 //! Traces and metrics, set up together and shut down together.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,6 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use prometheus::{Encoder, TextEncoder};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -20,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
 use crate::content::Capture;
-use crate::error::{TelemetryError, TelemetryErrorKind};
+use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
 use crate::layer;
@@ -29,7 +27,6 @@ use crate::otlp::{ExportThread, OtlpClient};
 use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
-use crate::serve::MetricsServer;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
 use crate::tracer::BridgeTracer;
@@ -58,10 +55,10 @@ use crate::tracer::BridgeTracer;
 #[must_use = "dropping it shuts telemetry down"]
 pub struct Telemetry {
     traces: Option<Traces>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
     capture: Capture,
-    settings: Settings,
+    pub(crate) settings: Settings,
     budgets: Budgets,
     metrics_flushed: Mutex<Option<bool>>,
 }
@@ -81,8 +78,8 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// [`TelemetryErrorKind::Setting`] when a variable's value cannot be used,
-    /// [`TelemetryErrorKind::Start`] when a thread or the HTTP client cannot start.
+    /// [`Setting`](crate::TelemetryErrorKind::Setting) when a variable's value cannot be used,
+    /// [`Start`](crate::TelemetryErrorKind::Start) when a thread or the HTTP client cannot start.
     pub fn from_env() -> Result<Self, TelemetryError> {
         TelemetryBuilder::from_env()?.build()
     }
@@ -97,6 +94,7 @@ impl Telemetry {
             otlp: otlp.transpose()?,
             interval: settings.metric_interval,
             prometheus: settings.prometheus && !settings.disabled,
+            registry: settings.registry.clone().filter(|_| !settings.disabled),
         })?;
         let traces =
             match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
@@ -122,8 +120,9 @@ impl Telemetry {
         let content = settings.content.on_spans() && traces.is_some();
         let capture = Capture::start(settings.capture.clone(), content)
             .map_err(|error| TelemetryError::start("the directory for content").because(error))?;
-        let operations = (metrics.pushes || metrics.prometheus.is_some())
-            .then(|| Arc::new(MetricsObserver::new(&metrics.meter(), settings.profile)));
+        let operations = metrics
+            .are_read()
+            .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
         let telemetry = Self {
             traces,
             metrics,
@@ -295,47 +294,6 @@ impl Telemetry {
         self.traces
             .as_ref()
             .is_none_or(|traces| traces.pipeline.flush(limit))
-    }
-
-    /// Where the settings say that metrics are served; see [`TelemetryBuilder::metrics_address`].
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.settings.prometheus_address
-    }
-
-    /// The metrics as Prometheus reads them, for a server of the user's own.
-    ///
-    /// # Errors
-    ///
-    /// [`TelemetryErrorKind::PrometheusOff`] when they are not kept.
-    pub fn metrics_text(&self) -> Result<String, TelemetryError> {
-        let encoder = TextEncoder::new();
-        let mut body = Vec::new();
-        encoder
-            .encode(&self.registry()?.gather(), &mut body)
-            .map_err(|error| TelemetryError::start("the metrics text").because(error))?;
-        String::from_utf8(body)
-            .map_err(|error| TelemetryError::start("the metrics text").because(error))
-    }
-
-    /// Serves the metrics at `/metrics` of `address`; port 0 finds a free one.
-    ///
-    /// The endpoint has no access control: an address other than loopback shows it to the network.
-    ///
-    /// # Errors
-    ///
-    /// [`TelemetryErrorKind::Bind`] when the address cannot be used,
-    /// [`TelemetryErrorKind::PrometheusOff`] when the metrics are not kept.
-    pub async fn serve_metrics(
-        &self,
-        address: SocketAddr,
-    ) -> Result<MetricsServer, TelemetryError> {
-        MetricsServer::bind(self.registry()?.clone(), address).await
-    }
-
-    fn registry(&self) -> Result<&prometheus::Registry, TelemetryError> {
-        self.metrics.prometheus.as_ref().ok_or_else(|| {
-            TelemetryError::new(TelemetryErrorKind::PrometheusOff, "prometheus is off")
-        })
     }
 
     /// Sends what waits, first traces and then metrics, and says what became of everything.

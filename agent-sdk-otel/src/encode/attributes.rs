@@ -61,6 +61,10 @@ const DOUBLE: u32 = 4;
 const ARRAY: u32 = 5;
 const VALUES: u32 = 1;
 
+// The tags of a pair's two fields.
+const KEY_TAG: u8 = 0x0A;
+const VALUE_TAG: u8 = 0x12;
+
 /// Writes attributes as one repeated field of a message, within limits.
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
@@ -100,9 +104,25 @@ impl<'a> Attributes<'a> {
         self.left -= 1;
         self.written += 1;
         let pair = wire::bytes_len(KEY, name.len()) + wire::bytes_len(VALUE, length);
-        wire::open(self.out, self.field, pair);
-        wire::bytes(self.out, KEY, name.as_bytes());
-        wire::open(self.out, VALUE, length);
+        self.out.reserve(wire::bytes_len(self.field, pair));
+        match (
+            u8::try_from(pair),
+            u8::try_from(name.len()),
+            u8::try_from(length),
+        ) {
+            // Nearly always: every length and every tag is one byte.
+            (Ok(pair @ ..0x80), Ok(key), Ok(length)) if self.field < 16 => {
+                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
+                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(&[VALUE_TAG, length]);
+            }
+            _ => {
+                wire::open(self.out, self.field, pair);
+                wire::bytes(self.out, KEY, name.as_bytes());
+                wire::open(self.out, VALUE, length);
+            }
+        }
         true
     }
 

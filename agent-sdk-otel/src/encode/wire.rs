@@ -3,7 +3,7 @@
 /// A field's wire type.
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
-const BYTES: u32 = 2;
+pub(super) const BYTES: u32 = 2;
 const FIXED32: u32 = 5;
 
 /// Writes a number in groups of seven bits, the lowest first.

@@ -1,255 +1,337 @@
 //! The metrics observer: every finished operation into the instruments, sampled or not.
 //!
-//! Instruments are made once. An operation's labels are built once, in the order of the conventions, and each instrument gets
-//! the part of that list that it takes, so that the SDK finds the series without sorting. Labels are an allow-list: names that a
-//! developer chose and classes of failures, no ids and no text of a user or a model. The name of a tool that does not exist comes
-//! from a model, so it counts as `other`.
+//! The series of an operation are looked up at once, by what its labels come from, and kept: a [`Key`] is borrowed from the
+//! operation, so that recording into series that exist builds no labels and allocates nothing. Beyond its limit the cache keeps
+//! no more, and the SDK finds the series each time; beyond the SDK's own limit it is the overflow series. Sums are the same.
+//!
+//! Labels are an allow-list: names that a developer chose and classes of failures, no ids and no text of a user or a model. The name
+//! of a tool that does not exist comes from a model, so it counts as `other`; so do the names of answering models once a provider
+//! has given too many for one model that was asked.
 
+mod bound;
+mod cache;
+mod key;
+mod known;
+mod labels;
+mod request;
 mod set;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use agent_sdk::cost::Usd;
-use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Payload};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Meter;
+use agent_sdk::operation::{
+    Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId,
+};
+use opentelemetry::metrics::BoundUpDownCounter;
 
 use crate::attrs;
+use crate::metrics::Metrics;
+use crate::openmetrics::Moment;
 use crate::profile::EmissionProfile;
-use crate::spans::error_type;
-use set::{Chunks, Instruments};
-
-/// The label of a tool whose name the model made up.
-const OTHER: &str = "other";
+use crate::settings::Settings;
+use bound::{CountSeries, DistributionSeries};
+use cache::Cache;
+use key::Key;
+use known::{Known, OTHER};
+use labels::Labels;
+use request::RequestSeries;
+use set::Instruments;
 
 /// The label of money that a tool says it spent.
 const FROM_TOOL: &str = "tool";
+
+/// The class of failures that nobody here named, once there are too many.
+const OTHER_ERROR: &str = "_OTHER";
 
 /// Counts operations.
 #[derive(Debug)]
 pub(crate) struct MetricsObserver {
     instruments: Instruments,
     profile: EmissionProfile,
+    labels: Labels,
+    models: Known,
+    errors: Known,
+    active: Cache<BoundUpDownCounter<i64>>,
+    requests: Cache<RequestSeries>,
+    runs: Cache<RunSeries>,
+    timed: Cache<DistributionSeries<f64>>,
+    charges: Cache<ChargeSeries>,
+    /// The names of workflows that run now, for their steps.
+    workflows: Mutex<HashMap<(RunId, OperationId), Arc<str>>>,
+}
+
+/// The series of an agent's runs.
+#[derive(Debug)]
+struct RunSeries {
+    inference_calls: DistributionSeries<u64>,
+    tool_calls: DistributionSeries<u64>,
+    duration: DistributionSeries<f64>,
+}
+
+/// The series of what tools spend.
+#[derive(Debug)]
+struct ChargeSeries {
+    cost: CountSeries<f64>,
+    operation_cost: DistributionSeries<f64>,
 }
 
 impl MetricsObserver {
-    pub(crate) fn new(meter: &Meter, profile: EmissionProfile) -> Self {
+    pub(crate) fn new(metrics: &Metrics, settings: &Settings) -> Self {
         Self {
-            instruments: Instruments::new(meter),
-            profile,
+            instruments: Instruments::new(&metrics.meter(), &metrics.exemplars()),
+            profile: settings.profile,
+            labels: Labels {
+                unwanted: settings.unwanted_labels.as_slice().into(),
+            },
+            models: Known::default(),
+            errors: Known::default(),
+            active: Cache::default(),
+            requests: Cache::default(),
+            runs: Cache::default(),
+            timed: Cache::default(),
+            charges: Cache::default(),
+            workflows: Mutex::default(),
         }
     }
 
     fn active(&self, info: &OperationInfo, change: i64) {
-        let mut labels = Vec::with_capacity(2);
-        labels.push(attrs::text(attrs::OPERATION_KIND, info.kind.as_str()));
-        labels.extend(agent(info));
-        self.instruments.active.add(change, &labels);
+        let key = Key {
+            agent: info.agent.as_deref().unwrap_or_default(),
+            ..Key::new(info.kind, "")
+        };
+        let series = self.active.get(&key).unwrap_or_else(|| {
+            self.active.get_or_make(&key, || {
+                self.instruments.active.bind(&self.labels.of(&[
+                    (attrs::OPERATION_KIND, key.kind.as_str()),
+                    (attrs::AGENT_NAME, key.agent),
+                ]))
+            })
+        });
+        series.add(change);
     }
 
-    fn request(&self, record: &OperationRecord<'_>) {
-        let set = &self.instruments;
-        let mut labels = request_labels(record);
-        let common = labels.len();
-        labels.extend(error_type(record).map(|class| attrs::text(attrs::ERROR_TYPE, class)));
-        let (all, common) = (labels.as_slice(), labels.get(..common).unwrap_or_default());
-        let seconds = record.duration.as_secs_f64();
-        let is_chat = record.info.kind == Kind::Chat;
-        let (latest, v1_41) = (self.profile.latest(), self.profile.v1_41());
-        if v1_41 || !is_chat {
-            set.operation_duration.record(seconds, all);
-        }
-        if is_chat && latest {
-            set.inference_duration.record(seconds, all);
-            chunks(&set.inference_chunks, record, common);
-            self.tokens(record, all, common);
-        }
-        if is_chat && v1_41 {
-            chunks(&set.operation_chunks, record, common);
-        }
-        if v1_41 {
-            self.tokens_v1_41(record, common);
-        }
-    }
-
-    fn tokens(&self, record: &OperationRecord<'_>, all: &[KeyValue], common: &[KeyValue]) {
-        let set = &self.instruments;
-        let usage = &record.facts.usage;
-        if let Some(tokens) = usage.input_tokens {
-            set.operation_input.record(tokens, all);
-        }
-        if let Some(tokens) = usage.output_tokens {
-            set.operation_output.record(tokens, all);
-        }
-        // A failed request used nothing that is known; its series shall exist all the same.
-        let known = |tokens: Option<u64>| tokens.or(record.outcome.is_failure().then_some(0));
-        let used = |tokens: Option<u64>| tokens.filter(|tokens| *tokens > 0);
-        let mut labels = Vec::with_capacity(common.len() + 1);
-        labels.extend_from_slice(common);
-        labels.push(attrs::text(attrs::TOKEN_MODALITY, "unknown"));
-        for (counter, tokens) in [
-            (&set.input, known(usage.input_tokens)),
-            (&set.output, known(usage.output_tokens)),
-            (&set.cache_read, used(usage.cache_read_tokens)),
-            (&set.cache_write, used(usage.cache_write_tokens)),
-            (&set.reasoning, used(usage.reasoning_tokens)),
-        ] {
-            if let Some(tokens) = tokens {
-                counter.add(tokens, &labels);
-            }
-        }
-    }
-
-    fn tokens_v1_41(&self, record: &OperationRecord<'_>, common: &[KeyValue]) {
-        let usage = &record.facts.usage;
-        for (name, tokens) in [
-            ("input", usage.input_tokens),
-            ("output", usage.output_tokens),
-        ] {
-            let Some(tokens) = tokens else {
-                continue;
+    fn request(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
+        let key = request_key(record);
+        let series = self.requests.get(&key).unwrap_or_else(|| {
+            let asker = (key.provider, key.name);
+            let key = Key {
+                answered: self.models.or(asker, key.answered, OTHER),
+                error: self.class(record),
+                ..key
             };
-            let mut labels = Vec::with_capacity(common.len() + 1);
-            labels.extend_from_slice(common);
-            labels.push(attrs::text(attrs::TOKEN_TYPE_V1_41, name));
-            self.instruments.token_usage.record(tokens, &labels);
-        }
+            self.requests
+                .get_or_make(&key, || RequestSeries::new(&self.labels, &key))
+        });
+        series.record(&self.instruments, self.profile, record, moment);
     }
 
-    fn cost(&self, record: &OperationRecord<'_>) {
-        let info = record.info;
-        let mut labels = Vec::with_capacity(4);
-        if let Some(model) = info.model() {
-            labels.push(attrs::text(attrs::PROVIDER_NAME, model.provider.clone()));
-            labels.push(attrs::text(attrs::REQUEST_MODEL, model.model.clone()));
-        }
-        let unpriced = u64::from(record.unpriced_requests());
-        if unpriced > 0 {
-            self.instruments.unpriced.add(unpriced, &labels);
-        }
-        if let Some(cost) = record.cost {
-            labels.extend(agent(info));
-            self.spent(labels, cost.source.as_str(), cost.total);
-        }
-    }
-
-    fn charges(&self, record: &OperationRecord<'_>) {
+    fn charges(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
         let charges = record.facts.charges.iter();
         let sum = charges.fold(Usd::default(), |sum, (_, usd)| sum.saturating_add(*usd));
-        let mut labels = Vec::with_capacity(3);
-        if record.info.kind == Kind::Tool {
-            labels.push(tool(record));
-        }
-        labels.extend(agent(record.info));
-        self.spent(labels, FROM_TOOL, sum);
+        let is_tool = record.info.kind == Kind::Tool;
+        let key = Key {
+            agent: agent(record),
+            ..Key::new(Kind::Tool, if is_tool { tool(record) } else { "" })
+        };
+        let series = self.charges.get_or_make(&key, || {
+            let labels = self.labels.of(&[
+                (attrs::TOOL_NAME, key.name),
+                (attrs::AGENT_NAME, key.agent),
+                (attrs::COST_SOURCE, FROM_TOOL),
+            ]);
+            ChargeSeries {
+                cost: self.instruments.cost.bind(&labels),
+                operation_cost: self.instruments.operation_cost.bind(&labels),
+            }
+        });
+        series.cost.add(sum.as_f64(), moment);
+        series.operation_cost.record(sum.as_f64(), moment);
     }
 
-    fn spent(&self, mut labels: Vec<KeyValue>, source: &'static str, usd: Usd) {
-        labels.push(attrs::text(attrs::COST_SOURCE, source));
-        self.instruments.cost.add(usd.as_f64(), &labels);
-        self.instruments
-            .operation_cost
-            .record(usd.as_f64(), &labels);
-    }
-
-    fn agent_run(&self, record: &OperationRecord<'_>) {
+    fn agent_run(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
         let set = &self.instruments;
-        let mut labels = Vec::with_capacity(2);
-        labels.push(attrs::text(attrs::AGENT_NAME, record.info.name.clone()));
-        let (model_calls, tool_calls) = (
-            record.totals.own_model_calls.into(),
-            record.totals.own_tool_calls.into(),
-        );
-        set.agent_inference_calls.record(model_calls, &labels);
-        set.agent_tool_calls.record(tool_calls, &labels);
-        labels.extend(error_type(record).map(|class| attrs::text(attrs::ERROR_TYPE, class)));
-        set.agent_duration
-            .record(record.duration.as_secs_f64(), &labels);
+        let key = Key {
+            error: error_type(record),
+            ..Key::new(Kind::Agent, &record.info.name)
+        };
+        let series = self.runs.get(&key).unwrap_or_else(|| {
+            let key = Key {
+                error: self.class(record),
+                ..key
+            };
+            self.runs.get_or_make(&key, || {
+                let name = (attrs::AGENT_NAME, key.name);
+                let labels = self.labels.of(&[name]);
+                let all = self.labels.of(&[name, (attrs::ERROR_TYPE, key.error)]);
+                RunSeries {
+                    inference_calls: set.agent_inference_calls.bind(&labels),
+                    tool_calls: set.agent_tool_calls.bind(&labels),
+                    duration: set.agent_duration.bind(&all),
+                }
+            })
+        });
+        let totals = record.totals;
+        series
+            .inference_calls
+            .record(totals.own_model_calls.into(), moment);
+        series
+            .tool_calls
+            .record(totals.own_tool_calls.into(), moment);
+        series
+            .duration
+            .record(record.duration.as_secs_f64(), moment);
     }
 
-    fn tool_call(&self, record: &OperationRecord<'_>) {
-        let mut labels = Vec::with_capacity(4);
-        labels.push(tool(record));
-        labels.push(attrs::text(attrs::TOOL_TYPE, "function"));
-        labels.extend(agent(record.info));
-        labels.extend(error_type(record).map(|class| attrs::text(attrs::ERROR_TYPE, class)));
-        let seconds = record.duration.as_secs_f64();
-        self.instruments.tool_duration.record(seconds, &labels);
+    /// What has a duration and nothing else.
+    fn timed(&self, record: &OperationRecord<'_>, name: &str, moment: Option<Moment>) {
+        let key = Key {
+            agent: if record.info.kind == Kind::Tool {
+                agent(record)
+            } else {
+                ""
+            },
+            error: error_type(record),
+            ..Key::new(record.info.kind, name)
+        };
+        let series = self.timed.get(&key).unwrap_or_else(|| {
+            let key = Key {
+                error: self.class(record),
+                ..key
+            };
+            self.timed.get_or_make(&key, || self.timed_series(&key))
+        });
+        series.record(record.duration.as_secs_f64(), moment);
     }
 
-    fn workflow(&self, record: &OperationRecord<'_>) {
-        let mut labels = Vec::with_capacity(2);
-        labels.push(attrs::text(attrs::WORKFLOW_NAME, record.info.name.clone()));
-        labels.extend(error_type(record).map(|class| attrs::text(attrs::ERROR_TYPE, class)));
-        let seconds = record.duration.as_secs_f64();
-        self.instruments.workflow_duration.record(seconds, &labels);
+    fn timed_series(&self, key: &Key<'_>) -> DistributionSeries<f64> {
+        let set = &self.instruments;
+        let error = (attrs::ERROR_TYPE, key.error);
+        let (instrument, labels) = match key.kind {
+            Kind::Tool => {
+                let labels = self.labels.of(&[
+                    (attrs::TOOL_NAME, key.name),
+                    (attrs::TOOL_TYPE, "function"),
+                    (attrs::AGENT_NAME, key.agent),
+                    error,
+                ]);
+                (&set.tool_duration, labels)
+            }
+            Kind::Workflow => {
+                let labels = self.labels.of(&[(attrs::WORKFLOW_NAME, key.name), error]);
+                (&set.workflow_duration, labels)
+            }
+            Kind::Step => {
+                let labels = self.labels.of(&[(attrs::PLAN_NAME, key.name), error]);
+                (&set.step_duration, labels)
+            }
+            _ => {
+                let operation = (attrs::OPERATION_NAME, key.kind.span_name());
+                (&set.operation_duration, self.labels.of(&[operation, error]))
+            }
+        };
+        instrument.bind(&labels)
+    }
+
+    /// The class of a failure as a label: one that is written in a program is taken as it is, one that was made while it ran only while
+    /// such classes are few.
+    fn class<'a>(&self, record: &'a OperationRecord<'_>) -> &'a str {
+        let class = error_type(record);
+        let failure = record.facts.error.as_ref();
+        match failure.map(|failure| &failure.class) {
+            Some(Cow::Owned(_)) => self.errors.or(("", ""), class, OTHER_ERROR),
+            _ => class,
+        }
+    }
+
+    fn workflows(&self) -> MutexGuard<'_, HashMap<(RunId, OperationId), Arc<str>>> {
+        self.workflows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn step(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
+        let info = record.info;
+        let plan = info.parent.and_then(|parent| {
+            let plans = self.workflows();
+            plans.get(&(info.run_id.clone(), parent)).cloned()
+        });
+        self.timed(record, plan.as_deref().unwrap_or_default(), moment);
     }
 }
 
 impl Observer for MetricsObserver {
     fn started(&self, operation: &OperationInfo, _: Payload<'_>) {
         self.active(operation, 1);
+        if operation.kind == Kind::Workflow {
+            let id = (operation.run_id.clone(), operation.id);
+            self.workflows().insert(id, operation.name.clone());
+        }
     }
 
     fn ended(&self, record: &OperationRecord<'_>, _: Payload<'_>) {
-        self.active(record.info, -1);
-        match record.info.kind {
-            Kind::Chat | Kind::Embeddings => {
-                self.request(record);
-                self.cost(record);
+        let info = record.info;
+        self.active(info, -1);
+        let moment = Moment::of(&info.trace, record.ended);
+        match info.kind {
+            Kind::Chat | Kind::Embeddings => self.request(record, moment),
+            Kind::Agent => self.agent_run(record, moment),
+            Kind::Tool => self.timed(record, tool(record), moment),
+            Kind::Step => self.step(record, moment),
+            Kind::Retrieval => self.timed(record, "", moment),
+            Kind::Workflow => {
+                self.workflows().remove(&(info.run_id.clone(), info.id));
+                self.timed(record, &info.name, moment);
             }
-            Kind::Agent => self.agent_run(record),
-            Kind::Tool => self.tool_call(record),
-            Kind::Workflow => self.workflow(record),
             _ => {}
         }
         if !record.facts.charges.is_empty() {
-            self.charges(record);
+            self.charges(record, moment);
         }
     }
 }
 
-/// The labels that every metric of a model request has.
-fn request_labels(record: &OperationRecord<'_>) -> Vec<KeyValue> {
-    let mut labels = Vec::with_capacity(7);
-    let kind = record.info.kind.span_name();
-    labels.push(attrs::text(attrs::OPERATION_NAME, kind));
-    let Some(model) = record.info.model() else {
-        return labels;
+fn request_key<'a>(record: &OperationRecord<'a>) -> Key<'a> {
+    let (info, facts) = (record.info, record.facts);
+    let key = Key {
+        answered: facts.response_model.as_deref().unwrap_or_default(),
+        error: error_type(record),
+        agent: info.agent.as_deref().unwrap_or_default(),
+        source: record.cost.map_or("", |cost| cost.source.as_str()),
+        ..Key::new(info.kind, &info.name)
     };
-    labels.push(attrs::text(attrs::PROVIDER_NAME, model.provider.clone()));
-    labels.push(attrs::text(attrs::REQUEST_MODEL, model.model.clone()));
-    let answered = record.facts.response_model.clone();
-    labels.extend(answered.map(|model| attrs::text(attrs::RESPONSE_MODEL, model)));
-    let address = model.server_address.clone();
-    labels.extend(address.map(|address| attrs::text(attrs::SERVER_ADDRESS, address)));
-    let port = model.server_port;
-    labels.extend(port.map(|port| attrs::int(attrs::SERVER_PORT, port.into())));
-    labels
+    match info.model() {
+        Some(model) => Key {
+            name: &model.model,
+            provider: &model.provider,
+            address: model.server_address.as_deref().unwrap_or_default(),
+            port: model.server_port,
+            ..key
+        },
+        None => key,
+    }
 }
 
-fn agent(info: &OperationInfo) -> Option<KeyValue> {
-    let name = info.agent.clone()?;
-    Some(attrs::text(attrs::AGENT_NAME, name))
+/// The class of a failure, or how else it ended where nobody said why; empty where it did not fail.
+fn error_type<'a>(record: &OperationRecord<'a>) -> &'a str {
+    if !record.outcome.is_failure() {
+        return "";
+    }
+    let failure = record.facts.error.as_ref();
+    failure.map_or(record.outcome.as_str(), |failure| &failure.class)
 }
 
-fn tool(record: &OperationRecord<'_>) -> KeyValue {
+fn agent<'a>(record: &OperationRecord<'a>) -> &'a str {
+    record.info.agent.as_deref().unwrap_or_default()
+}
+
+/// A tool's name; that of a tool which does not exist was made up by a model.
+fn tool<'a>(record: &OperationRecord<'a>) -> &'a str {
     let error = record.facts.error.as_ref();
     if error.is_some_and(|error| error.class == "unknown_tool") {
-        attrs::text(attrs::TOOL_NAME, OTHER)
+        OTHER
     } else {
-        attrs::text(attrs::TOOL_NAME, record.info.name.clone())
-    }
-}
-
-fn chunks(chunks: &Chunks, record: &OperationRecord<'_>, labels: &[KeyValue]) {
-    let facts = record.facts;
-    if let Some(first) = facts.first_chunk {
-        chunks.first.record(first.as_secs_f64(), labels);
-    }
-    if !facts.chunk_gaps_us.is_empty() {
-        // One look-up for all of them: a long answer has thousands.
-        let series = chunks.gap.bind(labels);
-        for micros in &facts.chunk_gaps_us {
-            series.record(f64::from(*micros) / 1e6);
-        }
+        &record.info.name
     }
 }

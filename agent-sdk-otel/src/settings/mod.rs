@@ -71,6 +71,9 @@ pub(crate) struct Settings {
     pub(crate) logs: SignalSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
+    pub(crate) registry: Option<prometheus::Registry>,
+    /// The names of labels that our metrics go without.
+    pub(crate) unwanted_labels: Vec<String>,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
     pub(crate) limits: Limits,
@@ -96,6 +99,8 @@ impl Default for Settings {
             logs: SignalSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
+            registry: None,
+            unwanted_labels: Vec::new(),
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
             limits: Limits::default(),

@@ -12,8 +12,6 @@ use std::cell::RefCell;
 use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outcome, Payload};
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
-pub(crate) use attributes::error_type;
-
 use crate::content::{Capture, Clean, masked};
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};

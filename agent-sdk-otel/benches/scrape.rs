@@ -1,0 +1,92 @@
+//! What a scrape costs.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    reason = "a benchmark talks to its reader and stops at the first error"
+)]
+
+use std::time::{Duration, Instant};
+
+use agent_sdk_otel::opentelemetry::metrics::MeterProvider;
+use agent_sdk_otel::{Telemetry, attrs, metric};
+
+const SCRAPES: usize = 200;
+
+fn labels(model: usize, agent: usize) -> Vec<agent_sdk_otel::opentelemetry::KeyValue> {
+    vec![
+        attrs::text(attrs::OPERATION_NAME, "chat"),
+        attrs::text(attrs::PROVIDER_NAME, "openai"),
+        attrs::text(attrs::REQUEST_MODEL, format!("model-{model}")),
+        attrs::text(attrs::RESPONSE_MODEL, format!("model-{model}-2026-08-06")),
+        attrs::text(attrs::AGENT_NAME, format!("agent-{agent}")),
+        attrs::text(attrs::SERVER_ADDRESS, "api.openai.com"),
+        attrs::int(attrs::SERVER_PORT, 443),
+    ]
+}
+
+/// Lines of histograms, 20 each.
+fn histograms(lines: usize) -> Telemetry {
+    let telemetry = Telemetry::builder().build().expect("telemetry");
+    let meter = telemetry.meter_provider().meter("agent-sdk");
+    let series = lines / 20;
+    let instruments = [
+        metric::INFERENCE_DURATION.f64_histogram(&meter),
+        metric::OPERATION_DURATION.f64_histogram(&meter),
+    ];
+    for instrument in &instruments {
+        for index in 0..series / 2 {
+            for value in [0.1, 0.5, 3.0, 20.0] {
+                instrument.record(value, &labels(index % 10, index));
+            }
+        }
+    }
+    telemetry
+}
+
+/// Counters, one line each.
+fn counters(series: usize) -> Telemetry {
+    let telemetry = Telemetry::builder().build().expect("telemetry");
+    let meter = telemetry.meter_provider().meter("agent-sdk");
+    let instruments = [
+        metric::INFERENCE_INPUT_TOKENS,
+        metric::INFERENCE_OUTPUT_TOKENS,
+        metric::INFERENCE_CACHE_READ_TOKENS,
+        metric::INFERENCE_CACHE_WRITE_TOKENS,
+        metric::INFERENCE_REASONING_TOKENS,
+    ]
+    .map(|def| def.u64_counter(&meter));
+    for instrument in &instruments {
+        for index in 0..series / 5 {
+            instrument.add(1_000, &labels(index % 10, index));
+        }
+    }
+    telemetry
+}
+
+fn scrape(name: &str, telemetry: &Telemetry) {
+    let mut times = Vec::with_capacity(SCRAPES);
+    let mut bytes = 0;
+    for _ in 0..SCRAPES {
+        let began = Instant::now();
+        bytes = telemetry.metrics_text().expect("page").len();
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    let at = |percent: usize| {
+        times
+            .get(SCRAPES * percent / 100)
+            .copied()
+            .unwrap_or(Duration::ZERO)
+    };
+    println!(
+        "{name}: {bytes} bytes, p50 {:.1?}, p99 {:.1?}",
+        at(50),
+        at(99)
+    );
+}
+
+fn main() {
+    scrape("10,000 lines, of 500 histograms", &histograms(10_000));
+    scrape("10,000 counters", &counters(10_000));
+}
