@@ -256,3 +256,72 @@ fn write(directory: &Path, job: &Job) -> io::Result<()> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use agent_sdk::operation::{SpanId, TraceContext, TraceId};
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn trace() -> TraceContext {
+        TraceContext::new(TraceId(1), SpanId(2), false)
+    }
+
+    #[test]
+    fn files_are_whole_and_their_owner_s_only() {
+        let outside = tempfile::tempdir().unwrap();
+        let directory = outside.path().join("a/b");
+        let files = ContentFiles::new(&directory).format(FileFormat::JsonLines);
+        let writer = Writer::start(files).unwrap();
+        let said = json!([{"role": "user"}, {"role": "assistant"}]);
+        let name = writer.offer(trace(), "input", &said).unwrap();
+        assert_eq!(
+            name,
+            format!("{}1-{}2-input.jsonl", "0".repeat(31), "0".repeat(15))
+        );
+        let account = writer.shutdown(LIMIT);
+        assert_eq!(
+            (account.offered, account.written, account.waiting),
+            (1, 1, 0)
+        );
+        let text = fs::read_to_string(directory.join(&name)).unwrap();
+        assert_eq!(text, "{\"role\":\"user\"}\n{\"role\":\"assistant\"}\n");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        #[cfg(unix)]
+        for (path, expected) in [(directory.join(&name), 0o600), (directory, 0o700)] {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, expected);
+        }
+        assert_eq!(writer.offer(trace(), "output", &said), None, "it is over");
+        assert_eq!(writer.account().dropped, 1);
+    }
+
+    #[test]
+    fn what_finds_no_room_and_what_cannot_be_written_is_counted() {
+        let outside = tempfile::tempdir().unwrap();
+        let directory = outside.path().join("gone");
+        let writer = Writer::start(ContentFiles::new(&directory).most_bytes(10)).unwrap();
+        fs::remove_dir(&directory).unwrap();
+        assert_eq!(
+            writer.offer(trace(), "input", &json!("longer than ten")),
+            None
+        );
+        assert!(writer.offer(trace(), "input", &json!("short")).is_some());
+        let account = writer.shutdown(LIMIT);
+        let counts = [
+            account.offered,
+            account.written,
+            account.dropped,
+            account.failed,
+        ];
+        assert_eq!((counts, account.waiting), ([2, 0, 1, 1], 0));
+        // Nor can a directory be made where a file is.
+        let file = outside.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(Writer::start(ContentFiles::new(file)).is_err());
+    }
+}

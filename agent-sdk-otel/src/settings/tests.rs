@@ -198,3 +198,36 @@ fn secrets_are_in_no_error_and_no_debug_text() {
     let error = bad.target(Signal::Traces).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(secret));
 }
+
+#[test]
+fn files_of_content_need_a_directory_of_this_machine() {
+    const HOOK: &str = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK";
+    const PATH: &str = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH";
+    assert!(
+        settings(&[(PATH, "/tmp/x")])
+            .unwrap()
+            .capture
+            .files
+            .is_none()
+    );
+    for path in ["/tmp/x", "file:///tmp/x"] {
+        let vars = [
+            (HOOK, "upload"),
+            (PATH, path),
+            ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_FORMAT", "jsonl"),
+            ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_MAX_QUEUE_SIZE", "3"),
+        ];
+        let files = format!("{:?}", settings(&vars).unwrap().capture.files.unwrap());
+        for part in ["\"/tmp/x\"", "JsonLines", "queue: 3"] {
+            assert!(files.contains(part), "{files}");
+        }
+    }
+    for vars in [
+        &[(HOOK, "upload")][..],
+        &[(HOOK, "upload"), (PATH, "s3://bucket/x")],
+        &[(HOOK, "other"), (PATH, "/tmp/x")],
+    ] {
+        let error = settings(vars).unwrap_err();
+        assert_eq!(error.kind(), TelemetryErrorKind::Setting, "{vars:?}");
+    }
+}

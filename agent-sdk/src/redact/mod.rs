@@ -59,6 +59,7 @@ use std::{
 use scan::Wanted;
 use secrets::Secret;
 
+#[cfg(feature = "http")]
 pub(crate) use secrets::Secrets;
 
 /// The text without what looks like a key, a token or a password. The patterns are those of the [module](self), without e-mail

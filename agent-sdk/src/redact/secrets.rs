@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXUPPER};
 use memchr::memmem;
+#[cfg(feature = "http")]
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{MARK, mark};
@@ -128,9 +129,11 @@ fn base64_core(secret: &str, shift: usize, alphabet: &Encoding) -> Option<String
 }
 
 /// What must not stand in an error, though a server may send it back.
+#[cfg(feature = "http")]
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(pub(crate) Vec<SecretString>);
 
+#[cfg(feature = "http")]
 impl Secrets {
     /// The text without the secrets, in any of their forms.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
