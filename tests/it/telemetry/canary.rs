@@ -74,9 +74,10 @@ impl Left {
     }
 
     fn error(&mut self, error: &(dyn StdError + 'static)) {
-        let mut text = String::new();
-        for error in std::iter::successors(Some(error), |error| error.source()) {
+        let (mut text, mut next) = (String::new(), Some(error));
+        while let Some(error) = next {
             writeln!(text, "{error} {error:?}").unwrap();
+            next = error.source();
         }
         self.add("error", text);
     }
