@@ -65,6 +65,9 @@ const VALUES: u32 = 1;
 const KEY_TAG: u8 = 0x0A;
 const VALUE_TAG: u8 = 0x12;
 
+/// The tag of a text in a value.
+const STRING_TAG: u8 = 0x0A;
+
 /// Writes attributes as one repeated field of a message, within limits.
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
@@ -95,14 +98,22 @@ impl<'a> Attributes<'a> {
         (self.written, self.dropped)
     }
 
-    /// The beginning of an attribute whose `AnyValue` takes `length` bytes; says whether there is room for it.
-    fn begin(&mut self, name: &str, length: usize) -> bool {
+    /// Whether there is room for one more, which is counted either way.
+    fn admit(&mut self) -> bool {
         if self.left == 0 {
             self.dropped = self.dropped.saturating_add(1);
             return false;
         }
         self.left -= 1;
         self.written += 1;
+        true
+    }
+
+    /// The beginning of an attribute whose `AnyValue` takes `length` bytes; says whether there is room for it.
+    fn begin(&mut self, name: &str, length: usize) -> bool {
+        if !self.admit() {
+            return false;
+        }
         let pair = wire::bytes_len(KEY, name.len()) + wire::bytes_len(VALUE, length);
         self.out.reserve(wire::bytes_len(self.field, pair));
         match (
@@ -152,6 +163,23 @@ impl<'a> Attributes<'a> {
     }
 
     fn string(&mut self, name: &str, value: &str) {
+        // The value and the tag and length before it, where all lengths are one byte.
+        if let (true, Ok(length @ ..0x40)) = (name.len() < 0x30, u8::try_from(value.len()))
+            && let Ok(key) = u8::try_from(name.len())
+            && self.field < 16
+        {
+            if self.admit() {
+                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
+                let pair = 2 + key + 4 + length;
+                self.out.reserve(usize::from(pair) + 2);
+                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
+                self.out.extend_from_slice(name.as_bytes());
+                self.out
+                    .extend_from_slice(&[VALUE_TAG, length + 2, STRING_TAG, length]);
+                self.out.extend_from_slice(value.as_bytes());
+            }
+            return;
+        }
         if self.begin(name, wire::bytes_len(STRING, value.len())) {
             wire::bytes(self.out, STRING, value.as_bytes());
         }

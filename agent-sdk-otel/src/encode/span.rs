@@ -63,6 +63,9 @@ impl Limits {
 
     /// The beginning of a text that is too long, cut between characters.
     pub(super) fn cut(self, text: &str) -> &str {
+        if text.len() <= self.text {
+            return text;
+        }
         text.get(..text.floor_char_boundary(self.text))
             .unwrap_or(text)
     }
