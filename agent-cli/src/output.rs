@@ -164,7 +164,7 @@ pub(crate) mod tests {
         let err = Captured::default();
         let mut output = output(Captured::default(), err.clone());
         output.note("bad \x1b[2J sk-proj-abcdefghijklmnopqrstuvwx\n");
-        assert_eq!(err.text(), "bad \\x1b[2J [redacted]\n");
+        assert_eq!(err.text(), "bad \\x1b[2J [redacted:key]\n");
     }
 
     #[test]

@@ -3,44 +3,18 @@
 //! A key in an argument is seen by everybody on the machine and stays in the shell's history. The command warns of it, and never
 //! repeats it: whatever it says on standard error passes through [`redact`].
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::borrow::Cow;
 
-use regex::Regex;
-
-/// What providers' keys look like, bearer tokens, and passwords in URLs.
-///
-/// Only ASCII classes: the patterns must not depend on which Unicode tables were compiled in.
-static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r"(?:^|[^A-Za-z0-9])((?:sk|xai|pplx|csk|nvapi|glpat)-[A-Za-z0-9_-]{16,}",
-        r"|(?:gsk|hf|ghp|gho|ghs|github_pat|r8)_[A-Za-z0-9_]{16,}",
-        r"|AIza[A-Za-z0-9_-]{30,}",
-        r"|A(?:KIA|SIA)[A-Z0-9]{16}",
-        r"|(?i:bearer)[ \t]+[A-Za-z0-9._~+/=-]{16,}",
-        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-        r"|(?i:api[-_]?key|token|password|secret)[=:][^ \t&]{8,}",
-        r"|//[^/ \t@:]*:[^/ \t@]+@)",
-    ))
-    .ok()
-});
+use agent_sdk::redact::keys;
 
 /// Whether the text seems to hold a key.
 pub(crate) fn seems_to_hold_a_key(text: &str) -> bool {
-    KEYS.as_ref().is_some_and(|keys| keys.is_match(text))
+    matches!(keys(text), Cow::Owned(_))
 }
 
 /// The text with whatever looks like a key replaced.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
-    let Some(keys) = KEYS.as_ref() else {
-        return Cow::Borrowed(text);
-    };
-    keys.replace_all(text, |found: &regex::Captures<'_>| {
-        let (whole, key) = (found.get(0), found.get(1));
-        let before = whole
-            .zip(key)
-            .and_then(|(whole, key)| text.get(whole.start()..key.start()));
-        format!("{}[redacted]", before.unwrap_or(""))
-    })
+    keys(text)
 }
 
 /// What to say where one of the arguments seems to hold a key.
@@ -74,7 +48,7 @@ mod tests {
             let argument = format!("use {key} please");
             assert!(seems_to_hold_a_key(&argument), "{key}");
             let shown = redact(&argument);
-            assert!(shown.contains("[redacted]"), "{shown}");
+            assert!(shown.contains("[redacted:"), "{shown}");
             assert!(!shown.contains(key), "{shown}");
             let warning = warning(["agent", "run", &argument]).unwrap();
             assert!(warning.starts_with("warning: argument 2 "), "{warning}");

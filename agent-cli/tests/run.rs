@@ -145,7 +145,7 @@ fn failures_say_what_happened_and_still_show_the_trace() {
         // Before it stand the tries that were made.
         let is_said = err.lines().any(|line| line.starts_with("error: "));
         assert!(is_said && err.contains(said), "{err}");
-        assert!(err.contains("no, [redacted] will not do"), "{err}");
+        assert!(err.contains("no, [redacted:secret] will not do"), "{err}");
         assert!(out.contains("chat m") && out.contains("error"), "{out}");
         let json = server.run(&["--json"]).output().unwrap();
         let (code, out, err) = ended(&json);

@@ -147,6 +147,11 @@ names! {
     PENDING_PARENT_ID = "agent_sdk.pending.parent_id";
     CRASHED = "agent_sdk.crashed";
     CRASH_REASON = "agent_sdk.crash.reason";
+    CONTENT_INPUT_REF = "agent_sdk.content.input_ref";
+    CONTENT_INSTRUCTIONS_REF = "agent_sdk.content.instructions_ref";
+    CONTENT_OUTPUT_REF = "agent_sdk.content.output_ref";
+    CONTENT_ARGUMENTS_REF = "agent_sdk.content.arguments_ref";
+    CONTENT_RESULT_REF = "agent_sdk.content.result_ref";
     OPERATION_KIND = "agent_sdk.operation.kind";
     OPERATION_PATH = "agent_sdk.operation.path";
     PROPAGATION_HEADER = "agent_sdk.propagation.header";

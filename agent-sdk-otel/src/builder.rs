@@ -32,9 +32,11 @@ impl TelemetryBuilder {
     /// (`otlp`, `none`), `OTEL_METRICS_EXPORTER` (`otlp`, `prometheus`, `none`),
     /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`, `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_BSP_*`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SEMCONV_STABILITY_OPT_IN` and
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. Durations are in milliseconds.
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, and for [files of content](crate::ContentFiles)
+    /// `OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK` (`upload`, `none`) with `OTEL_INSTRUMENTATION_GENAI_UPLOAD_` and `BASE_PATH`,
+    /// `FORMAT`, `MAX_QUEUE_SIZE`.
     /// `AGENT_SDK_OTEL_WHEN_FULL` (`drop`, `block:MILLISECONDS` or `spill:DIRECTORY`) and
-    /// `AGENT_SDK_OTEL_SPILL_MAX_BYTES` say what [`when_full`](Self::when_full) does.
+    /// `AGENT_SDK_OTEL_SPILL_MAX_BYTES` say what [`when_full`](Self::when_full) does. Durations are in milliseconds.
     ///
     /// # Errors
     ///

@@ -45,8 +45,8 @@
 //!
 //! Budgets are among the metrics where the ledger is [watched](Telemetry::watch).
 //!
-//! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, on spans only,
-//! each part cut to 16 KiB.
+//! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, or as [files](ContentFiles), each part
+//! redacted and cut to 16 KiB. What looks like a key or a token leaves in no text of a span; see [`agent_sdk::redact`].
 //!
 //! | Module or type | What it is for |
 //! |---|---|
@@ -55,7 +55,7 @@
 //! | [`WhenFull`], [`SpillSettings`] | what happens when a collector cannot keep up |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`JsonLogs`], [`LogLines`] | structured logs on standard error or in a file |
-//! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
+//! | [`EmissionProfile`], [`ContentCapture`], [`ContentFiles`] | which names leave, and whether content does |
 //! | [`TailSampling`] | which traces are kept once it is known how they went |
 //! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
 //! | [`doctor`] | whether telemetry would arrive |
@@ -96,6 +96,7 @@ pub use opentelemetry;
 pub use opentelemetry_sdk;
 
 pub use builder::TelemetryBuilder;
+pub use content::{ContentFiles, ContentFilesAccount, FileFormat};
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use live::Signal;
 pub use live::crash::{CrashReason, CrashedOperation};

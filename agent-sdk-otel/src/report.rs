@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::content::ContentFilesAccount;
 use crate::metrics::MetricExports;
 use crate::pipeline::ExportAccount;
 
@@ -22,15 +23,21 @@ pub struct ShutdownReport {
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
     pub metrics_flushed: bool,
+    /// What became of the files of content; all zero when none are written.
+    pub content_files: ContentFilesAccount,
 }
 
 impl ShutdownReport {
-    /// Whether every sampled span of this process and every log record was accepted and the last values of the metrics arrived.
+    /// Whether every sampled span of this process and every log record was accepted, the last values of the metrics arrived, and
+    /// every file of content was written.
     pub fn is_complete(&self) -> bool {
         let is_whole = |account: &ExportAccount| {
             account.lost() == 0 && account.queued == 0 && account.spilled == 0
         };
-        is_whole(&self.spans) && is_whole(&self.logs) && self.metrics_flushed
+        is_whole(&self.spans)
+            && is_whole(&self.logs)
+            && self.metrics_flushed
+            && self.content_files.written == self.content_files.offered
     }
 }
 
@@ -44,6 +51,11 @@ impl fmt::Display for ShutdownReport {
         if self.logs.ended > 0 {
             f.write_str("; ")?;
             account(f, "log records", &self.logs)?;
+        }
+        let files = self.content_files;
+        if files.offered > 0 {
+            let lost = files.offered - files.written;
+            write!(f, "; {} files of content, {lost} lost", files.written)?;
         }
         f.write_str(if self.metrics_flushed {
             "; metrics flushed"

@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
+use crate::content::Capture;
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
@@ -59,6 +60,7 @@ pub struct Telemetry {
     logs: Option<Pipeline>,
     pub(crate) metrics: Metrics,
     operations: Option<Arc<MetricsObserver>>,
+    capture: Capture,
     pub(crate) settings: Settings,
     pub(crate) live: Live,
     budgets: Budgets,
@@ -127,6 +129,7 @@ impl Telemetry {
                             settings.limits,
                             tail.clone(),
                             dropped.clone(),
+                            settings.capture.redactor.clone(),
                         ))
                         .build();
                     Some(Traces {
@@ -142,6 +145,9 @@ impl Telemetry {
             &settings.resource(),
             thread.as_ref(),
         )?;
+        let content = settings.content.on_spans() && traces.is_some();
+        let capture = Capture::start(settings.capture.clone(), content)
+            .map_err(|error| TelemetryError::start("the directory for content").because(error))?;
         let operations = metrics
             .are_read()
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
@@ -154,6 +160,7 @@ impl Telemetry {
             logs,
             metrics,
             operations,
+            capture,
             settings,
             live,
             budgets: Budgets::default(),
@@ -224,6 +231,7 @@ impl Telemetry {
             self.details_observer(),
             Some(self.log_observer()),
             self.span_observer(),
+            self.files_observer(),
         ] {
             observers = match observer {
                 Some(observer) => observers.with_shared(observer),
@@ -256,10 +264,16 @@ impl Telemetry {
             scope: Scope::new(&scope(self.settings.profile)),
             limits: self.settings.limits,
             profile: self.settings.profile,
-            content: self.settings.content.on_spans(),
             openinference: self.settings.openinference,
             dropped: self.dropped.clone(),
+            capture: self.capture.clone(),
         }))
+    }
+
+    /// Writes content to files where no span does.
+    fn files_observer(&self) -> Option<Arc<dyn Observer>> {
+        let alone = self.traces.is_none() && self.capture.files().is_some();
+        alone.then(|| Arc::new(self.capture.clone()) as Arc<dyn Observer>)
     }
 
     /// Counts operations; `None` when metrics are neither exported nor kept for Prometheus.
@@ -274,6 +288,10 @@ impl Telemetry {
     /// this. A budget that a single run brings is not shown but for its refusals and alerts.
     pub fn watch(&self, ledger: &Ledger) {
         self.budgets.watch(ledger, &self.metrics.meter());
+    }
+
+    pub(crate) fn capture(&self) -> &Capture {
+        &self.capture
     }
 
     pub(crate) fn logs(&self) -> Option<&Pipeline> {
@@ -363,6 +381,11 @@ impl Telemetry {
             Some(traces) => traces.shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
             None => ExportAccount::default(),
         };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let files = self.capture.files();
+        let content_files = files
+            .map(|files| files.shutdown(left / 2))
+            .unwrap_or_default();
         let spared = self.settings.shutdown_limit.mul_f64(LOGS_SHARE);
         let metrics_end = deadline.checked_sub(spared).unwrap_or(deadline);
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(metrics_end));
@@ -375,6 +398,7 @@ impl Telemetry {
             logs: logs.unwrap_or_default(),
             metrics: self.metrics.exports.read(),
             metrics_flushed,
+            content_files,
         }
     }
 

@@ -49,6 +49,7 @@
 //! | [`profile`] | tree, critical path and bottleneck of a run |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
+//! | [`redact`] | taking keys, tokens and personal data out of texts |
 //! | [`text`] | what in a text acts on whoever shows it, and how to be rid of that |
 //! | `workspace` | a directory for each run, and the file tools that work in it |
 //! | `testing` | a scripted model, trace capture and other test helpers |
@@ -74,6 +75,7 @@ pub mod model;
 pub mod monitor;
 pub mod operation;
 pub mod profile;
+pub mod redact;
 pub mod run;
 pub mod session;
 pub mod store;

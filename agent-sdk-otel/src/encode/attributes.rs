@@ -5,6 +5,7 @@ use opentelemetry::{Array, KeyValue, Value};
 use super::span::Limits;
 use super::wire;
 use crate::attrs;
+use crate::content::Clean;
 
 /// What takes attributes, one at a time, without keeping what it is lent.
 pub(crate) trait AttributeSink {
@@ -156,6 +157,34 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Content, which may leave as it is.
+    pub(crate) fn clean(&mut self, name: &str, content: &Clean) {
+        self.string(name, self.limits.cut(content.as_str()));
+    }
+
+    fn string(&mut self, name: &str, value: &str) {
+        // The value and the tag and length before it, where all lengths are one byte.
+        if let (true, Ok(length @ ..0x40)) = (name.len() < 0x30, u8::try_from(value.len()))
+            && let Ok(key) = u8::try_from(name.len())
+            && self.field < 16
+        {
+            if self.admit() {
+                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
+                let pair = 2 + key + 4 + length;
+                self.out.reserve(usize::from(pair) + 2);
+                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
+                self.out.extend_from_slice(name.as_bytes());
+                self.out
+                    .extend_from_slice(&[VALUE_TAG, length + 2, STRING_TAG, length]);
+                self.out.extend_from_slice(value.as_bytes());
+            }
+            return;
+        }
+        if self.begin(name, wire::bytes_len(STRING, value.len())) {
+            wire::bytes(self.out, STRING, value.as_bytes());
+        }
+    }
+
     /// An attribute of OpenTelemetry's own kind.
     pub(crate) fn any(&mut self, attribute: &KeyValue) {
         let name = attribute.key.as_str();
@@ -210,27 +239,8 @@ fn int_len(value: i64) -> usize {
 
 impl AttributeSink for Attributes<'_> {
     fn text(&mut self, name: &str, value: &str) {
-        let value = self.limits.cut(value);
-        // The value and the tag and length before it, where all lengths are one byte.
-        if let (true, Ok(length @ ..0x40)) = (name.len() < 0x30, u8::try_from(value.len()))
-            && let Ok(key) = u8::try_from(name.len())
-            && self.field < 16
-        {
-            if self.admit() {
-                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
-                let pair = 2 + key + 4 + length;
-                self.out.reserve(usize::from(pair) + 2);
-                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
-                self.out.extend_from_slice(name.as_bytes());
-                self.out
-                    .extend_from_slice(&[VALUE_TAG, length + 2, STRING_TAG, length]);
-                self.out.extend_from_slice(value.as_bytes());
-            }
-            return;
-        }
-        if self.begin(name, wire::bytes_len(STRING, value.len())) {
-            wire::bytes(self.out, STRING, value.as_bytes());
-        }
+        let value = self.limits.text(value);
+        self.string(name, &value);
     }
 
     fn int(&mut self, name: &str, value: i64) {
@@ -253,11 +263,12 @@ impl AttributeSink for Attributes<'_> {
 
     fn texts(&mut self, name: &str, values: &[&str]) {
         let limits = self.limits;
+        let values: Vec<_> = values.iter().map(|value| limits.text(value)).collect();
         self.list(
             name,
-            values,
-            |value| wire::bytes_len(STRING, limits.cut(value).len()),
-            |out, value| wire::bytes(out, STRING, limits.cut(value).as_bytes()),
+            &values,
+            |value| wire::bytes_len(STRING, value.len()),
+            |out, value| wire::bytes(out, STRING, value.as_bytes()),
         );
     }
 }

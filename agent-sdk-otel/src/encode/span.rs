@@ -1,7 +1,9 @@
 //! One span's message.
 
+use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use agent_sdk::redact;
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status};
 
 use super::attributes::Attributes;
@@ -52,6 +54,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// A text as it may leave: without what looks like a key, and of one that is too long the beginning, cut between characters.
+    ///
+    /// Every text of a message passes through here, but content, which was redacted with more care.
+    pub(super) fn text(self, text: &str) -> Cow<'_, str> {
+        redact::keys(self.cut(text))
+    }
+
     /// The beginning of a text that is too long, cut between characters.
     pub(super) fn cut(self, text: &str) -> &str {
         if text.len() <= self.text {
@@ -167,9 +176,9 @@ impl<'a> SpanWriter<'a> {
             wire::bytes(out, PARENT_SPAN_ID, &ids.parent.to_bytes());
         }
         match name {
-            (name, "") | ("", name) => wire::bytes(out, NAME, limits.cut(name).as_bytes()),
+            (name, "") | ("", name) => wire::bytes(out, NAME, limits.text(name).as_bytes()),
             (first, second) => {
-                let second = limits.cut(second);
+                let second = limits.text(second);
                 wire::open(out, NAME, first.len() + 1 + second.len());
                 out.extend_from_slice(first.as_bytes());
                 out.push(b' ');
@@ -252,7 +261,7 @@ impl<'a> SpanWriter<'a> {
                 wire::number(self.out, 3, 1);
             }
             Status::Error { description } => {
-                let words = self.limits.cut(description);
+                let words = self.limits.text(description);
                 let message = if words.is_empty() {
                     0
                 } else {
@@ -283,7 +292,7 @@ fn nested(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
 fn write_event(out: &mut Vec<u8>, limits: Limits, event: &Event) {
     nested(out, EVENTS, |out| {
         wire::fixed64(out, 1, nanos(event.timestamp));
-        wire::bytes(out, 2, limits.cut(&event.name).as_bytes());
+        wire::bytes(out, 2, limits.text(&event.name).as_bytes());
         let mut attributes = Attributes::new(out, 3, limits, 0);
         for attribute in &event.attributes {
             attributes.any(attribute);

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use agent_sdk::operation::{
     Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId,
 };
+use agent_sdk::redact::Redactor;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -14,7 +15,7 @@ use prost::Message;
 use tracing::Level;
 
 use super::record::{Attributes, at, severity};
-use crate::content;
+use crate::content::{Capture, without_keys};
 use crate::metrics::SCOPE;
 use crate::pipeline::{Pipeline, Scope};
 use crate::profile::EmissionProfile;
@@ -28,13 +29,20 @@ pub(crate) struct DetailsObserver {
     pipeline: Pipeline,
     scope: Scope,
     profile: EmissionProfile,
-    content: bool,
+    /// Takes the content, where it was switched on.
+    content: Option<Capture>,
+    keys: Redactor,
     /// What requests under way were asked.
     asked: Mutex<HashMap<(RunId, OperationId), Vec<KeyValue>>>,
 }
 
 impl DetailsObserver {
-    pub(crate) fn new(pipeline: Pipeline, profile: EmissionProfile, content: bool) -> Self {
+    pub(crate) fn new(
+        pipeline: Pipeline,
+        profile: EmissionProfile,
+        content: Option<Capture>,
+        redactor: &Redactor,
+    ) -> Self {
         let scope = InstrumentationScope::builder(SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
@@ -43,6 +51,7 @@ impl DetailsObserver {
             scope: Scope::new(&scope),
             profile,
             content,
+            keys: redactor.for_keys(),
             asked: Mutex::default(),
         }
     }
@@ -50,9 +59,11 @@ impl DetailsObserver {
 
 impl Observer for DetailsObserver {
     fn started(&self, operation: &OperationInfo, payload: Payload<'_>) {
-        if self.content && operation.kind == Kind::Chat {
+        if let Some(content) = &self.content
+            && operation.kind == Kind::Chat
+        {
             let mut attributes = Attributes::default();
-            add_content(payload, &mut attributes);
+            add_content(content, payload, &mut attributes);
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.insert((operation.run_id.clone(), operation.id), attributes.0);
         }
@@ -67,11 +78,12 @@ impl Observer for DetailsObserver {
         let agent = info.agent.as_deref();
         at_start(info.kind, &info.name, &info.details, agent, &mut attributes);
         at_end(record, self.profile, &mut attributes);
-        if self.content {
+        without_keys(&self.keys, &mut attributes.0);
+        if let Some(content) = &self.content {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             let asked = asked.remove(&(info.run_id.clone(), info.id));
             attributes.0.extend(asked.unwrap_or_default());
-            add_content(payload, &mut attributes);
+            add_content(content, payload, &mut attributes);
         }
         let (number, text) = severity(Level::DEBUG);
         let event = LogRecord {
@@ -85,19 +97,16 @@ impl Observer for DetailsObserver {
     }
 }
 
-fn add_content(payload: Payload<'_>, attributes: &mut Attributes) {
-    for attribute in content::of(payload) {
-        // Spans have no maps, so that the content comes as JSON text; here it is structured again.
-        if let Ok(data) = serde_json::from_str(&attribute.value.as_str()) {
-            attributes.data(attribute.key.as_str(), &data);
-        }
+fn add_content(content: &Capture, payload: Payload<'_>, attributes: &mut Attributes) {
+    for piece in content.pieces(payload) {
+        attributes.data(piece.name, &piece.value);
     }
 }
 
 impl fmt::Debug for DetailsObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DetailsObserver")
-            .field("content", &self.content)
+            .field("content", &self.content.is_some())
             .finish_non_exhaustive()
     }
 }

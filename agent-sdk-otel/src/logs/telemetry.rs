@@ -57,7 +57,9 @@ impl Telemetry {
         let filter = LogFilter::new(levels, true)?;
         let sink = Arc::new(Records::new(pipeline.clone()));
         let clock = Arc::new(SystemClock::default());
-        let layer = LogLayer::new(sink, settings.redact.clone(), clock).without_suppressed();
+        let redact = settings.redact.clone();
+        let redact = redact.with_secrets_of(&self.settings.capture.redactor);
+        let layer = LogLayer::new(sink, redact, clock).without_suppressed();
         Ok(Some(layer.with_filter(filter)))
     }
 
@@ -77,7 +79,8 @@ impl Telemetry {
         Some(Arc::new(DetailsObserver::new(
             pipeline,
             self.profile(),
-            content,
+            content.then(|| self.capture().clone()),
+            &self.settings.capture.redactor,
         )))
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_sdk::redact::Redactor;
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, Span as _, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue};
@@ -14,6 +15,7 @@ use opentelemetry_sdk::trace::{
 
 use super::{Pipeline, Scope};
 use crate::baggage;
+use crate::content::masked;
 use crate::encode::{Limits, encode_span};
 use crate::sampling::{Finished, TailSampler};
 
@@ -30,6 +32,7 @@ pub(crate) struct PipelineProcessor {
     limits: Limits,
     /// What spans had no room for.
     dropped: Counter<u64>,
+    redactor: Redactor,
     /// The scopes seen last, encoded.
     scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
 }
@@ -46,12 +49,14 @@ impl PipelineProcessor {
         limits: Limits,
         tail: Option<Arc<TailSampler<Pipeline>>>,
         dropped: Counter<u64>,
+        redactor: Redactor,
     ) -> Self {
         Self {
             pipeline,
             tail,
             limits,
             dropped,
+            redactor,
             scopes: Mutex::default(),
         }
     }
@@ -87,9 +92,12 @@ impl SpanProcessor for PipelineProcessor {
                 self.dropped.add(dropped.into(), &[]);
             }
             let scope = self.scope(&span.instrumentation_scope);
-            match &self.tail {
-                Some(tail) => tail.offer(&Finished::of_span(&span, &scope, bytes)),
-                None => self.pipeline.push(&scope, bytes),
+            match (masked(&self.redactor, bytes), &self.tail) {
+                (Some(message), Some(tail)) => {
+                    tail.offer(&Finished::of_span(&span, &scope, &message));
+                }
+                (Some(message), None) => self.pipeline.push(&scope, &message),
+                (None, _) => self.pipeline.unsampled(),
             }
             bytes.shrink_to(KEPT);
         });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::Sampler;
 
 use super::{Header, Secret, Settings, SignalSettings, list, span_limits};
+use crate::content::{ContentFiles, FileFormat};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
@@ -50,6 +51,11 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
     if let Some(list) = env.text("OTEL_SEMCONV_STABILITY_OPT_IN") {
         settings.profile = EmissionProfile::from_opt_in(&list);
     }
+    read_content(&env, &mut settings)?;
+    Ok(settings)
+}
+
+fn read_content(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryError> {
     let capture = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
     if let Some(value) = env.text(capture) {
         settings.content = ContentCapture::parse(&value).ok_or_else(|| {
@@ -58,7 +64,37 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
             ))
         })?;
     }
-    Ok(settings)
+    let hook = env.choice(
+        "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
+        &["upload", "none"],
+    )?;
+    if !hook.is_some_and(|hook| hook.contains(&"upload")) {
+        return Ok(());
+    }
+    let path = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH";
+    let directory = env
+        .text(path)
+        .map(|path| match path.strip_prefix("file://") {
+            Some(path) => path.to_owned(),
+            None => path,
+        });
+    let directory = directory
+        .filter(|path| !path.contains("://"))
+        .ok_or_else(|| {
+            TelemetryError::setting(format!("{path} takes a directory on this machine"))
+        })?;
+    let mut files = ContentFiles::new(directory);
+    let format = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_FORMAT";
+    files = match env.choice(format, &["json", "jsonl"])?.as_deref() {
+        Some(["jsonl"]) => files.format(FileFormat::JsonLines),
+        _ => files,
+    };
+    let queue = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_MAX_QUEUE_SIZE";
+    if let Some(queue) = env.parsed::<NonZeroUsize>(queue, "a number above zero")? {
+        files = files.queue(queue);
+    }
+    settings.capture.files = Some(files);
+    Ok(())
 }
 
 fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryError> {

@@ -15,6 +15,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
+use crate::content::CaptureSettings;
 use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
@@ -104,6 +105,7 @@ pub(crate) struct Settings {
     pub(crate) content: ContentCapture,
     pub(crate) live: LiveSettings,
     pub(crate) tail: Option<TailSampling>,
+    pub(crate) capture: CaptureSettings,
     pub(crate) set_global: bool,
     pub(crate) shutdown_limit: Duration,
 }
@@ -136,6 +138,7 @@ impl Default for Settings {
             content: ContentCapture::default(),
             live: LiveSettings::default(),
             tail: None,
+            capture: CaptureSettings::default(),
             set_global: false,
             shutdown_limit: Duration::from_secs(5),
         }

@@ -210,3 +210,36 @@ fn the_policy_of_a_full_queue_is_read() {
     let spill = SpillSettings::new(directory).max_bytes(1_000);
     assert_eq!(settings.unwrap().when_full, WhenFull::Spill(spill));
 }
+
+#[test]
+fn files_of_content_need_a_directory_of_this_machine() {
+    const HOOK: &str = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK";
+    const PATH: &str = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH";
+    assert!(
+        settings(&[(PATH, "/tmp/x")])
+            .unwrap()
+            .capture
+            .files
+            .is_none()
+    );
+    for path in ["/tmp/x", "file:///tmp/x"] {
+        let vars = [
+            (HOOK, "upload"),
+            (PATH, path),
+            ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_FORMAT", "jsonl"),
+            ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_MAX_QUEUE_SIZE", "3"),
+        ];
+        let files = format!("{:?}", settings(&vars).unwrap().capture.files.unwrap());
+        for part in ["\"/tmp/x\"", "JsonLines", "queue: 3"] {
+            assert!(files.contains(part), "{files}");
+        }
+    }
+    for vars in [
+        &[(HOOK, "upload")][..],
+        &[(HOOK, "upload"), (PATH, "s3://bucket/x")],
+        &[(HOOK, "other"), (PATH, "/tmp/x")],
+    ] {
+        let error = settings(vars).unwrap_err();
+        assert_eq!(error.kind(), TelemetryErrorKind::Setting, "{vars:?}");
+    }
+}

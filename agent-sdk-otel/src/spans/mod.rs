@@ -17,7 +17,7 @@ use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outco
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
-use crate::content;
+use crate::content::{Capture, Clean, masked};
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};
 use crate::pipeline::{Pipeline, Scope};
@@ -40,10 +40,10 @@ pub(crate) struct SpanObserver {
     pub(crate) tail: Option<Arc<TailSampler<Pipeline>>>,
     pub(crate) scope: Scope,
     pub(crate) profile: EmissionProfile,
-    /// Whether prompts, answers and tool data become attributes.
-    pub(crate) content: bool,
     /// Whether spans say what they are in the words of `OpenInference` too.
     pub(crate) openinference: bool,
+    /// Takes prompts, answers and tool data.
+    pub(crate) capture: Capture,
     pub(crate) limits: Limits,
     /// What spans had no room for.
     pub(crate) dropped: Counter<u64>,
@@ -51,29 +51,35 @@ pub(crate) struct SpanObserver {
 
 impl Observer for SpanObserver {
     fn started(&self, operation: &OperationInfo, payload: Payload<'_>) {
-        if !self.content || !operation.trace.sampled {
+        // Files are written of what is not sampled too.
+        let content = self.capture.take(operation, payload);
+        if content.is_empty() || !operation.trace.sampled {
             return;
         }
         if let Some(span) = OperationSpan::of(operation) {
             span.attributes(|all| {
-                for attribute in content::of(payload) {
-                    all.any(&attribute);
+                for (name, text) in &content {
+                    all.clean(name, text);
                 }
             });
         }
     }
 
     fn ended(&self, record: &OperationRecord<'_>, payload: Payload<'_>) {
+        let content = self.capture.take(record.info, payload);
         if !record.info.trace.sampled {
             return;
         }
         if let Some(span) = OperationSpan::of(record.info) {
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
-                self.write(record, payload, span, buffer);
-                match &self.tail {
-                    Some(tail) => tail.offer(&Finished::of_operation(record, &self.scope, buffer)),
-                    None => self.pipeline.push(&self.scope, buffer),
+                self.write(record, &content, span, buffer);
+                match (masked(self.capture.redactor(), buffer), &self.tail) {
+                    (Some(message), Some(tail)) => {
+                        tail.offer(&Finished::of_operation(record, &self.scope, &message));
+                    }
+                    (Some(message), None) => self.pipeline.push(&self.scope, &message),
+                    (None, _) => self.pipeline.unsampled(),
                 }
                 buffer.shrink_to(KEPT);
             });
@@ -85,7 +91,7 @@ impl SpanObserver {
     fn write(
         &self,
         record: &OperationRecord<'_>,
-        payload: Payload<'_>,
+        content: &[(&'static str, Clean)],
         span: &OperationSpan,
         out: &mut Vec<u8>,
     ) {
@@ -114,10 +120,8 @@ impl SpanObserver {
             if self.openinference {
                 contract::openinference(info.kind, all);
             }
-            if self.content {
-                for attribute in content::of(payload) {
-                    all.any(&attribute);
-                }
+            for (name, text) in content {
+                all.clean(name, text);
             }
         });
         for link in &info.links {

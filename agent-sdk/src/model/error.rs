@@ -2,12 +2,15 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
-use super::ChatResponse;
+use super::{ChatRequest, ChatResponse, quote};
+use crate::redact;
 
 /// A model request that failed.
 ///
 /// Match on [`kind`](Self::kind); the text is for people and may change. It never holds a key, a header or a whole body: of
-/// what the provider wrote, at most [`SNIPPET_CHARS`](Self::SNIPPET_CHARS) characters are kept.
+/// what the provider wrote, at most [`SNIPPET_CHARS`](Self::SNIPPET_CHARS) characters are kept, without what
+/// [looks like a key](crate::redact::keys) and without what it quotes of the request's content: pieces of 16 bytes or more
+/// that stand in the instructions, the messages or the tool data too.
 #[derive(Debug)]
 pub struct ModelError {
     inner: Box<Inner>,
@@ -250,6 +253,23 @@ impl ModelError {
         self
     }
 
+    /// Takes out what a provider quotes of the request.
+    #[must_use]
+    pub(crate) fn without_quotes(mut self, request: &ChatRequest) -> Self {
+        let inner = &mut *self.inner;
+        let texts = [
+            Some(&mut inner.message),
+            inner.provider_type.as_mut(),
+            inner.code.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            if let Cow::Owned(clean) = quote::without(text, request) {
+                *text = clean;
+            }
+        }
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -352,18 +372,24 @@ impl StdError for ModelError {
     }
 }
 
-/// The first characters of a text, on one line.
+/// The first characters of a text, on one line and without what looks like a key.
 fn snippet(text: &str) -> String {
-    let mut short: String = text
+    // Longer than what is kept: a key across its end is not recognised by its beginning.
+    let head = text.get(..text.floor_char_boundary(SNIPPET_BYTES));
+    let clean = redact::keys(head.unwrap_or_default());
+    let mut short: String = clean
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(ModelError::SNIPPET_CHARS)
         .collect();
-    if text.chars().nth(ModelError::SNIPPET_CHARS).is_some() {
+    if clean.chars().nth(ModelError::SNIPPET_CHARS).is_some() {
         short.push('…');
     }
     short
 }
+
+/// How much of a text is looked at for the few characters that are kept.
+const SNIPPET_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -380,6 +406,20 @@ mod tests {
             "openai: slow down (rate_limited, status 429, type requests, code rate_limit_exceeded)"
         );
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn o7_a_key_is_in_none_of_its_texts() {
+        let key = "sk-proj-4f9a8b7c6d5e4f3a2b1c";
+        let error = ModelError::new(ModelErrorKind::Authentication, format!("bad key {key}"))
+            .with_provider_code(Some(key.into()), Some(key.into()))
+            .with_request_id(Some(key.into()));
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("4f9a8b7c"), "{shown}");
+        // Cut in the middle, a key would not be recognised.
+        let padded = format!("{}{key}", "é".repeat(ModelError::SNIPPET_CHARS - 12));
+        let error = ModelError::new(ModelErrorKind::Decode, padded);
+        assert!(!error.message().contains("sk-"), "{error}");
     }
 
     #[test]

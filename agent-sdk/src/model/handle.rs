@@ -50,7 +50,11 @@ impl<M: Model> ErasedModel for M {
         context: &'a RunContext,
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<ChatResponse, ModelError>> {
-        Box::pin(self.chat(context, request))
+        Box::pin(async move {
+            let asked = request.clone();
+            let answer = self.chat(context, request).await;
+            answer.map_err(|error| error.without_quotes(&asked))
+        })
     }
 
     fn stream_boxed<'a>(
@@ -58,7 +62,13 @@ impl<M: Model> ErasedModel for M {
         context: &'a RunContext,
         request: ChatRequest,
     ) -> BoxFuture<'a, Result<ChatStream, ModelError>> {
-        Box::pin(self.stream(context, request))
+        Box::pin(async move {
+            let asked = request.clone();
+            match self.stream(context, request).await {
+                Ok(stream) => Ok(stream.unquoted(asked)),
+                Err(error) => Err(error.without_quotes(&asked)),
+            }
+        })
     }
 }
 

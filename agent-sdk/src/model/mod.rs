@@ -18,6 +18,7 @@ mod named;
 mod observed;
 #[cfg(feature = "http")]
 pub mod provider;
+mod quote;
 mod request;
 mod response;
 mod size;

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt};
 
-use super::{ChatResponse, ModelError};
+use super::{ChatRequest, ChatResponse, ModelError};
 use crate::message::CallId;
 
 /// One piece of an answer that is arriving.
@@ -47,6 +47,8 @@ pub enum ChatEvent {
 pub struct ChatStream {
     inner: Pin<Box<dyn Stream<Item = Result<ChatEvent, ModelError>> + Send>>,
     in_span: bool,
+    /// What was asked, where an error may quote it.
+    asked: Option<Box<ChatRequest>>,
 }
 
 impl ChatStream {
@@ -55,7 +57,14 @@ impl ChatStream {
         Self {
             inner: Box::pin(stream),
             in_span: true,
+            asked: None,
         }
+    }
+
+    /// Takes what an error quotes of this request out of the error.
+    pub(super) fn unquoted(mut self, asked: ChatRequest) -> Self {
+        self.asked = Some(Box::new(asked));
+        self
     }
 
     /// Polls the stream outside of its operation's `tracing` span: for one that opens no spans and logs nothing of its own while
@@ -103,7 +112,13 @@ impl Stream for ChatStream {
     type Item = Result<ChatEvent, ModelError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inner.as_mut().poll_next(cx)
+        let event = self.inner.as_mut().poll_next(cx);
+        match (event, &self.asked) {
+            (Poll::Ready(Some(Err(error))), Some(asked)) => {
+                Poll::Ready(Some(Err(error.without_quotes(asked))))
+            }
+            (event, _) => event,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     operation::{
         Details, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals, decision,
     },
+    redact,
     run::Within,
     session::{SharedState, StateChange},
     store::StoreError,
@@ -292,7 +293,7 @@ async fn run(
         context
     };
     let operation = context
-        .start(Kind::Tool, call.name.clone())
+        .start(Kind::Tool, shown_name(tool, call))
         .details(Details::Tool(details))
         .payload(Payload::Arguments(&call.arguments))
         .begin();
@@ -440,6 +441,19 @@ async fn guarded(
             ToolErrorKind::Timeout,
             format!("the tool did not answer within {limit:?}"),
         )),
+    }
+}
+
+/// What a call's operation is named. The name of a tool that is not there is a model's text, unless it could be one's name.
+fn shown_name(tool: Option<&ToolHandle>, call: &ToolCall) -> Arc<str> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let is_name = (1..=64).contains(&call.name.len())
+        && call.name.bytes().all(letter)
+        && redact::keys(&call.name) == *call.name;
+    if tool.is_some() || is_name {
+        call.name.clone()
+    } else {
+        "other".into()
     }
 }
 

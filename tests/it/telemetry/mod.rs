@@ -1,6 +1,7 @@
 //! What leaves the process when agents run, read back with the schema of OTLP.
 
 mod budget;
+mod canary;
 mod collector;
 mod content;
 mod endings;

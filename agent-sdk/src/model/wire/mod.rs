@@ -23,6 +23,7 @@ mod template;
 mod text;
 mod tokens;
 
+pub(in crate::model) use crate::redact::Secrets;
 pub(in crate::model) use billed::{Billed, CostDetails, balance};
 pub(in crate::model) use calls::{CallPiece, Calls};
 pub(in crate::model) use count::{Count, amount};
@@ -35,7 +36,7 @@ pub(in crate::model) use reader::{
     Broken, Reader, not_a_stream, read_body, read_whole, refused, too_long,
 };
 pub(crate) use report::MAX_RETRY_AFTER;
-pub(in crate::model) use report::{Report, Secrets};
+pub(in crate::model) use report::Report;
 pub(in crate::model) use template::Template;
 pub(in crate::model) use text::{Text, arguments, keep};
 pub(in crate::model) use tokens::{InputDetails, OutputDetails};

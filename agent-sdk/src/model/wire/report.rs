@@ -2,12 +2,14 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Few, Text, class, google};
-use crate::model::{ModelError, ModelErrorKind};
+use crate::{
+    model::{ModelError, ModelErrorKind},
+    redact::Secrets,
+};
 
 /// The longest wait that a server may ask for.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
@@ -140,8 +142,10 @@ impl Report {
             Some(message) => secrets.scrub(message),
             None => Cow::Borrowed("the server says that the request failed"),
         };
+        // A server may send the key back in any of its fields.
+        let scrubbed = |text: Option<String>| text.map(|text| secrets.scrub(&text).into_owned());
         let error = ModelError::new(kind, message)
-            .with_provider_code(self.kind, self.code)
+            .with_provider_code(scrubbed(self.kind), scrubbed(self.code))
             .with_retry_after(self.retry_after);
         match status {
             Some(status) => error.with_status(status),
@@ -152,24 +156,4 @@ impl Report {
 
 fn owned(text: Text<'_>) -> Option<String> {
     text.filled().map(Cow::into_owned)
-}
-
-/// What must not stand in an error, though a server may send it back.
-#[derive(Debug, Default)]
-pub(in crate::model) struct Secrets(pub(in crate::model) Vec<SecretString>);
-
-impl Secrets {
-    /// The text without the secrets.
-    pub(in crate::model) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let secrets = self.0.iter().map(ExposeSecret::expose_secret);
-        secrets
-            .filter(|secret| secret.len() >= 4)
-            .fold(Cow::Borrowed(text), |text, secret| {
-                if text.contains(secret) {
-                    Cow::Owned(text.replace(secret, "[redacted]"))
-                } else {
-                    text
-                }
-            })
-    }
 }

@@ -213,7 +213,7 @@ async fn a_refused_request_says_why_and_repeats_no_key() {
         (error.request_id(), error.provider()),
         (Some("r"), Some("openai"))
     );
-    assert_eq!(error.message(), "too many inputs for [redacted]");
+    assert_eq!(error.message(), "too many inputs for [redacted:secret]");
     assert!(OpenAiEmbeddings::builder("m").build().is_err());
     let printed = format!("{:?}", openai("http://127.0.0.1:9"));
     assert!(

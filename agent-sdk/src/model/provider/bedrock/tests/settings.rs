@@ -108,14 +108,14 @@ async fn a_request_carries_its_signature_or_its_key_and_an_error_repeats_neither
     );
     assert_eq!(
         error.message(),
-        "wrong: [redacted] [redacted] [redacted] the-key"
+        "wrong: [redacted:secret] [redacted:secret] [redacted:secret] the-key"
     );
     let (head, error) = asked(&server, signed(&server).api_key("the-key")).await;
     assert!(
         head.contains("authorization: Bearer the-key") && !head.contains("AWS4"),
         "{head}"
     );
-    assert!(error.message().ends_with("[redacted]"), "{error}");
+    assert!(error.message().ends_with("[redacted:secret]"), "{error}");
 }
 
 #[tokio::test]
