@@ -16,6 +16,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::breakers::Breakers;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
 use crate::error::TelemetryError;
@@ -60,6 +61,7 @@ pub struct Telemetry {
     operations: Option<Arc<MetricsObserver>>,
     pub(crate) settings: Settings,
     budgets: Budgets,
+    pub(crate) breakers: Breakers,
     metrics_flushed: Mutex<Option<bool>>,
 }
 
@@ -125,6 +127,7 @@ impl Telemetry {
             operations,
             settings,
             budgets: Budgets::default(),
+            breakers: Breakers::default(),
             metrics_flushed: Mutex::new(None),
         };
         if telemetry.settings.set_global {
