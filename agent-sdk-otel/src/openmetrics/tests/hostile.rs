@@ -6,7 +6,7 @@ use super::*;
 fn hostile(index: usize) -> String {
     match index % 8 {
         0 => format!("{index}\n# EOF\n"),
-        1 => format!("\"{index}\"} 1\nx{{y=\""),
+        1 => format!("\"{index}\"}} 1\nx{{y=\""),
         2 => format!("\\{index}\\"),
         3 => format!("\0{index}"),
         4 => format!("{index}\u{2028}\r\n# {{trace_id=\"x\"}} 1"),

@@ -13,8 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{attrs, metric};
-use reader::Page;
-pub(crate) use reader::read;
+pub(crate) use reader::{Page, read};
 
 /// A provider with nothing but a page.
 struct Stage {
@@ -26,9 +25,10 @@ impl Stage {
     fn new(limit: usize) -> Self {
         let mut exposition = Exposition::new();
         exposition.limit = limit;
-        let resource = opentelemetry_sdk::Resource::builder_empty();
+        let service = attrs::text(attrs::SERVICE_NAME, "triage");
+        let resource = opentelemetry_sdk::Resource::builder_empty().with_attribute(service);
         let provider = SdkMeterProvider::builder()
-            .with_resource(resource.with_attribute(attrs::custom("service.name", "triage")))
+            .with_resource(resource.build())
             .with_reader(exposition.reader())
             .build();
         Self {
