@@ -210,7 +210,6 @@ async fn o6_labels_are_bounded_and_totals_exact() {
             1_000.0 * calls,
         ),
         ("gen_ai_client_token_usage_sum", 1_050.0 * calls),
-        ("agent_sdk_unpriced_requests_total", calls),
     ] {
         let series: Vec<_> = page.samples(name).collect();
         assert!(
