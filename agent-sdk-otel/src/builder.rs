@@ -125,9 +125,11 @@ impl TelemetryBuilder {
         self
     }
 
-    /// How many spans go in one request. Default: 512.
+    /// How many spans make a batch leave, which is then also the most that one request takes.
+    /// Default: a batch leaves with 512, and while all requests are busy it grows up to 8,192.
     pub fn batch_spans(mut self, spans: NonZeroUsize) -> Self {
         self.settings.batch.batch = spans.get();
+        self.settings.batch.largest = spans.get();
         self
     }
 
@@ -146,6 +148,30 @@ impl TelemetryBuilder {
     /// Whether metrics are kept in a form that can be served. Default: yes.
     pub fn prometheus(mut self, on: bool) -> Self {
         self.settings.prometheus = on;
+        self
+    }
+
+    /// Shows the metrics in a registry of the `prometheus` crate too, for a program that serves one already. Default: none.
+    ///
+    /// That page is the classic text format, which has no exemplars; [`Telemetry::serve_metrics`] serves them. A page of
+    /// the program's own may also take [`Telemetry::metrics_page`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use agent_sdk_otel::Telemetry;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = prometheus::Registry::new();
+    /// let telemetry = Telemetry::builder().prometheus_registry(registry.clone()).build()?;
+    /// let requests = agent_sdk_otel::opentelemetry::metrics::MeterProvider::meter(telemetry.meter_provider(), "app");
+    /// requests.u64_counter("app.requests").build().add(1, &[]);
+    /// assert!(registry.gather().iter().any(|family| family.name() == "app_requests_total"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prometheus_registry(mut self, registry: prometheus::Registry) -> Self {
+        self.settings.registry = Some(registry);
         self
     }
 

@@ -1,45 +1,232 @@
 //! The layer that turns `tracing` spans into OpenTelemetry spans.
+//!
+//! The user's spans are `tracing-opentelemetry`'s from beginning to end. Those of operations are opened and exported by the bridge; here
+//! they only have to be *found*: as the current context of the code inside them, as the parent of a user's span, and by
+//! `Span::current().context()` or `set_attribute`. `tracing-opentelemetry` finds what it put on a span itself, so it is shown a span without
+//! fields, inside the operation's context, and asks [`BridgeTracer`] for it when somebody needs it. Entering an operation's span, which
+//! every poll of its future does, only makes its context current.
 
-use opentelemetry_sdk::trace::SdkTracer;
-use tracing::{Metadata, Subscriber};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use opentelemetry::ContextGuard;
+use tracing::callsite::{Callsite, Identifier};
+use tracing::field::FieldSet;
+use tracing::metadata::Kind;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::ids;
+use crate::operation_span::OperationSpan;
+use crate::tracer::{BridgeTracer, OPERATION};
 
 /// Libraries under the exporter: what they record would be exported, and recorded again.
 const NOISE: &[&str] = &["hyper", "hyper_util", "h2", "tonic", "tower", "reqwest"];
 
-/// The lean layer, spans only.
+/// The target of the core's spans of operations.
+const TARGET: &str = "agent_sdk::operation";
+
+/// The name of those in which only the core's own code runs.
+const ATTEMPT: &str = "attempt";
+
+/// The layer, spans only.
 ///
-/// Events stay off it: one of level `ERROR` would mark the span as failed although the failure was
-/// handled, and every one would become a span event with its text. Locations, threads and busy
-/// times are off because each is an attribute on every span.
-pub(crate) fn lean<S>(tracer: Option<SdkTracer>) -> impl Layer<S> + Send + Sync + 'static
+/// Events stay off it: one of level `ERROR` would mark the span as failed although the failure was handled, and every one would become
+/// a span event with its text.
+pub(crate) fn lean<S>(tracer: Option<BridgeTracer>) -> impl Layer<S> + Send + Sync + 'static
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
     tracer.map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            .with_error_fields_to_exceptions(false)
-            .with_error_records_to_exceptions(false)
-            .with_error_events_to_exceptions(false)
-            .with_error_events_to_status(false)
-            .with_filter(filter_fn(is_exported))
+        let bridge = BridgeLayer {
+            users: lean_users(tracer.clone()),
+        };
+        // `tracing-opentelemetry` answers `Span::context()` only through a layer of its own type in the subscriber. This one is there to
+        // be found and sees nothing itself.
+        let found = lean_users(tracer).with_filter(Only(|_| false));
+        found.and_then(bridge.with_filter(Only(is_exported)))
     })
 }
 
+/// Locations, threads and busy times are off because each is an attribute on every span.
+fn lean_users<S>(tracer: BridgeTracer) -> OpenTelemetryLayer<S, BridgeTracer>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_error_fields_to_exceptions(false)
+        .with_error_records_to_exceptions(false)
+        .with_error_events_to_exceptions(false)
+        .with_error_events_to_status(false)
+}
+
 fn is_exported(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && !is_noise(metadata.target())
+    metadata.is_span() && (metadata.target() == TARGET || !is_noise(metadata.target()))
+}
+
+/// A filter by what never changes of a span.
+struct Only(fn(&Metadata<'_>) -> bool);
+
+impl<S> Filter<S> for Only {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.0(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.0(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
 }
 
 fn is_noise(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or(target);
     root.starts_with("opentelemetry") || NOISE.contains(&root)
+}
+
+/// The user's spans by `tracing-opentelemetry`, those of operations by the bridge.
+struct BridgeLayer<S> {
+    users: OpenTelemetryLayer<S, BridgeTracer>,
+}
+
+/// On the `tracing` span of an operation.
+struct Operation(Arc<OperationSpan>);
+
+/// Whose span was entered.
+enum Entered {
+    Users,
+    Operation(opentelemetry::Context),
+    /// An operation in which only the core's code runs.
+    Unwatched,
+}
+
+thread_local! {
+    /// The contexts of operations that are current on this thread because their spans were entered.
+    static ENTERED: RefCell<Vec<(Id, ContextGuard)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl<S> Layer<S> for BridgeLayer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, layers: Context<'_, S>) {
+        let is_operation = attributes.metadata().target() == TARGET;
+        let Some(operation) = is_operation.then(ids::next).flatten() else {
+            return self.users.on_new_span(attributes, id, layers);
+        };
+        if !operation.is_written_on() {
+            return;
+        }
+        let inside = operation.inside().clone();
+        let before = layers.span(id).map(|span| {
+            let mut extensions = span.extensions_mut();
+            extensions.replace(Operation(operation)).is_some()
+        });
+        // Where two such layers are installed, the first is the one that has it.
+        if before == Some(false) {
+            let inside = inside.attach();
+            let fields = FOUND.fields();
+            let none = fields.value_set_all(&[]);
+            let shown = Attributes::new(&FOUND, &none);
+            self.users.on_new_span(&shown, id, layers);
+            drop(inside);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, layers: Context<'_, S>) {
+        let entered = layers.span(id).map(|span| {
+            let metadata = span.metadata();
+            if metadata.target() != TARGET {
+                return Entered::Users;
+            }
+            if metadata.name() == ATTEMPT {
+                return Entered::Unwatched;
+            }
+            let extensions = span.extensions();
+            // An operation that others named is a span like the user's.
+            extensions
+                .get::<Operation>()
+                .map_or(Entered::Users, |operation| {
+                    Entered::Operation(operation.0.inside().clone())
+                })
+        });
+        match entered {
+            Some(Entered::Users) => self.users.on_enter(id, layers),
+            Some(Entered::Operation(inside)) => {
+                let guard = inside.attach();
+                ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), guard)));
+            }
+            Some(Entered::Unwatched) | None => {}
+        }
+    }
+
+    fn on_exit(&self, id: &Id, layers: Context<'_, S>) {
+        let guard = ENTERED.with_borrow_mut(|entered| {
+            // Nearly always the last.
+            let place = entered.iter().rposition(|(own, _)| own == id)?;
+            Some(entered.remove(place))
+        });
+        if guard.is_none() {
+            self.users.on_exit(id, layers);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, layers: Context<'_, S>) {
+        self.users.on_record(id, values, layers);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, layers: Context<'_, S>) {
+        // A span that is closed by now has nothing to put a link on.
+        if layers.span(id).is_some() {
+            self.users.on_follows_from(id, follows, layers);
+        }
+    }
+
+    fn on_close(&self, id: Id, layers: Context<'_, S>) {
+        // An operation's span left when the operation ended.
+        let operation = layers
+            .span(&id)
+            .map(|span| span.extensions().get::<Operation>().is_some());
+        if operation == Some(false) {
+            self.users.on_close(id, layers);
+        }
+    }
+}
+
+/// What `tracing-opentelemetry` is shown in place of an operation's span: its name says what it is, and there is nothing to read in it.
+struct Found;
+
+static CALLSITE: Found = Found;
+
+static FOUND: Metadata<'static> = Metadata::new(
+    OPERATION,
+    TARGET,
+    Level::INFO,
+    None,
+    None,
+    None,
+    FieldSet::new(&[], Identifier(&CALLSITE)),
+    Kind::SPAN,
+);
+
+impl Callsite for Found {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &FOUND
+    }
 }
 
 #[cfg(test)]

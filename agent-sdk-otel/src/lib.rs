@@ -54,7 +54,7 @@
 //! | Module or type | What it is for |
 //! |---|---|
 //! | [`Telemetry`], [`TelemetryBuilder`] | set up, observe, flush, shut down |
-//! | [`SpanAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span and of the metrics |
+//! | [`ExportAccount`], [`MetricExports`], [`ShutdownReport`] | what became of every span, log record and metric |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`EmissionProfile`], [`ContentCapture`] | which names leave, and whether content does |
 //! | [`attrs`], [`metric`] | every name that is emitted |
@@ -66,6 +66,7 @@ mod breakers;
 mod budgets;
 mod builder;
 mod content;
+mod encode;
 mod error;
 mod ids;
 mod instruments;
@@ -73,6 +74,7 @@ mod layer;
 pub mod metric;
 mod metrics;
 mod openmetrics;
+mod operation_span;
 mod otlp;
 mod pipeline;
 mod profile;
@@ -81,6 +83,7 @@ mod serve;
 mod settings;
 mod spans;
 mod telemetry;
+mod tracer;
 
 pub use opentelemetry;
 pub use opentelemetry_sdk;
@@ -89,7 +92,7 @@ pub use builder::TelemetryBuilder;
 pub use error::{TelemetryError, TelemetryErrorKind};
 pub use metrics::MetricExports;
 pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
-pub use pipeline::SpanAccount;
+pub use pipeline::ExportAccount;
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};

@@ -19,7 +19,7 @@ use crate::error::TelemetryError;
 use crate::metric;
 use crate::openmetrics::{Exemplars, Exposition};
 use crate::otlp::OtlpClient;
-use crate::pipeline::{Delivery, SpanAccount, SpanPipeline};
+use crate::pipeline::{Delivery, ExportAccount, Pipeline};
 
 /// The instrumentation scope of everything the bridge emits.
 pub(crate) const SCOPE: &str = "agent-sdk";
@@ -96,7 +96,7 @@ impl HttpClient for WatchedClient {
         Self: 'async_trait,
     {
         Box::pin(async move {
-            let (delivery, reply) = self.client.send_metrics(request.into_body().into());
+            let (delivery, reply) = self.client.send_metrics(request.into_body().into()).await;
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = delivery;
             match reply {
                 Some(body) => Ok(Response::new(Bytes::from(body))),
@@ -179,6 +179,8 @@ pub(crate) struct Metrics {
     pub(crate) prometheus: Option<Exposition>,
     pub(crate) exports: ExportCounts,
     pub(crate) pushes: bool,
+    /// Whether a registry of the user's own shows them.
+    registered: bool,
 }
 
 /// What [`Metrics::build`] needs.
@@ -187,6 +189,8 @@ pub(crate) struct MetricsSettings {
     pub(crate) otlp: Option<OtlpClient>,
     pub(crate) interval: Duration,
     pub(crate) prometheus: bool,
+    /// A registry of the user's own in which the metrics show as well.
+    pub(crate) registry: Option<prometheus::Registry>,
 }
 
 impl Metrics {
@@ -203,12 +207,27 @@ impl Metrics {
         if let Some(exposition) = &prometheus {
             builder = builder.with_reader(exposition.reader());
         }
+        let registered = settings.registry.is_some();
+        if let Some(registry) = settings.registry {
+            let reader = opentelemetry_prometheus::exporter()
+                .with_registry(registry)
+                .scope_info_enabled(false)
+                .build()
+                .map_err(|error| TelemetryError::start("the prometheus registry").because(error))?;
+            builder = builder.with_reader(reader);
+        }
         Ok(Self {
             provider: builder.build(),
             prometheus,
             exports,
             pushes,
+            registered,
         })
+    }
+
+    /// Whether anybody ever reads them.
+    pub(crate) fn are_read(&self) -> bool {
+        self.pushes || self.registered || self.prometheus.is_some()
     }
 
     pub(crate) fn meter(&self) -> Meter {
@@ -222,7 +241,7 @@ impl Metrics {
     }
 
     /// Puts the span account among the metrics.
-    pub(crate) fn observe(&self, pipeline: &SpanPipeline) {
+    pub(crate) fn observe(&self, pipeline: &Pipeline) {
         let meter = self.meter();
         // `ended` is observed first, on the thread that collects, and keeps what it saw for the
         // others: one scrape shows one instant, in which the account balances.
@@ -266,10 +285,10 @@ impl fmt::Debug for Metrics {
 }
 
 thread_local! {
-    static SEEN: Cell<SpanAccount> = Cell::new(SpanAccount::default());
+    static SEEN: Cell<ExportAccount> = Cell::new(ExportAccount::default());
 }
 
-type Read = fn(&SpanAccount) -> u64;
+type Read = fn(&ExportAccount) -> u64;
 
 const COUNTERS: [(metric::MetricDef, Read); 6] = [
     (metric::SPANS_UNSAMPLED, |account| account.unsampled),

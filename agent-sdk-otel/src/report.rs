@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::metrics::MetricExports;
-use crate::pipeline::SpanAccount;
+use crate::pipeline::ExportAccount;
 
 /// What became of the telemetry, given back by [`Telemetry::shutdown`](crate::Telemetry::shutdown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ use crate::pipeline::SpanAccount;
 #[must_use = "a shutdown reports what was lost"]
 pub struct ShutdownReport {
     /// What became of every span. All zero when traces are off.
-    pub spans: SpanAccount,
+    pub spans: ExportAccount,
     /// What became of the metric exports.
     pub metrics: MetricExports,
     /// Whether the last values of the metrics reached the collector; `true` when none is set.
@@ -27,7 +27,7 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SpanAccount {
+        let ExportAccount {
             ended,
             unsampled,
             queued,
@@ -35,12 +35,13 @@ impl fmt::Display for ShutdownReport {
             rejected,
             dropped,
             failed,
+            spilled,
             unknown,
         } = self.spans;
         write!(
             f,
             "{ended} spans ended: {unsampled} unsampled, {exported} exported, {rejected} rejected, \
-             {dropped} dropped, {failed} failed, {unknown} unknown, {queued} unsettled; metrics {}",
+             {dropped} dropped, {failed} failed, {spilled} on disk, {unknown} unknown, {queued} unsettled; metrics {}",
             if self.metrics_flushed {
                 "flushed"
             } else {

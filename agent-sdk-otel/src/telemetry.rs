@@ -8,10 +8,9 @@ use agent_sdk::budget::Ledger;
 use agent_sdk::operation::{IdSource, Observer, Observers};
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -24,14 +23,13 @@ use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
 use crate::layer;
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
-use crate::otlp::{self, OtlpClient};
-use crate::pipeline::{
-    CountingSampler, Delivery, PipelineProcessor, SpanAccount, SpanPipeline, SpanTransport,
-};
+use crate::otlp::{ExportThread, OtlpClient};
+use crate::pipeline::{CountingSampler, ExportAccount, Pipeline, PipelineProcessor, Scope};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::report::ShutdownReport;
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tracer::BridgeTracer;
 
 /// Traces and metrics of one process.
 ///
@@ -67,7 +65,7 @@ pub struct Telemetry {
 
 struct Traces {
     provider: SdkTracerProvider,
-    pipeline: SpanPipeline,
+    pipeline: Pipeline,
 }
 
 impl Telemetry {
@@ -88,38 +86,38 @@ impl Telemetry {
 
     pub(crate) fn start(settings: Settings) -> Result<Self, TelemetryError> {
         let resource = settings.resource();
-        let client = |signal| {
-            let target = settings.target(signal)?;
-            target.map(OtlpClient::new).transpose()
-        };
+        let thread = settings.sends()?.then(ExportThread::start).transpose()?;
+        let otlp = settings.target(Signal::Metrics)?.zip(thread.clone());
+        let otlp = otlp.map(|(target, thread)| OtlpClient::new(target, thread));
         let metrics = Metrics::build(MetricsSettings {
             resource: resource.clone(),
-            otlp: client(Signal::Metrics)?,
+            otlp: otlp.transpose()?,
             interval: settings.metric_interval,
             prometheus: settings.prometheus && !settings.disabled,
+            registry: settings.registry.clone().filter(|_| !settings.disabled),
         })?;
-        let traces = match client(Signal::Traces)? {
-            None => None,
-            Some(client) => {
-                let transport = OtlpSpans {
-                    client,
-                    resource: otlp::wire_resource(&resource),
-                };
-                let pipeline = SpanPipeline::start(settings.batch, transport)?;
-                metrics.observe(&pipeline);
-                let sampler = CountingSampler {
-                    inner: settings.sampler.clone(),
-                    pipeline: pipeline.clone(),
-                };
-                let provider = SdkTracerProvider::builder()
-                    .with_resource(resource)
-                    .with_sampler(sampler)
-                    .with_span_processor(PipelineProcessor(pipeline.clone()))
-                    .build();
-                Some(Traces { provider, pipeline })
-            }
-        };
-        let operations = (metrics.pushes || metrics.prometheus.is_some())
+        let traces =
+            match Pipeline::for_signal(Signal::Traces, &settings, &resource, thread.as_ref())? {
+                None => None,
+                Some(pipeline) => {
+                    metrics.observe(&pipeline);
+                    let sampler = CountingSampler {
+                        inner: settings.sampler.clone(),
+                        pipeline: pipeline.clone(),
+                    };
+                    let provider = SdkTracerProvider::builder()
+                        .with_resource(resource)
+                        .with_sampler(sampler)
+                        .with_span_processor(PipelineProcessor::new(
+                            pipeline.clone(),
+                            settings.limits,
+                        ))
+                        .build();
+                    Some(Traces { provider, pipeline })
+                }
+            };
+        let operations = metrics
+            .are_read()
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
         let telemetry = Self {
             traces,
@@ -155,7 +153,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        layer::lean(self.tracer())
+        layer::lean(self.tracer().map(BridgeTracer))
     }
 
     /// What an agent or a run is given so that its operations are exported and counted: the id source, the metrics and the
@@ -203,14 +201,21 @@ impl Telemetry {
 
     /// Names operations after the spans that are exported for them; `None` when traces are off.
     pub fn ids(&self) -> Option<Arc<dyn IdSource>> {
-        let tracer = self.tracer()?;
-        Some(Arc::new(SpanIds { tracer }))
+        let traces = self.traces.as_ref()?;
+        Some(Arc::new(SpanIds {
+            sampler: self.settings.sampler.clone(),
+            pipeline: traces.pipeline.clone(),
+            limits: self.settings.limits,
+        }))
     }
 
     /// Ends the spans of operations, with their attributes; `None` when traces are off. It needs [`ids`](Self::ids) beside it.
     pub fn span_observer(&self) -> Option<Arc<dyn Observer>> {
-        self.traces.as_ref()?;
+        let traces = self.traces.as_ref()?;
         Some(Arc::new(SpanObserver {
+            pipeline: traces.pipeline.clone(),
+            scope: Scope::new(&scope()),
+            limits: self.settings.limits,
             profile: self.settings.profile,
             content: self.settings.content.on_spans(),
         }))
@@ -231,11 +236,8 @@ impl Telemetry {
     }
 
     fn tracer(&self) -> Option<SdkTracer> {
-        let scope = InstrumentationScope::builder(SCOPE)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         let traces = self.traces.as_ref()?;
-        Some(traces.provider.tracer_with_scope(scope))
+        Some(traces.provider.tracer_with_scope(scope()))
     }
 
     /// The provider behind the layer, for code that uses the OpenTelemetry API itself; `None` when
@@ -262,7 +264,7 @@ impl Telemetry {
     }
 
     /// What became of every span so far; all zero when traces are off.
-    pub fn account(&self) -> SpanAccount {
+    pub fn account(&self) -> ExportAccount {
         self.traces
             .as_ref()
             .map(|traces| traces.pipeline.account())
@@ -296,7 +298,7 @@ impl Telemetry {
             Some(traces) => traces
                 .pipeline
                 .shutdown(self.settings.shutdown_limit.mul_f64(SPANS_SHARE)),
-            None => SpanAccount::default(),
+            None => ExportAccount::default(),
         };
         let metrics_flushed = *flushed.get_or_insert_with(|| self.shut_metrics_down(deadline));
         ShutdownReport {
@@ -321,6 +323,13 @@ impl Telemetry {
     }
 }
 
+/// Who records what the bridge emits.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
+}
+
 /// The part of the shutdown limit that spans may use, so that some is left for metrics.
 const SPANS_SHARE: f64 = 0.8;
 
@@ -337,19 +346,5 @@ impl fmt::Debug for Telemetry {
             .field("metrics", &self.metrics)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// The pipeline's way to the collector.
-struct OtlpSpans {
-    client: OtlpClient,
-    resource: ResourceAttributesWithSchema,
-}
-
-impl SpanTransport for OtlpSpans {
-    fn send(&mut self, spans: Vec<SpanData>, timeout: Option<Duration>) -> Delivery {
-        let own = self.client.timeout();
-        let timeout = timeout.map_or(own, |timeout| timeout.min(own));
-        self.client.send_spans(spans, &self.resource, timeout)
     }
 }

@@ -1,8 +1,8 @@
-//! What became of every span.
+//! What became of every item.
 
-/// What became of every span that ended, at one instant.
+/// What became of every span that ended, or of every log record that was written, at one instant.
 ///
-/// [`balances`](Self::balances) holds at every instant: a span is counted under `ended` and under
+/// [`balances`](Self::balances) holds at every instant: an item is counted under `ended` and under
 /// one of the others in the same step, and moves between those without being in two or none.
 ///
 /// # Example
@@ -19,7 +19,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SpanAccount {
+pub struct ExportAccount {
     /// Spans that ended. A span that the sampler leaves out counts as ended when it starts.
     pub ended: u64,
     /// Left out by the sampler.
@@ -34,11 +34,13 @@ pub struct SpanAccount {
     pub dropped: u64,
     /// Their request failed: no connection, or an answer other than success.
     pub failed: u64,
+    /// In files on disk, to be sent again when the collector has room, or at the next start.
+    pub spilled: u64,
     /// Sent, but the reply was lost, so that they may or may not have arrived.
     pub unknown: u64,
 }
 
-impl SpanAccount {
+impl ExportAccount {
     /// Whether `ended` is the sum of the others.
     pub fn balances(&self) -> bool {
         let sum = u128::from(self.unsampled)
@@ -47,12 +49,13 @@ impl SpanAccount {
             + u128::from(self.rejected)
             + u128::from(self.dropped)
             + u128::from(self.failed)
+            + u128::from(self.spilled)
             + u128::from(self.unknown);
         u128::from(self.ended) == sum
     }
 
-    /// Sampled spans of which the collector did not confirm that it kept them: rejected, dropped,
-    /// failed or unknown. Those still queued are not among them.
+    /// Sampled items of which the collector did not confirm that it kept them: rejected, dropped,
+    /// failed or unknown. Those still queued or on disk are not among them.
     pub fn lost(&self) -> u64 {
         self.rejected
             .saturating_add(self.dropped)
@@ -72,7 +75,7 @@ pub(crate) enum Delivery {
     Unknown,
 }
 
-impl SpanAccount {
+impl ExportAccount {
     /// Moves a batch of `spans` from `queued` to where its delivery puts it.
     pub(crate) fn settle(&mut self, spans: u64, delivery: Delivery) {
         self.queued = self.queued.saturating_sub(spans);
@@ -100,10 +103,10 @@ mod tests {
 
     #[test]
     fn a_collector_that_rejects_more_than_it_got_does_not_break_the_sum() {
-        let mut account = SpanAccount {
+        let mut account = ExportAccount {
             ended: 5,
             queued: 5,
-            ..SpanAccount::default()
+            ..ExportAccount::default()
         };
         account.settle(3, Delivery::Accepted { rejected: 9 });
         account.abandon(2);

@@ -1,51 +1,82 @@
 //! Where the SDK's tracer provider hands over spans.
 
-use std::cell::Cell;
-use std::time::{Duration, SystemTime};
+use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use opentelemetry::Context;
-use opentelemetry::KeyValue;
 use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{
     Sampler, SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor,
 };
 
-use super::SpanPipeline;
+use super::{Pipeline, Scope};
+use crate::encode::{Limits, encode_span};
 
 thread_local! {
-    /// The times of the operation whose span this thread is ending.
-    static TIMES: Cell<Option<(SystemTime, SystemTime)>> = const { Cell::new(None) };
-}
-
-/// Ends an operation's span through `end`, with the times of the run's own clock in place of the layer's.
-///
-/// The layer stamped the span's start with another reading of another clock. With these, the exported length is the
-/// operation's duration to the nanosecond, and a clock that is set back cannot end it before it started.
-pub(crate) fn with_times(start: SystemTime, stop: SystemTime, end: impl FnOnce()) {
-    TIMES.set(Some((start, stop)));
-    end();
-    TIMES.set(None);
+    /// The buffer in which this thread encodes its spans.
+    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Puts every span that a tracer provider ends into the pipeline.
 #[derive(Debug)]
-pub(crate) struct PipelineProcessor(pub(crate) SpanPipeline);
+pub(crate) struct PipelineProcessor {
+    pipeline: Pipeline,
+    limits: Limits,
+    /// The scopes seen last, encoded.
+    scopes: Mutex<Vec<(InstrumentationScope, Scope)>>,
+}
+
+/// How many encoded scopes are kept; a program has about one for each library that records spans.
+const KNOWN_SCOPES: usize = 64;
+
+/// A buffer that grew beyond this for one large span is given back.
+const KEPT: usize = 64 * 1024;
+
+impl PipelineProcessor {
+    pub(crate) fn new(pipeline: Pipeline, limits: Limits) -> Self {
+        Self {
+            pipeline,
+            limits,
+            scopes: Mutex::default(),
+        }
+    }
+
+    fn scope(&self, scope: &InstrumentationScope) -> Scope {
+        let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, encoded)) = known.iter().find(|(known, _)| known == scope) {
+            return encoded.clone();
+        }
+        let encoded = Scope::new(scope);
+        if known.len() == KNOWN_SCOPES {
+            known.clear();
+        }
+        known.push((scope.clone(), encoded.clone()));
+        encoded
+    }
+}
 
 impl SpanProcessor for PipelineProcessor {
     fn on_start(&self, _span: &mut Span, _cx: &Context) {}
 
-    fn on_end(&self, mut span: SpanData) {
-        if let Some((start, stop)) = TIMES.take() {
-            span.start_time = start;
-            span.end_time = stop;
+    fn on_end(&self, span: SpanData) {
+        if !span.span_context.is_sampled() {
+            self.pipeline.unsampled();
+            return;
         }
-        self.0.push(span);
+        ENCODED.with_borrow_mut(|bytes| {
+            bytes.clear();
+            encode_span(&span, self.limits, bytes);
+            self.pipeline
+                .push(&self.scope(&span.instrumentation_scope), bytes);
+            bytes.shrink_to(KEPT);
+        });
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         let limit = Duration::from_secs(5);
-        if self.0.flush(limit) {
+        if self.pipeline.flush(limit) {
             Ok(())
         } else {
             Err(OTelSdkError::Timeout(limit))
@@ -53,7 +84,7 @@ impl SpanProcessor for PipelineProcessor {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        let account = self.0.shutdown(timeout);
+        let account = self.pipeline.shutdown(timeout);
         if account.queued == 0 && account.lost() == 0 {
             Ok(())
         } else {
@@ -70,7 +101,7 @@ impl SpanProcessor for PipelineProcessor {
 #[derive(Clone, Debug)]
 pub(crate) struct CountingSampler {
     pub(crate) inner: Sampler,
-    pub(crate) pipeline: SpanPipeline,
+    pub(crate) pipeline: Pipeline,
 }
 
 impl ShouldSample for CountingSampler {

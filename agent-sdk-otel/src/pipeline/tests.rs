@@ -1,100 +1,118 @@
-use std::sync::mpsc;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use opentelemetry::InstrumentationScope;
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use super::*;
 
-fn span(flags: TraceFlags) -> SpanData {
-    let ids = (TraceId::from(1), SpanId::from(2));
-    SpanData {
-        span_context: SpanContext::new(ids.0, ids.1, flags, false, TraceState::NONE),
-        parent_span_id: SpanId::INVALID,
-        parent_span_is_remote: false,
-        span_kind: SpanKind::Internal,
-        name: "work".into(),
-        start_time: SystemTime::UNIX_EPOCH,
-        end_time: SystemTime::UNIX_EPOCH,
-        attributes: Vec::new(),
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: InstrumentationScope::default(),
-    }
-}
-
-fn sampled() -> SpanData {
-    span(TraceFlags::SAMPLED)
-}
-
 const LIMIT: Duration = Duration::from_secs(10);
 
-fn limits(queue: usize, batch: usize) -> BatchLimits {
+/// An encoded span of a few bytes.
+pub(super) fn item(name: &str) -> Vec<u8> {
+    let span = Span {
+        name: name.to_owned(),
+        ..Span::default()
+    };
+    span.encode_to_vec()
+}
+
+pub(super) fn scope(name: &'static str) -> Scope {
+    Scope::new(&InstrumentationScope::builder(name).build())
+}
+
+pub(super) fn limits(queue: usize, batch: usize) -> BatchLimits {
     BatchLimits {
         queue,
         batch,
+        largest: batch,
         delay: Duration::from_hours(1),
+        in_flight: 1,
+        ..BatchLimits::default()
     }
+}
+
+pub(super) fn spans(body: &Bytes) -> usize {
+    let request = ExportTraceServiceRequest::decode(body.clone()).unwrap();
+    let scopes = request
+        .resource_spans
+        .iter()
+        .flat_map(|all| &all.scope_spans);
+    scopes.map(|scope| scope.spans.len()).sum()
 }
 
 /// Answers each batch as the test says, and tells it the batch's size.
 struct Scripted {
-    batches: mpsc::Sender<usize>,
-    replies: mpsc::Receiver<Delivery>,
+    batches: std::sync::mpsc::Sender<usize>,
+    replies: AsyncMutex<mpsc::UnboundedReceiver<Answer>>,
 }
 
-impl SpanTransport for Scripted {
-    fn send(&mut self, spans: Vec<SpanData>, _timeout: Option<Duration>) -> Delivery {
-        self.batches.send(spans.len()).unwrap();
-        self.replies.recv().unwrap()
+impl Transport for Scripted {
+    async fn send(&self, body: Bytes) -> Answer {
+        self.batches.send(spans(&body)).unwrap();
+        self.replies.lock().await.recv().await.unwrap()
     }
 }
 
-type Script = (mpsc::Receiver<usize>, mpsc::Sender<Delivery>);
+type Script = (
+    std::sync::mpsc::Receiver<usize>,
+    mpsc::UnboundedSender<Answer>,
+);
 
-fn scripted(limits: BatchLimits) -> (SpanPipeline, Script) {
-    let (batches, seen) = mpsc::channel();
-    let (say, replies) = mpsc::channel();
+pub(super) fn start(limits: BatchLimits, transport: impl Transport) -> Pipeline {
+    let thread = ExportThread::start().unwrap();
+    let envelope = Envelope::new(&Resource::builder_empty().build());
+    Pipeline::start(limits, envelope, &thread, transport)
+}
+
+fn scripted(limits: BatchLimits) -> (Pipeline, Script) {
+    let (batches, seen) = std::sync::mpsc::channel();
+    let (say, replies) = mpsc::unbounded_channel();
+    let replies = AsyncMutex::new(replies);
     let transport = Scripted { batches, replies };
-    let pipeline = SpanPipeline::start(limits, transport).unwrap();
-    (pipeline, (seen, say))
+    (start(limits, transport), (seen, say))
 }
 
-struct Accepting;
+/// Accepts everything and counts it.
+#[derive(Clone, Default)]
+struct Accepting(Arc<AtomicUsize>);
 
-impl SpanTransport for Accepting {
-    fn send(&mut self, _spans: Vec<SpanData>, _timeout: Option<Duration>) -> Delivery {
-        Delivery::Accepted { rejected: 0 }
+impl Transport for Accepting {
+    async fn send(&self, body: Bytes) -> Answer {
+        self.0.fetch_add(spans(&body), Ordering::Relaxed);
+        ACCEPTED
     }
 }
+
+const ACCEPTED: Answer = Answer::Accepted { rejected: 0 };
 
 #[test]
-fn a_full_queue_drops_and_every_span_is_in_the_account() {
+fn a_full_queue_drops_and_every_item_is_in_the_account() {
     let (pipeline, (batches, say)) = scripted(limits(4, 2));
-    pipeline.push(sampled());
-    pipeline.push(sampled());
+    let scope = scope("a");
+    let push = || pipeline.push(&scope, &item("work"));
+    push();
+    push();
     assert_eq!(batches.recv().unwrap(), 2);
-    // The worker holds two; four fit, three do not.
+    // Two are on their way; four fit, three do not.
     for _ in 0..7 {
-        pipeline.push(sampled());
+        push();
     }
-    pipeline.push(span(TraceFlags::NOT_SAMPLED));
     pipeline.unsampled();
     let account = pipeline.account();
     assert!(account.balances(), "{account:?}");
-    assert_eq!((account.ended, account.queued), (11, 6));
-    assert_eq!((account.dropped, account.unsampled), (3, 2));
+    assert_eq!((account.ended, account.queued), (10, 6));
+    assert_eq!((account.dropped, account.unsampled), (3, 1));
 
-    say.send(Delivery::Accepted { rejected: 1 }).unwrap();
+    say.send(Answer::Accepted { rejected: 1 }).unwrap();
     assert_eq!(batches.recv().unwrap(), 2);
-    say.send(Delivery::Failed).unwrap();
+    say.send(Answer::Refused).unwrap();
     assert_eq!(batches.recv().unwrap(), 2);
-    say.send(Delivery::Unknown).unwrap();
+    say.send(Answer::Late).unwrap();
     let account = pipeline.shutdown(LIMIT);
     assert!(account.balances(), "{account:?}");
     let fate = (account.exported, account.rejected, account.failed);
@@ -105,9 +123,9 @@ fn a_full_queue_drops_and_every_span_is_in_the_account() {
 #[test]
 fn a_flush_sends_a_batch_that_is_not_full() {
     let (pipeline, (batches, say)) = scripted(limits(100, 50));
-    say.send(Delivery::Accepted { rejected: 0 }).unwrap();
+    say.send(ACCEPTED).unwrap();
     for _ in 0..3 {
-        pipeline.push(sampled());
+        pipeline.push(&scope("a"), &item("work"));
     }
     assert!(pipeline.flush(LIMIT));
     assert_eq!(batches.recv().unwrap(), 3);
@@ -117,11 +135,11 @@ fn a_flush_sends_a_batch_that_is_not_full() {
 }
 
 #[test]
-fn a_span_after_the_end_is_dropped_and_counted() {
-    let pipeline = SpanPipeline::start(limits(10, 5), Accepting).unwrap();
-    pipeline.push(sampled());
+fn an_item_after_the_end_is_dropped_and_counted() {
+    let pipeline = start(limits(10, 5), Accepting::default());
+    pipeline.push(&scope("a"), &item("work"));
     assert_eq!(pipeline.shutdown(LIMIT).exported, 1);
-    pipeline.push(sampled());
+    pipeline.push(&scope("a"), &item("late"));
     let account = pipeline.shutdown(LIMIT);
     assert_eq!((account.ended, account.dropped), (2, 1));
     assert!(account.balances());
@@ -129,44 +147,48 @@ fn a_span_after_the_end_is_dropped_and_counted() {
 
 #[test]
 fn a_shutdown_whose_time_is_up_leaves_nothing_unnamed() {
-    let (pipeline, (batches, say)) = scripted(limits(100, 2));
+    let (pipeline, (batches, _say)) = scripted(limits(100, 2));
     for _ in 0..10 {
-        pipeline.push(sampled());
+        pipeline.push(&scope("a"), &item("work"));
     }
     batches.recv().unwrap();
-    let account = pipeline.shutdown(Duration::from_millis(20));
+    let account = pipeline.shutdown(Duration::from_millis(200));
     assert!(account.balances(), "{account:?}");
-    assert_eq!(account.queued, 10);
-    // The request in flight returns late: what waited behind it has no time left.
-    say.send(Delivery::Accepted { rejected: 0 }).unwrap();
-    let account = pipeline.shutdown(LIMIT);
-    assert!(account.balances(), "{account:?}");
-    assert_eq!((account.exported, account.dropped), (2, 8));
+    assert_eq!((account.unknown, account.dropped), (2, 8));
+    assert_eq!(
+        pipeline.shutdown(LIMIT),
+        account,
+        "a second call says the same"
+    );
 }
 
 #[test]
 fn a_panicking_transport_loses_no_count() {
     struct Panicking;
-    impl SpanTransport for Panicking {
-        fn send(&mut self, _spans: Vec<SpanData>, _timeout: Option<Duration>) -> Delivery {
+    impl Transport for Panicking {
+        async fn send(&self, _body: Bytes) -> Answer {
             panic!("transport")
         }
     }
-    let pipeline = SpanPipeline::start(limits(10, 2), Panicking).unwrap();
+    let pipeline = start(limits(10, 2), Panicking);
     for _ in 0..5 {
-        pipeline.push(sampled());
+        pipeline.push(&scope("a"), &item("work"));
     }
     let account = pipeline.shutdown(LIMIT);
     assert!(account.balances(), "{account:?}");
-    assert_eq!(account.unknown + account.dropped, 5);
+    assert_eq!(account.unknown, 5);
 }
 
 #[test]
 fn many_threads_balance_at_every_reading() {
-    let pipeline = SpanPipeline::start(limits(64, 16), Accepting).unwrap();
-    std::thread::scope(|scope| {
+    let transport = Accepting::default();
+    let pipeline = start(limits(64, 16), transport.clone());
+    std::thread::scope(|threads| {
         for _ in 0..4 {
-            scope.spawn(|| (0..20_000).for_each(|_| pipeline.push(sampled())));
+            threads.spawn(|| {
+                let (scope, item) = (scope("a"), item("work"));
+                (0..20_000).for_each(|_| pipeline.push(&scope, &item));
+            });
         }
         for _ in 0..1_000 {
             assert!(pipeline.account().balances());
@@ -175,4 +197,58 @@ fn many_threads_balance_at_every_reading() {
     let account = pipeline.shutdown(LIMIT);
     assert!(account.balances());
     assert_eq!((account.ended, account.queued), (80_000, 0));
+    assert_eq!(account.exported, transport.0.load(Ordering::Relaxed) as u64);
+}
+
+#[test]
+fn a_request_has_each_scope_once_with_its_items() {
+    let resource = Resource::builder_empty()
+        .with_attributes([crate::attrs::text("service.name", "triage")])
+        .build();
+    let envelope = Envelope::new(&resource);
+    let with_schema = InstrumentationScope::builder("b")
+        .with_version("1")
+        .with_schema_url("https://x/1")
+        .build();
+    let scopes = [scope("a"), Scope::new(&with_schema)];
+    let mut queue = Queue::default();
+    for number in 0..1_000 {
+        let scope = &scopes[number % 2];
+        queue.push(scope, &item(&format!("span {number}")), 300);
+    }
+    assert_eq!(queue.items(), 1_000);
+    let batch = queue.take(1_000, REQUEST_BYTES).unwrap();
+    assert_eq!((batch.items, queue.bytes()), (1_000, 0));
+    let body = envelope.wrap(&batch.chunks);
+
+    let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    assert_eq!(request.encoded_len(), body.len(), "nothing was skipped");
+    let [resource] = request.resource_spans.as_slice() else {
+        panic!("{} resources", request.resource_spans.len())
+    };
+    assert_eq!(resource.resource.as_ref().unwrap().attributes.len(), 1);
+    let [a, b] = resource.scope_spans.as_slice() else {
+        panic!("{} scopes", resource.scope_spans.len())
+    };
+    assert_eq!((a.spans.len(), b.spans.len()), (500, 500));
+    assert_eq!(
+        (a.spans[7].name.as_str(), a.schema_url.as_str()),
+        ("span 14", "")
+    );
+    assert_eq!(b.scope.as_ref().unwrap().version, "1");
+    assert_eq!(b.schema_url, "https://x/1");
+}
+
+#[test]
+fn a_batch_stays_below_its_limits_and_an_item_that_is_too_large_is_dropped() {
+    let transport = Accepting::default();
+    let pipeline = start(limits(1_000, 1_000), transport.clone());
+    let scope = scope("a");
+    let large = item(&"x".repeat(3 * 1024 * 1024));
+    pipeline.push(&scope, &large);
+    pipeline.push(&scope, &large);
+    pipeline.push(&scope, &item(&"x".repeat(REQUEST_BYTES)));
+    let account = pipeline.shutdown(LIMIT);
+    assert_eq!((account.exported, account.dropped), (2, 1));
+    assert!(account.balances());
 }

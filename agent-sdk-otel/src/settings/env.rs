@@ -53,6 +53,7 @@ fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryEr
         "OTEL_EXPORTER_OTLP_PROTOCOL",
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
     ] {
         if env.text(name).is_some_and(|value| value != "http/protobuf") {
             return Err(TelemetryError::setting(format!(
@@ -79,8 +80,17 @@ fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryEr
         headers: env.headers("OTEL_EXPORTER_OTLP_METRICS_HEADERS")?,
         timeout: env.millis("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")?,
     };
+    settings.logs = SignalSettings {
+        otlp: None,
+        endpoint: env.text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT").map(Secret),
+        headers: env.headers("OTEL_EXPORTER_OTLP_LOGS_HEADERS")?,
+        timeout: env.millis("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT")?,
+    };
     if let Some(chosen) = env.choice("OTEL_TRACES_EXPORTER", &["otlp", "none"])? {
         settings.traces.otlp = Some(chosen.contains(&"otlp"));
+    }
+    if let Some(chosen) = env.choice("OTEL_LOGS_EXPORTER", &["otlp", "none"])? {
+        settings.logs.otlp = Some(chosen.contains(&"otlp"));
     }
     let exporters = ["otlp", "prometheus", "none"];
     if let Some(chosen) = env.choice("OTEL_METRICS_EXPORTER", &exporters)? {
@@ -112,6 +122,7 @@ fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(
     }
     if let Some(batch) = env.parsed::<NonZeroUsize>("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", count)? {
         settings.batch.batch = batch.get();
+        settings.batch.largest = batch.get();
     }
     if let Some(delay) = env.millis("OTEL_BSP_SCHEDULE_DELAY")? {
         settings.batch.delay = delay;

@@ -14,6 +14,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
+use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::otlp::Target;
 use crate::pipeline::BatchLimits;
@@ -30,6 +31,7 @@ const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
 pub(crate) enum Signal {
     Traces,
     Metrics,
+    Logs,
 }
 
 impl Signal {
@@ -37,6 +39,7 @@ impl Signal {
         match self {
             Self::Traces => "/v1/traces",
             Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
         }
     }
 }
@@ -64,12 +67,15 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
+    pub(crate) logs: SignalSettings,
     pub(crate) prometheus: bool,
     pub(crate) prometheus_address: SocketAddr,
+    pub(crate) registry: Option<prometheus::Registry>,
     /// The names of labels that our metrics go without.
     pub(crate) unwanted_labels: Vec<String>,
     pub(crate) sampler: Sampler,
     pub(crate) batch: BatchLimits,
+    pub(crate) limits: Limits,
     pub(crate) metric_interval: Duration,
     pub(crate) profile: EmissionProfile,
     pub(crate) content: ContentCapture,
@@ -88,11 +94,14 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
+            logs: SignalSettings::default(),
             prometheus: true,
             prometheus_address: DEFAULT_METRICS_ADDRESS,
+            registry: None,
             unwanted_labels: Vec::new(),
             sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
             batch: BatchLimits::default(),
+            limits: Limits::default(),
             metric_interval: Duration::from_mins(1),
             profile: EmissionProfile::default(),
             content: ContentCapture::default(),
@@ -136,11 +145,22 @@ impl fmt::Debug for Header {
 }
 
 impl Settings {
+    /// Whether anything is sent.
+    pub(crate) fn sends(&self) -> Result<bool, TelemetryError> {
+        for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+            if self.target(signal)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where a signal is sent; `None` when it is not.
     pub(crate) fn target(&self, signal: Signal) -> Result<Option<Target>, TelemetryError> {
         let own = match signal {
             Signal::Traces => &self.traces,
             Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
         };
         let has_address = own.endpoint.is_some() || self.endpoint.is_some();
         if self.disabled || !own.otlp.unwrap_or(has_address) {

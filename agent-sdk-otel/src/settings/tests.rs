@@ -100,7 +100,9 @@ fn numbers_and_names_are_read() {
     let batch = BatchLimits {
         queue: 10,
         batch: 4,
+        largest: 4,
         delay: Duration::from_millis(50),
+        ..BatchLimits::default()
     };
     assert_eq!(settings.batch, batch);
     assert_eq!(settings.metric_interval, Duration::from_secs(1));

@@ -1,55 +1,132 @@
-//! The attributes of a finished operation.
+//! The attributes of an operation.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use agent_sdk::budget::{Measure, Standing};
 use agent_sdk::cost::{PriceSource, Usd};
-use agent_sdk::model::Usage;
+use agent_sdk::model::{ModelInfo, Usage};
 use agent_sdk::operation::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
     ToolDetails,
 };
-use opentelemetry::KeyValue;
 
 use crate::attrs;
+use crate::encode::AttributeSink;
 use crate::profile::EmissionProfile;
 
 /// How many operations of the critical path are named on the root.
 const MAX_PATH: usize = 128;
 
+/// The attributes that samplers see, the same that the core puts on its `tracing` span.
+pub(crate) fn at_start(
+    kind: Kind,
+    name: &str,
+    details: &Details,
+    agent: Option<&str>,
+    all: &mut impl AttributeSink,
+) {
+    match kind {
+        Kind::Attempt => all.text(attrs::HTTP_REQUEST_METHOD, "POST"),
+        Kind::Step => all.text(attrs::STEP_NAME, name),
+        kind => all.text(attrs::OPERATION_NAME, kind.span_name()),
+    }
+    let model: Option<&ModelInfo> = match details {
+        Details::Chat(chat) => Some(&chat.model),
+        Details::Embeddings(embeddings) => Some(&embeddings.model),
+        Details::Attempt(attempt) => Some(&attempt.model),
+        _ => None,
+    };
+    match kind {
+        Kind::Agent => {
+            all.text(attrs::AGENT_NAME, name);
+            if let Details::Agent(agent) = details {
+                some_text(attrs::AGENT_TYPE, agent.agent_type.as_deref(), all);
+            }
+        }
+        Kind::Tool => {
+            all.text(attrs::TOOL_NAME, name);
+            all.text(attrs::TOOL_TYPE, "function");
+            some_text(attrs::AGENT_NAME, agent, all);
+        }
+        Kind::Workflow => all.text(attrs::WORKFLOW_NAME, name),
+        Kind::Chat | Kind::Embeddings => {
+            let provider = model.map(|model| &*model.provider);
+            some_text(attrs::PROVIDER_NAME, provider, all);
+            all.text(attrs::REQUEST_MODEL, name);
+        }
+        _ => {}
+    }
+    if let Some(model) = model {
+        some_text(attrs::SERVER_ADDRESS, model.server_address.as_deref(), all);
+        some_int(attrs::SERVER_PORT, model.server_port, all);
+    }
+}
+
 /// All attributes but those that the span had from its start.
-pub(super) fn of(record: &OperationRecord<'_>, profile: EmissionProfile) -> Vec<KeyValue> {
+pub(crate) fn at_end(
+    record: &OperationRecord<'_>,
+    profile: EmissionProfile,
+    all: &mut impl AttributeSink,
+) {
     let info = record.info;
-    let mut all = Vec::with_capacity(24);
-    all.push(attrs::text(attrs::RUN_ID, info.run_id.as_str().to_owned()));
-    all.push(attrs::text(attrs::OUTCOME, record.outcome.as_str()));
-    labels(record, &mut all);
+    all.text(attrs::RUN_ID, info.run_id.as_str());
+    all.text(attrs::OUTCOME, record.outcome.as_str());
+    labels(record, all);
     if let Some(class) = error_type(record) {
-        all.push(attrs::text(attrs::ERROR_TYPE, class));
+        all.text(attrs::ERROR_TYPE, &class);
     }
     match &info.details {
-        Details::Agent(agent) => of_agent(agent, &mut all),
-        Details::Chat(chat) => of_request(chat, record, profile, &mut all),
-        Details::Embeddings(embeddings) => of_embeddings(embeddings, &mut all),
-        Details::Attempt(attempt) => of_attempt(attempt, record, &mut all),
-        Details::Tool(tool) => of_tool(tool, record, &mut all),
+        Details::Agent(agent) => of_agent(agent, all),
+        Details::Chat(chat) => of_request(chat, record, profile, all),
+        Details::Embeddings(embeddings) => of_embeddings(embeddings, all),
+        Details::Attempt(attempt) => of_attempt(attempt, record, all),
+        Details::Tool(tool) => of_tool(tool, record, all),
         _ => {}
     }
     if info.kind.is_priced() {
-        of_answer(record, profile, &mut all);
-        of_layers(record, &mut all);
+        of_answer(record, profile, all);
+        of_layers(record, all);
     }
     if matches!(info.kind, Kind::Agent | Kind::Workflow) {
-        totals(record, &mut all);
+        totals(record, all);
         if let Some(standing) = &record.facts.budget {
-            of_budget(standing, &mut all);
+            of_budget(standing, all);
         }
     }
     if info.parent.is_none() {
-        where_time_went(record, &mut all);
+        where_time_went(record, all);
     }
-    all
+}
+
+fn some_text(name: &str, value: Option<&str>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.text(name, value);
+    }
+}
+
+fn some_int(name: &str, value: Option<impl Into<i64>>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.int(name, value.into());
+    }
+}
+
+fn some_float(name: &str, value: Option<f64>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.float(name, value);
+    }
+}
+
+fn some_count(name: &str, value: Option<u64>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.count(name, value);
+    }
+}
+
+fn if_so(name: &str, holds: bool, all: &mut impl AttributeSink) {
+    if holds {
+        all.flag(name, true);
+    }
 }
 
 /// The class of a failure, or how else it ended where nobody said why.
@@ -62,25 +139,21 @@ pub(crate) fn error_type(record: &OperationRecord<'_>) -> Option<std::borrow::Co
     })
 }
 
-fn labels(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
+fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let labels = &record.info.labels;
-    let conversation = labels.conversation.as_ref();
-    all.extend(conversation.map(|id| attrs::text(attrs::CONVERSATION_ID, id.as_str().to_owned())));
-    let session = labels.session.clone();
-    all.extend(session.map(|id| attrs::text(attrs::SESSION_ID, id)));
-    let user = labels.user.clone();
-    all.extend(user.map(|id| attrs::text(attrs::USER_ID, id)));
+    let conversation = labels.conversation.as_ref().map(|id| id.as_str());
+    some_text(attrs::CONVERSATION_ID, conversation, all);
+    some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
+    some_text(attrs::USER_ID, labels.user.as_deref(), all);
     for (key, value) in &labels.tags {
-        let name = format!("{}{key}", attrs::TAG_PREFIX);
-        all.push(attrs::custom(name, value.clone()));
+        all.text(&format!("{}{key}", attrs::TAG_PREFIX), value);
     }
 }
 
-fn of_agent(agent: &AgentDetails, all: &mut Vec<KeyValue>) {
-    let description = agent.description.clone();
-    all.extend(description.map(|words| attrs::text(attrs::AGENT_DESCRIPTION, words)));
+fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
+    some_text(attrs::AGENT_DESCRIPTION, agent.description.as_deref(), all);
     if agent.json_output {
-        all.push(attrs::text(attrs::OUTPUT_TYPE, "json"));
+        all.text(attrs::OUTPUT_TYPE, "json");
     }
 }
 
@@ -88,135 +161,120 @@ fn of_request(
     chat: &ChatDetails,
     record: &OperationRecord<'_>,
     profile: EmissionProfile,
-    all: &mut Vec<KeyValue>,
+    all: &mut impl AttributeSink,
 ) {
     let settings = &*chat.settings;
-    let floats = [
+    for (name, value) in [
         (attrs::REQUEST_TEMPERATURE, settings.temperature),
         (attrs::REQUEST_TOP_P, settings.top_p),
         (attrs::REQUEST_FREQUENCY_PENALTY, settings.frequency_penalty),
         (attrs::REQUEST_PRESENCE_PENALTY, settings.presence_penalty),
-    ];
-    for (name, value) in floats {
-        all.extend(value.map(|value| attrs::float(name, value)));
+    ] {
+        some_float(name, value, all);
     }
-    let top_k = settings.top_k;
-    all.extend(top_k.map(|k| attrs::int(attrs::REQUEST_TOP_K, k.into())));
+    some_int(attrs::REQUEST_TOP_K, settings.top_k, all);
     // A budget may have set a length where the request had none, or cut the one that it had.
     let longest = record.facts.budget_max_tokens;
     let longest = longest.or(settings.max_output_tokens);
-    all.extend(longest.map(|tokens| attrs::int(attrs::REQUEST_MAX_TOKENS, tokens.into())));
-    all.extend(
-        settings
-            .seed
-            .map(|seed| attrs::int(attrs::REQUEST_SEED, seed)),
-    );
+    some_int(attrs::REQUEST_MAX_TOKENS, longest, all);
+    some_int(attrs::REQUEST_SEED, settings.seed, all);
     if !settings.stop.is_empty() {
-        let stop = settings.stop.iter().cloned();
-        all.push(attrs::texts(attrs::REQUEST_STOP_SEQUENCES, stop));
+        let stop: Vec<_> = settings.stop.iter().map(AsRef::as_ref).collect();
+        all.texts(attrs::REQUEST_STOP_SEQUENCES, &stop);
     }
     if let (true, Some(effort)) = (profile.latest(), &settings.reasoning_effort) {
-        all.push(attrs::text(attrs::REQUEST_REASONING_LEVEL, effort.clone()));
+        all.text(attrs::REQUEST_REASONING_LEVEL, effort);
     }
-    if chat.stream {
-        all.push(attrs::flag(attrs::REQUEST_STREAM, true));
-    }
+    if_so(attrs::REQUEST_STREAM, chat.stream, all);
     if chat.json_output {
-        all.push(attrs::text(attrs::OUTPUT_TYPE, "json"));
+        all.text(attrs::OUTPUT_TYPE, "json");
     }
 }
 
-fn of_embeddings(embeddings: &EmbeddingDetails, all: &mut Vec<KeyValue>) {
-    let dimensions = embeddings.dimensions.map(i64::from);
-    all.extend(dimensions.map(|count| attrs::int(attrs::EMBEDDINGS_DIMENSION_COUNT, count)));
-    let encoding = embeddings.encoding;
-    all.extend(encoding.map(|name| attrs::texts(attrs::REQUEST_ENCODING_FORMATS, [name])));
-}
-
-fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut Vec<KeyValue>) {
-    let facts = record.facts;
-    let id = facts.response_id.clone();
-    all.extend(id.map(|id| attrs::text(attrs::RESPONSE_ID, id)));
-    let model = facts.response_model.clone();
-    all.extend(model.map(|model| attrs::text(attrs::RESPONSE_MODEL, model)));
-    if !facts.finish_reasons.is_empty() {
-        let reasons = facts.finish_reasons.iter();
-        let reasons = reasons.map(|reason| reason.as_str().to_owned());
-        all.push(attrs::texts(attrs::RESPONSE_FINISH_REASONS, reasons));
-    }
-    all.extend(
-        facts
-            .first_chunk
-            .map(|first| attrs::float(attrs::RESPONSE_TIME_TO_FIRST_CHUNK, first.as_secs_f64())),
+fn of_embeddings(embeddings: &EmbeddingDetails, all: &mut impl AttributeSink) {
+    some_int(
+        attrs::EMBEDDINGS_DIMENSION_COUNT,
+        embeddings.dimensions,
+        all,
     );
+    if let Some(encoding) = embeddings.encoding {
+        all.texts(attrs::REQUEST_ENCODING_FORMATS, &[encoding]);
+    }
+}
+
+fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut impl AttributeSink) {
+    let facts = record.facts;
+    some_text(attrs::RESPONSE_ID, facts.response_id.as_deref(), all);
+    some_text(attrs::RESPONSE_MODEL, facts.response_model.as_deref(), all);
+    match facts.finish_reasons.as_slice() {
+        [] => {}
+        [reason] => all.texts(attrs::RESPONSE_FINISH_REASONS, &[reason.as_str()]),
+        reasons => {
+            let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+            all.texts(attrs::RESPONSE_FINISH_REASONS, &reasons);
+        }
+    }
+    let first = facts.first_chunk.map(|first| first.as_secs_f64());
+    some_float(attrs::RESPONSE_TIME_TO_FIRST_CHUNK, first, all);
     usage(&facts.usage, &OWN, profile, all);
     if let Some(cost) = record.cost {
         let usd = cost.total.as_f64();
-        all.push(attrs::float(attrs::USAGE_COST, usd));
-        all.push(attrs::float(attrs::OPERATION_COST, usd));
-        let snapshot = cost.snapshot.clone();
-        all.extend(snapshot.map(|date| attrs::text(attrs::COST_PRICE_SNAPSHOT, date)));
-        if cost.estimated {
-            all.push(attrs::flag(attrs::COST_ESTIMATED, true));
-        }
+        all.float(attrs::USAGE_COST, usd);
+        all.float(attrs::OPERATION_COST, usd);
+        some_text(attrs::COST_PRICE_SNAPSHOT, cost.snapshot.as_deref(), all);
+        if_so(attrs::COST_ESTIMATED, cost.estimated, all);
     }
     let searches = facts.usage.web_search_requests.filter(|count| *count > 0);
-    all.extend(searches.map(|count| attrs::count(attrs::CHAT_WEB_SEARCHES, count)));
+    some_count(attrs::CHAT_WEB_SEARCHES, searches, all);
     // Of a request that is known to have cost nothing there is no price to know.
     let source = match record.cost {
         Some(cost) => Some(cost.source),
         None => record.is_unpriced().then_some(PriceSource::Unknown),
     };
-    all.extend(source.map(|source| attrs::text(attrs::COST_SOURCE, source.as_str())));
+    let source = source.map(|source| source.as_str());
+    some_text(attrs::COST_SOURCE, source, all);
 }
 
 /// What the layers around a model did.
-fn of_layers(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
+fn of_layers(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let facts = record.facts;
     let tries = facts.attempts.filter(|tries| *tries > 1);
-    all.extend(tries.map(|tries| attrs::int(attrs::CHAT_ATTEMPTS, tries.into())));
-    all.extend(
-        facts
-            .queued
-            .map(|queued| millis(attrs::CHAT_QUEUE_MS, queued)),
-    );
-    for (name, holds) in [
-        (attrs::CHAT_CACHED, facts.cached),
-        (attrs::CHAT_STREAM_OF_WHOLE, facts.stream_of_whole),
-    ] {
-        all.extend(holds.then(|| attrs::flag(name, true)));
-    }
-    let models = [
-        (attrs::CHAT_FALLBACK_FOR, &facts.fallback_for),
-        (attrs::CHAT_HEDGE_FOR, &facts.hedge_for),
-    ];
-    for (name, model) in models {
-        all.extend(model.clone().map(|model| attrs::text(name, model)));
-    }
-    let reason = facts.fallback_reason;
-    all.extend(reason.map(|reason| attrs::text(attrs::CHAT_FALLBACK_REASON, reason)));
+    some_int(attrs::CHAT_ATTEMPTS, tries, all);
+    some_millis(attrs::CHAT_QUEUE_MS, facts.queued, all);
+    if_so(attrs::CHAT_CACHED, facts.cached, all);
+    if_so(attrs::CHAT_STREAM_OF_WHOLE, facts.stream_of_whole, all);
+    some_text(attrs::CHAT_FALLBACK_FOR, facts.fallback_for.as_deref(), all);
+    some_text(attrs::CHAT_HEDGE_FOR, facts.hedge_for.as_deref(), all);
+    some_text(attrs::CHAT_FALLBACK_REASON, facts.fallback_reason, all);
 }
 
-fn of_attempt(attempt: &AttemptDetails, record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
-    let status = record.facts.http_status;
-    all.extend(status.map(|status| attrs::int(attrs::HTTP_RESPONSE_STATUS_CODE, status.into())));
+fn of_attempt(
+    attempt: &AttemptDetails,
+    record: &OperationRecord<'_>,
+    all: &mut impl AttributeSink,
+) {
+    some_int(
+        attrs::HTTP_RESPONSE_STATUS_CODE,
+        record.facts.http_status,
+        all,
+    );
     if attempt.number > 1 {
         let resent = i64::from(attempt.number) - 1;
-        all.push(attrs::int(attrs::HTTP_REQUEST_RESEND_COUNT, resent));
+        all.int(attrs::HTTP_REQUEST_RESEND_COUNT, resent);
     }
 }
 
-fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
-    let id = tool.call_id.as_ref();
-    all.extend(id.map(|id| attrs::text(attrs::TOOL_CALL_ID, id.as_str().to_owned())));
-    let description = tool.description.clone();
-    all.extend(description.map(|words| attrs::text(attrs::TOOL_DESCRIPTION, words)));
-    let queued = record.facts.queued;
-    all.extend(queued.map(|queued| millis(attrs::TOOL_QUEUE_MS, queued)));
+fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
+    let id = tool.call_id.as_ref().map(|id| id.as_str());
+    some_text(attrs::TOOL_CALL_ID, id, all);
+    some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
+    some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
 }
 
-fn millis(name: &'static str, time: Duration) -> KeyValue {
-    attrs::count(name, u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+fn some_millis(name: &str, time: Option<Duration>, all: &mut impl AttributeSink) {
+    if let Some(time) = time {
+        all.count(name, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
 }
 
 /// The names of one set of token counts.
@@ -250,62 +308,54 @@ const TOTAL: UsageNames = UsageNames {
     reasoning: attrs::TOTAL_REASONING_TOKENS,
 };
 
-fn usage(usage: &Usage, names: &UsageNames, profile: EmissionProfile, all: &mut Vec<KeyValue>) {
-    for (name, tokens) in [
-        (names.input, usage.input_tokens),
-        (names.output, usage.output_tokens),
-    ] {
-        all.extend(tokens.map(|tokens| attrs::count(name, tokens)));
+fn usage(
+    usage: &Usage,
+    names: &UsageNames,
+    profile: EmissionProfile,
+    all: &mut impl AttributeSink,
+) {
+    some_count(names.input, usage.input_tokens, all);
+    some_count(names.output, usage.output_tokens, all);
+    let used = |tokens: Option<u64>| tokens.filter(|tokens| *tokens > 0);
+    some_count(names.cache_read, used(usage.cache_read_tokens), all);
+    let written = used(usage.cache_write_tokens);
+    if names.cache_creation.is_none() || profile.latest() {
+        some_count(names.cache_write, written, all);
     }
-    let (newest, twin) = match names.cache_creation {
-        Some(twin) => (profile.latest(), profile.v1_41().then_some(twin)),
-        None => (true, None),
-    };
-    for (name, tokens) in [
-        (Some(names.cache_read), usage.cache_read_tokens),
-        (
-            newest.then_some(names.cache_write),
-            usage.cache_write_tokens,
-        ),
-        (twin, usage.cache_write_tokens),
-        (Some(names.reasoning), usage.reasoning_tokens),
-    ] {
-        let tokens = tokens.filter(|tokens| *tokens > 0);
-        all.extend(
-            name.zip(tokens)
-                .map(|(name, tokens)| attrs::count(name, tokens)),
-        );
+    if let Some(twin) = names.cache_creation.filter(|_| profile.v1_41()) {
+        some_count(twin, written, all);
     }
+    some_count(names.reasoning, used(usage.reasoning_tokens), all);
 }
 
-fn totals(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
+fn totals(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let totals = record.totals;
     usage(&totals.usage, &TOTAL, EmissionProfile::Latest, all);
     let unpriced = i64::from(totals.unpriced_calls);
     let usd = totals.cost.as_f64();
     // Nothing spent and not knowing what was spent are two things.
     if unpriced == 0 || usd > 0.0 {
-        all.push(attrs::float(attrs::COST_TOTAL_USD, usd));
+        all.float(attrs::COST_TOTAL_USD, usd);
     }
     if unpriced > 0 {
-        all.push(attrs::int(attrs::COST_UNPRICED_CALLS, unpriced));
+        all.int(attrs::COST_UNPRICED_CALLS, unpriced);
     }
 }
 
 /// How the budget stands that is nearest to its cap.
-fn of_budget(standing: &Standing, all: &mut Vec<KeyValue>) {
-    all.push(attrs::text(attrs::BUDGET_NAME, standing.budget.clone()));
+fn of_budget(standing: &Standing, all: &mut impl AttributeSink) {
+    all.text(attrs::BUDGET_NAME, &standing.budget);
     let left = standing.left(Measure::Usd).map(Usd::from_nanos);
     for (name, usd) in [
         (attrs::BUDGET_LIMIT_USD, standing.caps.usd),
         (attrs::BUDGET_COMMITTED_USD, Some(standing.committed.usd)),
         (attrs::BUDGET_REMAINING_USD, left),
     ] {
-        all.extend(usd.map(|usd| attrs::float(name, usd.as_f64())));
+        some_float(name, usd.map(|usd| usd.as_f64()), all);
     }
 }
 
-fn where_time_went(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
+fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let Some(profile) = record.profile else {
         return;
     };
@@ -315,14 +365,16 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut Vec<KeyValue>) {
             path.push(segment.span_id);
         }
     }
-    if !path.is_empty() {
-        let path = path.iter().map(|id| {
-            let mut hex = String::with_capacity(16);
-            let _ = write!(hex, "{id}");
-            hex
-        });
-        all.push(attrs::texts(attrs::CRITICAL_PATH, path));
-        let words = profile.bottleneck().to_owned();
-        all.push(attrs::text(attrs::BOTTLENECK, words));
+    if path.is_empty() {
+        return;
     }
+    let mut hex = String::with_capacity(16 * path.len());
+    for id in &path {
+        let _ = write!(hex, "{id}");
+    }
+    let ids: Vec<_> = (0..path.len())
+        .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
+        .collect();
+    all.texts(attrs::CRITICAL_PATH, &ids);
+    all.text(attrs::BOTTLENECK, profile.bottleneck());
 }

@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::operation::InSpan;
 use futures_util::future::BoxFuture;
-use tracing::Instrument;
 
 use super::{
     ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelErrorKind, ModelHandleBuilder,
@@ -142,7 +142,7 @@ impl ModelHandle {
         let result = self
             .model
             .chat_boxed(operation.context(), request)
-            .instrument(span)
+            .in_span(span)
             .await;
         match &result {
             Ok(response) => {
@@ -187,7 +187,7 @@ impl ModelHandle {
         match self
             .model
             .stream_boxed(operation.context(), request)
-            .instrument(span)
+            .in_span(span)
             .await
         {
             Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),

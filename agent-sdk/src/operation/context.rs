@@ -523,15 +523,8 @@ impl<'a> Start<'a> {
                 links.push(asked.info.trace);
             }
             let above = parent.as_deref();
-            let span = open_span(
-                kind,
-                &name,
-                &details,
-                agent.as_deref(),
-                above.map(|above| &above.span),
-            );
-            let identity = run.observers.ids().identify(&Opening {
-                span: &span,
+            let ids = run.observers.ids();
+            let identity = ids.identify(&Opening {
                 kind,
                 name: &name,
                 details: &details,
@@ -539,6 +532,14 @@ impl<'a> Start<'a> {
                 parent: above.map(|above| &above.info),
                 caller: run.parent,
             });
+            let span = open_span(
+                kind,
+                &name,
+                &details,
+                agent.as_deref(),
+                above.map(|above| &above.span),
+            );
+            ids.opened(&identity, &span);
             let started_at = Instant::now();
             let info = OperationInfo {
                 id,

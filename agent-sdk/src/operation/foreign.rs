@@ -8,8 +8,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::in_span::InSpan;
 use futures_util::Stream;
-use tracing::Instrument;
 
 use super::{
     AgentDetails, ChatDetails, Details, Kind, Operation, OperationHandle, Outcome, Payload,
@@ -157,7 +157,7 @@ impl Traced {
     ) -> (Result<T, E>, Operation) {
         let operation = self.begin();
         let span = operation.span().clone();
-        let result = work(operation.handle()).instrument(span).await;
+        let result = work(operation.handle()).in_span(span).await;
         if result.is_err() {
             operation
                 .handle()
@@ -169,7 +169,7 @@ impl Traced {
     /// Waits for a future of any output. It ends as `ok`, unless [`OperationHandle::fail`] was told otherwise.
     pub async fn future<F: Future>(self, future: F) -> F::Output {
         let operation = self.begin();
-        let output = future.instrument(operation.span().clone()).await;
+        let output = future.in_span(operation.span().clone()).await;
         finish(operation);
         output
     }

@@ -208,8 +208,6 @@ pub struct Identity {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Opening<'a> {
-    /// The `tracing` span that was just opened for it; disabled where no subscriber wants it.
-    pub span: &'a tracing::Span,
     /// What it is.
     pub kind: Kind,
     /// The agent's, model's or tool's name.
@@ -236,8 +234,13 @@ impl Opening<'_> {
 /// The default draws them at random. A bridge to a tracing system returns the ids of the span that it opened itself, so that
 /// reports, events, exemplars and logs all name the same span.
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {
-    /// Names a new operation.
+    /// Names a new operation, just before its `tracing` span is opened on the same thread.
     fn identify(&self, operation: &Opening<'_>) -> Identity;
+
+    /// The `tracing` span of the operation that was named last on this thread was opened; it is disabled where no subscriber wants it.
+    fn opened(&self, identity: &Identity, span: &tracing::Span) {
+        let _ = (identity, span);
+    }
 }
 
 /// Ids drawn at random, sampled unless the parent is not.

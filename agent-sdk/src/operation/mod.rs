@@ -14,6 +14,7 @@ mod context;
 mod event;
 mod foreign;
 mod id;
+mod in_span;
 mod kind;
 mod observer;
 mod record;
@@ -37,6 +38,7 @@ pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
 };
+pub(crate) use in_span::InSpan;
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
 pub use record::{

@@ -1,6 +1,9 @@
 //! The part of an operation that its guard, its context and its children share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tracing::Span;
 
@@ -77,10 +80,8 @@ pub(crate) fn open_span(
             }
         };
     }
-    let full = || match name {
-        "" => kind.span_name().to_owned(),
-        name => format!("{} {name}", kind.span_name()),
-    };
+    // Put together only where somebody reads it.
+    let full = || tracing::field::display(FullName(kind, name));
     let model: Option<&ModelInfo> = match details {
         Details::Chat(chat) => Some(&chat.model),
         Details::Embeddings(embeddings) => Some(&embeddings.model),
@@ -95,13 +96,13 @@ pub(crate) fn open_span(
                 Details::Agent(AgentDetails { agent_type, .. }) => agent_type.as_deref(),
                 _ => None,
             };
-            open!("invoke_agent", "internal", full().as_str(),
+            open!("invoke_agent", "internal", full(),
                 gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name, agent_sdk.agent.type = agent_type)
         }
         Kind::Tool => open!(
             "execute_tool",
             "internal",
-            full().as_str(),
+            full(),
             gen_ai.operation.name = "execute_tool",
             gen_ai.tool.name = name,
             gen_ai.tool.type = "function",
@@ -110,7 +111,7 @@ pub(crate) fn open_span(
         Kind::Chat | Kind::Embeddings => open!(
             "chat",
             "client",
-            full().as_str(),
+            full(),
             gen_ai.operation.name = kind.span_name(),
             gen_ai.provider.name = model.map(|model| &*model.provider),
             gen_ai.request.model = name,
@@ -128,21 +129,29 @@ pub(crate) fn open_span(
         Kind::Workflow => open!(
             "invoke_workflow",
             "internal",
-            full().as_str(),
+            full(),
             gen_ai.operation.name = "invoke_workflow",
             gen_ai.workflow.name = name
         ),
-        Kind::Step => open!(
-            "step",
-            "internal",
-            full().as_str(),
-            agent_sdk.step.name = name
-        ),
+        Kind::Step => open!("step", "internal", full(), agent_sdk.step.name = name),
         Kind::Plan | Kind::Retrieval | Kind::Memory => open!(
             "operation",
             "internal",
-            full().as_str(),
+            full(),
             gen_ai.operation.name = kind.as_str()
         ),
+    }
+}
+
+/// The name of an operation's span, for example `chat gpt-5`.
+struct FullName<'a>(Kind, &'a str);
+
+impl fmt::Display for FullName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.span_name())?;
+        if !self.1.is_empty() {
+            write!(f, " {}", self.1)?;
+        }
+        Ok(())
     }
 }

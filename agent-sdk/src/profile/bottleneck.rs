@@ -73,9 +73,18 @@ fn write(text: &mut String, duration: Duration, most: &Share, left_out: u64) -> 
 }
 
 /// The rounded percentage.
-fn percent(part: Duration, whole: Duration) -> u128 {
-    let whole = whole.as_nanos().max(1);
-    part.as_nanos().saturating_mul(200).saturating_add(whole) / whole.saturating_mul(2)
+fn percent(part: Duration, whole: Duration) -> u64 {
+    let whole = nanos(whole).max(1);
+    // At most the whole of 584 years in nanoseconds: half a percent of it is exact enough where twice a hundred of it is too much.
+    match nanos(part).checked_mul(200) {
+        Some(parts) if whole < u64::MAX / 2 => parts.saturating_add(whole) / (whole * 2),
+        _ => nanos(part) / (whole / 100).max(1),
+    }
+}
+
+/// The nanoseconds of a time, which last for 584 years.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A number of things.
@@ -93,18 +102,18 @@ struct Length(Duration);
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0.as_nanos();
+        let nanos = nanos(self.0);
         for (unit, per_unit, below) in [
-            ("µs", 1_000, 1_000),
+            ("µs", 1_000_u64, 1_000),
             ("ms", 1_000_000, 1_000),
             ("s", 1_000_000_000, 60),
         ] {
-            let tenths = (nanos + per_unit / 20) / (per_unit / 10);
+            let tenths = nanos.saturating_add(per_unit / 20) / (per_unit / 10);
             if tenths < below * 10 {
                 return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
             }
         }
-        let seconds = (nanos + 500_000_000) / 1_000_000_000;
+        let seconds = nanos.saturating_add(500_000_000) / 1_000_000_000;
         write!(f, "{} min {} s", seconds / 60, seconds % 60)
     }
 }

@@ -115,12 +115,13 @@ pub struct Profile {
     duration: Duration,
     left_out: u64,
     analysis: OnceLock<Analysis>,
+    /// Asked for less often than the rest, so derived on its own.
+    tree: OnceLock<Vec<Place>>,
 }
 
 /// What is derived from the operations.
 #[derive(Clone, Debug)]
 struct Analysis {
-    tree: Vec<Place>,
     critical_path: Vec<PathSegment>,
     shares: Shares,
     bottleneck: Cow<'static, str>,
@@ -151,6 +152,7 @@ impl Profile {
             duration: top.end.saturating_sub(top.start),
             left_out,
             analysis: OnceLock::new(),
+            tree: OnceLock::new(),
         }
     }
 
@@ -161,7 +163,6 @@ impl Profile {
             let shares = Shares::of(&tree);
             Analysis {
                 bottleneck: bottleneck::sentence(self.duration, shares.by_name(), self.left_out),
-                tree: tree.into_places(),
                 critical_path,
                 shares,
             }
@@ -175,7 +176,12 @@ impl Profile {
 
     /// The operations: each before those inside it, siblings in the order in which they started.
     pub fn tree(&self) -> impl Iterator<Item = Node<'_>> {
-        let places = self.analysis().tree.iter();
+        let places = self.tree.get_or_init(|| {
+            let mut tree = Tree::new(&self.operations);
+            path::walk(&mut tree);
+            tree.into_places()
+        });
+        let places = places.iter();
         places.filter_map(|place| place.node(&self.operations))
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tracing::Span;
+
+use crate::operation::InSpan;
 
 use super::{
     Command, Durable, End, Limit, Machine, RunError, RunReport, Within, durable::Opened,
@@ -358,7 +360,7 @@ impl Driver<'_> {
             return Ok(());
         };
         let kept = journal.commit(&within.path, records, spent);
-        let kept = Box::pin(kept.instrument(self.span.clone())).await;
+        let kept = Box::pin(kept.in_span(self.span.clone())).await;
         kept.map_err(Cause::Journal)
     }
 

@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
+use crate::operation::InSpan;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{
     Concurrency, Effect, State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput,
@@ -403,7 +403,7 @@ async fn guarded(
         .context()
         .time_left()
         .map_or(timeout, |left| left.min(timeout));
-    match tokio::time::timeout(limit, work.instrument(operation.span().clone())).await {
+    match tokio::time::timeout(limit, work.in_span(operation.span().clone())).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(ToolError::new(ToolErrorKind::Panic, "the tool panicked")),
         Err(_) => Err(ToolError::new(

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::operation::InSpan;
 use futures_util::StreamExt;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{
     Layers,
@@ -162,7 +162,7 @@ impl Tries<'_> {
         let context = context.with_attempt(attempt.clone());
         let span = self.operation.span().clone();
         let answer = self.handle.model.chat_boxed(&context, request);
-        let response = answer.instrument(span).await?;
+        let response = answer.in_span(span).await?;
         Ok(Sent::Whole(Box::new(response)))
     }
 
@@ -176,9 +176,9 @@ impl Tries<'_> {
         let context = context.with_attempt(attempt.clone());
         let span = self.operation.span().clone();
         let begun = self.handle.model.stream_boxed(&context, request);
-        let mut rest = begun.instrument(span.clone()).await?;
+        let mut rest = begun.in_span(span.clone()).await?;
         let first = if rest.is_in_span() {
-            rest.next().instrument(span).await
+            rest.next().in_span(span).await
         } else {
             rest.next().await
         };

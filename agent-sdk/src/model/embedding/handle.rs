@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::operation::InSpan;
 use futures_util::future::BoxFuture;
-use tracing::Instrument;
 
 use super::{EmbeddingEncoding, EmbeddingModel, EmbeddingRequest, EmbeddingResponse};
 use crate::{
@@ -126,7 +126,7 @@ impl EmbeddingHandle {
             spending.begin();
             self.model
                 .embed_boxed(operation.context(), request)
-                .instrument(span)
+                .in_span(span)
                 .await
         };
         let result = result.await;

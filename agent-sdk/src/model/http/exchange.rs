@@ -2,12 +2,12 @@
 
 use std::{error::Error as StdError, sync::Arc};
 
+use crate::operation::InSpan;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
-use tracing::Instrument;
 
 use super::{
     Http,
@@ -107,7 +107,7 @@ impl Exchange {
         let span = attempt.span().clone();
         let sent = http
             .send(outgoing, &deadlines, &mut attempt)
-            .instrument(span)
+            .in_span(span)
             .await;
         match sent {
             Ok((head, body)) => Ok(Self {

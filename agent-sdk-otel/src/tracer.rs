@@ -1,0 +1,189 @@
+//! The tracer under the layer: the user's spans are the SDK's, those of operations are there already.
+//!
+//! `tracing-opentelemetry` asks a tracer for a span when somebody needs one: a child, `Span::context()`, an attribute. For the `tracing`
+//! span of an operation it is then given a [`Handle`] to the span that the bridge keeps.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use opentelemetry::trace::{
+    Event, Link, Span, SpanBuilder, SpanContext, Status, TraceContextExt, Tracer,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
+
+use crate::operation_span::OperationSpan;
+
+/// The name under which the layer asks for an operation's span.
+pub(crate) const OPERATION: &str = "agent_sdk operation";
+
+/// Makes the spans of a layer.
+#[derive(Clone, Debug)]
+pub(crate) struct BridgeTracer(pub(crate) SdkTracer);
+
+impl Tracer for BridgeTracer {
+    type Span = BridgeSpan;
+
+    fn build_with_context(&self, builder: SpanBuilder, around: &Context) -> BridgeSpan {
+        if builder.name != OPERATION {
+            return BridgeSpan::User(Box::new(self.0.build_with_context(builder, around)));
+        }
+        // The layer opened it inside the operation's own context.
+        let mut span = BridgeSpan::Operation(Handle {
+            context: around.span().span_context().clone(),
+            to: To::Context(around.clone()),
+        });
+        span.set_attributes(builder.attributes.unwrap_or_default());
+        for link in builder.links.unwrap_or_default() {
+            span.add_link(link.span_context, link.attributes);
+        }
+        span
+    }
+}
+
+/// Hands what is written on an operation's span on to it.
+///
+/// It neither keeps the operation's span nor ends it: the operation does.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    context: SpanContext,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    Span(Weak<OperationSpan>),
+    /// The span of a context, which is a handle itself.
+    Context(Context),
+}
+
+impl Handle {
+    pub(crate) fn new(span: &Arc<OperationSpan>) -> Self {
+        Self {
+            context: span.context().clone(),
+            to: To::Span(Arc::downgrade(span)),
+        }
+    }
+
+    fn open(&self) -> Option<Arc<OperationSpan>> {
+        match &self.to {
+            To::Span(span) => span.upgrade(),
+            To::Context(_) => None,
+        }
+    }
+}
+
+/// A span of the user's, or a handle to an operation's.
+#[derive(Debug)]
+pub(crate) enum BridgeSpan {
+    User(Box<SdkSpan>),
+    Operation(Handle),
+}
+
+impl Span for BridgeSpan {
+    fn add_event_with_timestamp<T>(
+        &mut self,
+        name: T,
+        timestamp: SystemTime,
+        attributes: Vec<KeyValue>,
+    ) where
+        T: Into<Cow<'static, str>>,
+    {
+        match self {
+            Self::User(span) => span.add_event_with_timestamp(name, timestamp, attributes),
+            Self::Operation(Handle {
+                to: To::Context(context),
+                ..
+            }) => context
+                .span()
+                .add_event_with_timestamp(name, timestamp, attributes),
+            Self::Operation(handle) => {
+                if let Some(span) = handle.open() {
+                    span.event(&Event::new(name, timestamp, attributes, 0));
+                }
+            }
+        }
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        match self {
+            Self::User(span) => span.span_context(),
+            Self::Operation(handle) => &handle.context,
+        }
+    }
+
+    fn is_recording(&self) -> bool {
+        match self {
+            Self::User(span) => span.is_recording(),
+            Self::Operation(Handle {
+                to: To::Context(context),
+                ..
+            }) => context.span().is_recording(),
+            Self::Operation(handle) => {
+                handle.context.is_sampled() && handle.open().is_some_and(|span| span.is_open())
+            }
+        }
+    }
+
+    fn set_attribute(&mut self, attribute: KeyValue) {
+        match self {
+            Self::User(span) => span.set_attribute(attribute),
+            Self::Operation(Handle {
+                to: To::Context(context),
+                ..
+            }) => context.span().set_attribute(attribute),
+            Self::Operation(handle) => {
+                if let Some(span) = handle.open() {
+                    span.attributes(|all| all.any(&attribute));
+                }
+            }
+        }
+    }
+
+    fn set_status(&mut self, status: Status) {
+        match self {
+            Self::User(span) => span.set_status(status),
+            Self::Operation(Handle {
+                to: To::Context(context),
+                ..
+            }) => context.span().set_status(status),
+            Self::Operation(handle) => {
+                if let Some(span) = handle.open() {
+                    span.set_status(status);
+                }
+            }
+        }
+    }
+
+    fn update_name<T>(&mut self, new_name: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+        // An operation's name is its kind and what it is about.
+        if let Self::User(span) = self {
+            span.update_name(new_name);
+        }
+    }
+
+    fn add_link(&mut self, to: SpanContext, attributes: Vec<KeyValue>) {
+        match self {
+            Self::User(span) => span.add_link(to, attributes),
+            Self::Operation(Handle {
+                to: To::Context(context),
+                ..
+            }) => context.span().add_link(to, attributes),
+            Self::Operation(handle) => {
+                if let Some(span) = handle.open() {
+                    span.link(&Link::new(to, attributes, 0));
+                }
+            }
+        }
+    }
+
+    fn end_with_timestamp(&mut self, timestamp: SystemTime) {
+        if let Self::User(span) = self {
+            span.end_with_timestamp(timestamp);
+        }
+    }
+}
