@@ -5,15 +5,15 @@
 //!
 //! `cargo bench -p agent-sdk-otel --bench operations`, medians:
 //!
-//! | who watches | µs for an operation |
-//! |---|---|
-//! | nobody | 2.1 |
-//! | metrics: 13 recordings in the default profile | 6.2 |
-//! | metrics, for a stream of 101 pieces: 215 recordings | 15.4 |
-//! | metrics and spans, unsampled | 9.8 |
-//! | metrics and spans, exported to a sink on the same two cores (none lost) | 14.2 |
+//! | who watches | µs for an operation | before series were kept |
+//! |---|---|---|
+//! | nobody | 1.6 | 2.1 |
+//! | metrics: 13 recordings in the default profile | 2.4 | 6.2 |
+//! | metrics, for a stream of 101 pieces: 215 recordings | 8.2 | 15.4 |
 //!
-//! On a 2-core shared x86-64 VM that was busy with other work (load 5 to 7), November 2026: read them as upper bounds.
+//! These are of processor time; those from before are of the clock.
+//!
+//! On a 2-core shared x86-64 VM that was busy with other work (load 3 to 7), November 2026: read them as upper bounds.
 
 #![expect(
     clippy::print_stdout,

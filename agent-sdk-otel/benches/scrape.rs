@@ -1,4 +1,13 @@
 //! What a scrape costs.
+//!
+//! `cargo bench -p agent-sdk-otel --bench scrape`, of 200 pages each, milliseconds:
+//!
+//! | page | p50 | p99 | p99 of processor time |
+//! |---|---|---|---|
+//! | 10,000 lines, of 500 histograms (2.7 MB), either form | 1.8 | 6.4 | 3.0 |
+//! | 10,000 counters with seven labels each (2.8 MB), either form | 18 | 35 | 29 |
+//!
+//! On a 2-core shared x86-64 VM that was busy with other work (load 3 to 4), November 2026: read them as upper bounds.
 
 #![expect(
     clippy::print_stdout,
