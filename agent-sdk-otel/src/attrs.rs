@@ -131,6 +131,7 @@ names! {
     BUDGET_COMMITTED_USD = "agent_sdk.budget.committed_usd";
     BUDGET_REMAINING_USD = "agent_sdk.budget.remaining_usd";
     BUDGET_ALERT = "agent_sdk.budget.alert";
+    BREAKER_NAME = "agent_sdk.breaker.name";
     TOOL_ATTEMPT = "agent_sdk.tool.attempt";
     TOOL_QUEUE_MS = "agent_sdk.tool.queue_ms";
     TOOL_CACHED = "agent_sdk.tool.cached";

@@ -43,7 +43,10 @@
 //! Metrics come from every operation, sampled or not. Their labels are names that developers chose
 //! and classes of failures: no ids, no text of users or models, at most 2,000 series a metric.
 //!
-//! Budgets are among the metrics where the ledger is [watched](Telemetry::watch).
+//! Budgets are among the metrics where the ledger is [watched](Telemetry::watch), circuit breakers where [they are](Telemetry::watch_breaker).
+//!
+//! `/metrics` is `OpenMetrics` 1.0 for a scraper that asks for it, as Prometheus does: histograms then carry exemplars, the trace and
+//! span of the newest measurement of each bucket. Otherwise it is the classic text. A page has at most 5 MiB.
 //!
 //! Prompts, answers and tool data leave only where [`ContentCapture`] is switched on, or as [files](ContentFiles), each part
 //! redacted and cut to 16 KiB. What looks like a key or a token leaves in no text of a span; see [`agent_sdk::redact`].
@@ -65,6 +68,7 @@
 
 pub mod attrs;
 mod baggage;
+mod breakers;
 mod budgets;
 mod builder;
 mod content;

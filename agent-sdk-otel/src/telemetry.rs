@@ -15,6 +15,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::breakers::Breakers;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
 use crate::content::Capture;
@@ -64,6 +65,7 @@ pub struct Telemetry {
     pub(crate) settings: Settings,
     pub(crate) live: Live,
     budgets: Budgets,
+    pub(crate) breakers: Breakers,
     metrics_flushed: Mutex<Option<bool>>,
     pub(crate) ignored_headers: Counter<u64>,
     dropped: Counter<u64>,
@@ -164,6 +166,7 @@ impl Telemetry {
             settings,
             live,
             budgets: Budgets::default(),
+            breakers: Breakers::default(),
             metrics_flushed: Mutex::new(None),
             ignored_headers,
             dropped,

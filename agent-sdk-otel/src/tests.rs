@@ -295,3 +295,82 @@ fn a_metric_keeps_two_thousand_series_and_its_total() {
     assert!(series <= 2_001, "{series}");
     assert!(page.contains("otel_metric_overflow=\"true\""));
 }
+
+/// A reply's head and body to a request with an `Accept` header.
+async fn scrape(address: std::net::SocketAddr, accept: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: {accept}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_scraper_gets_the_form_that_it_asks_for() {
+    use crate::openmetrics::tests::read;
+    let telemetry = Telemetry::builder().build().unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = telemetry.serve_metrics(address).await.unwrap();
+    let prometheus =
+        "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2";
+    let (head, body) = scrape(server.address(), prometheus).await;
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(head.contains(kind), "{head}");
+    read(&body, true);
+    let (head, body) = scrape(server.address(), "text/plain").await;
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    read(&body, false);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn scrapes_at_once_are_bounded_and_a_slow_reader_counts() {
+    use tokio::io::AsyncWriteExt;
+    let telemetry = Telemetry::builder().build().unwrap();
+    let meter = telemetry.meter_provider().meter("user");
+    // A page that no socket's buffers take.
+    for name in ["user.a", "user.b", "user.c"] {
+        let counter = meter.u64_counter(name).build();
+        for index in 0..2_000 {
+            let value = format!("{index}{}", "x".repeat(200));
+            let labels = ["a", "b", "c", "d", "e", "f", "g", "h"];
+            counter.add(1, &labels.map(|key| attrs::custom(key, value.clone())));
+        }
+    }
+    let server = telemetry
+        .serve_metrics("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..16 {
+        let mut reader = tokio::net::TcpStream::connect(server.address())
+            .await
+            .unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+        reader.write_all(request).await.unwrap();
+        // Its answer has begun, and goes no further.
+        reader.readable().await.unwrap();
+        readers.push(reader);
+    }
+    let (head, _) = scrape(server.address(), "*/*").await;
+    assert!(
+        head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 1"),
+        "{head}"
+    );
+    drop(readers);
+    while !scrape(server.address(), "*/*")
+        .await
+        .0
+        .starts_with("HTTP/1.1 200")
+    {
+        tokio::task::yield_now().await;
+    }
+}

@@ -83,7 +83,11 @@ pub(super) struct KeptKey {
 impl KeptKey {
     pub(super) fn is(&self, key: &Key<'_>) -> bool {
         let mut texts = self.texts.iter().zip(key.texts());
-        self.kind == key.kind && self.port == key.port && texts.all(|(kept, text)| **kept == *text)
+        // Empty ones are not looked into: comparing no bytes at an address that is none costs some processors 300 ns.
+        let is_same = |(kept, text): (&Box<str>, &str)| {
+            kept.len() == text.len() && (text.is_empty() || **kept == *text)
+        };
+        self.kind == key.kind && self.port == key.port && texts.all(is_same)
     }
 }
 

@@ -15,6 +15,8 @@ mod known;
 mod labels;
 mod request;
 mod set;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

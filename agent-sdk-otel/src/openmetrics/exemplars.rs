@@ -202,16 +202,14 @@ mod tests {
     #[test]
     fn o6_exemplars_are_bounded() {
         let store = Exemplars::new();
-        for index in 0..3_000 {
-            for metric in [
-                metric::AGENT_DURATION,
-                metric::TOOL_DURATION,
-                metric::WORKFLOW_DURATION,
-            ] {
-                let _ = store.slots(
-                    &metric,
-                    &[attrs::text(attrs::AGENT_NAME, index.to_string())],
-                );
+        for metric in [
+            metric::AGENT_DURATION,
+            metric::TOOL_DURATION,
+            metric::WORKFLOW_DURATION,
+        ] {
+            for index in 0..3_000 {
+                let name = attrs::text(attrs::AGENT_NAME, index.to_string());
+                let _ = store.slots(&metric, &[name]);
             }
         }
         let all = store.0.unwrap();

@@ -15,7 +15,7 @@ mod fit;
 pub(crate) mod names;
 mod number;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -99,16 +99,69 @@ fn simple_unit(unit: &str) -> Option<&'static str> {
 pub(crate) fn labels<'a>(
     attributes: impl IntoIterator<Item = (&'a Key, &'a Value)>,
 ) -> (String, usize) {
-    let mut pairs: Vec<(Cow<'_, str>, &str, Cow<'_, str>)> = Vec::with_capacity(8);
-    pairs.extend(attributes.into_iter().map(|(key, value)| {
-        let value = match value {
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            other => Cow::Owned(other.to_string()),
-        };
-        (label_name(key.as_str()), key.as_str(), value)
-    }));
-    pairs.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    pairs.dedup_by(|next, kept| {
+    let mut pairs: Vec<(&str, &Value)> = Vec::with_capacity(8);
+    pairs.extend(
+        attributes
+            .into_iter()
+            .map(|(key, value)| (key.as_str(), value)),
+    );
+    pairs.sort_by(|a, b| with_underscores(a.0).cmp(with_underscores(b.0)));
+    let is_same = |pair: &[(&str, &Value)]| match pair {
+        [a, b] => with_underscores(a.0).eq(with_underscores(b.0)),
+        _ => false,
+    };
+    if !pairs.iter().all(|(key, _)| is_dotted(key)) || pairs.windows(2).any(is_same) {
+        return odd_labels(&pairs);
+    }
+    let mut text = String::with_capacity(64 * pairs.len());
+    for (index, (key, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        for (index, part) in key.split('.').enumerate() {
+            if index > 0 {
+                text.push('_');
+            }
+            text.push_str(part);
+        }
+        label_value(&mut text, &value_text(value));
+    }
+    (text, pairs.len())
+}
+
+/// Whether a key is what nearly all keys are: a legal name but for its dots, and nobody's own.
+fn is_dotted(key: &str) -> bool {
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'.';
+    key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.bytes().all(is_plain) && key != "le"
+}
+
+fn with_underscores(key: &str) -> impl Iterator<Item = u8> {
+    key.bytes()
+        .map(|byte| if byte == b'.' { b'_' } else { byte })
+}
+
+fn value_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
+/// Appends what stands behind a label's name.
+fn label_value(out: &mut String, value: &str) {
+    out.push_str("=\"");
+    escape(out, &capped(value), true);
+    out.push('"');
+}
+
+/// As [`labels`], of any keys.
+fn odd_labels(pairs: &[(&str, &Value)]) -> (String, usize) {
+    let pairs = pairs.iter();
+    let mut named: Vec<_> = pairs
+        .map(|(key, value)| (label_name(key), *key, value_text(value)))
+        .collect();
+    named.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    named.dedup_by(|next, kept| {
         let is_same = next.0 == kept.0;
         if is_same {
             let joined = kept.2.to_mut();
@@ -117,17 +170,15 @@ pub(crate) fn labels<'a>(
         }
         is_same
     });
-    let mut text = String::with_capacity(pairs.iter().map(|p| p.0.len() + p.2.len() + 4).sum());
-    for (index, (name, _, value)) in pairs.iter().enumerate() {
+    let mut text = String::new();
+    for (index, (name, _, value)) in named.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
         text.push_str(name);
-        text.push_str("=\"");
-        escape(&mut text, &capped(value), true);
-        text.push('"');
+        label_value(&mut text, value);
     }
-    (text, pairs.len())
+    (text, named.len())
 }
 
 /// A label's name. Names that begin with two underscores belong to Prometheus, and `le` to histograms.

@@ -77,7 +77,7 @@ fn o6_a_page_has_its_limit_and_histograms_their_totals() {
         let bucket = page.samples("user_two_bucket").filter(|sample| {
             sample
                 .label("le")
-                .is_some_and(|bound| bound.starts_with("750"))
+                .is_some_and(|bound| bound.parse() == Ok(750.0))
         });
         assert_eq!(bucket.map(|sample| sample.value).sum::<f64>(), 20_000.0);
         assert_eq!(page.samples("user_small_count").count(), 10);
