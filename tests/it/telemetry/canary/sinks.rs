@@ -15,7 +15,9 @@ const SESSION: &str = "sk-proj-canary0session5678";
 /// In the name of an agent. As keys look.
 const AGENT: &str = "ghp_canaryAgent0123456789ab";
 
-const KEYS: [&str; 8] = [KEY, COLLECTOR, WEBHOOK, VARIABLE, TAG, QUERY, SESSION, AGENT];
+const KEYS: [&str; 8] = [
+    KEY, COLLECTOR, WEBHOOK, VARIABLE, TAG, QUERY, SESSION, AGENT,
+];
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
 
@@ -54,6 +56,7 @@ impl Stage {
     async fn everything_else(&mut self, directory: &Path) {
         let json = JsonLogs::file(directory.join("log.jsonl"))
             .filter("trace")
+            .secret(KEY)
             .start()
             .unwrap();
         let subscriber = tracing_subscriber::registry()
@@ -63,7 +66,8 @@ impl Stage {
         let _guard = tracing::subscriber::set_default(subscriber);
         let ok = |body: String| (200, body);
         for tool in ["search", "fail", "panic", NAMED] {
-            self.run(&[ok(echo(Some(tool))), ok(echo(None))], None).await;
+            self.run(&[ok(echo(Some(tool))), ok(echo(None))], None)
+                .await;
         }
         self.run(&[(400, refusal())], None).await;
         self.run(&[(401, "<html>".to_owned() + KEY)], None).await;
@@ -76,9 +80,12 @@ impl Stage {
             self.left.add("metrics", page.body);
         }
         assert!(json.flush(Duration::from_secs(10)));
+        self.left.add(
+            "json logs",
+            std::fs::read(directory.join("log.jsonl")).unwrap(),
+        );
         self.left
-            .add("json logs", std::fs::read(directory.join("log.jsonl")).unwrap());
-        self.left.add("debug", format!("{:?} {json:?}", self.telemetry));
+            .add("debug", format!("{:?} {json:?}", self.telemetry));
         let report = self.telemetry.shutdown();
         self.left.add("debug", format!("{report:?}"));
     }
@@ -118,7 +125,9 @@ impl Stage {
             let server = telemetry.serve_metrics(local).await.unwrap();
             for (sink, path) in [("operations", "operations"), ("metrics", "metrics")] {
                 let url = format!("http://{}/{path}", server.address());
-                let asked = reqwest::Client::new().get(url).header("accept", OPENMETRICS);
+                let asked = reqwest::Client::new()
+                    .get(url)
+                    .header("accept", OPENMETRICS);
                 let page = asked.send().await.unwrap().bytes().await.unwrap();
                 left.add(sink, page);
             }
@@ -207,7 +216,10 @@ fn none_is_empty(left: &Left) {
         ("costs", "gpt-4o"),
         ("error", "cannot read"),
     ] {
-        let word = word.strip_prefix("invoke_agent ").filter(|_| sink == "crash file").unwrap_or(word);
+        let word = word
+            .strip_prefix("invoke_agent ")
+            .filter(|_| sink == "crash file")
+            .unwrap_or(word);
         assert!(left.has(word).contains(&sink), "{word} is in no {sink}");
     }
 }
@@ -290,7 +302,9 @@ fn leaks<'c>(left: &Left, canaries: impl IntoIterator<Item = &'c &'static str>) 
             if !occurs(bytes, canary) {
                 continue;
             }
-            let at = bytes.windows(canary.len()).position(|part| part == canary.as_bytes());
+            let at = bytes
+                .windows(canary.len())
+                .position(|part| part == canary.as_bytes());
             let before = at.map(|at| &bytes[at.saturating_sub(100)..at + canary.len()]);
             let before = before.map(String::from_utf8_lossy);
             writeln!(found, "{canary} is in {sink}: {before:?}").unwrap();
