@@ -14,7 +14,7 @@ use support::{Server, agent_in, end, piece, text};
 
 /// No pattern knows it.
 const KEY: &str = "canary-plain-0f1e2d3c4b5a";
-const KEY_IN_BASE64: &str = "Y2FuYXJ5LXBsYWluLTBmMWUyZDNjNGI1Y";
+const KEY_IN_BASE64: &str = "Y2FuYXJ5LXBsYWluLTBmMWUyZDNjNGI1";
 const PROMPT: &str = "canary-prompt-9a8b7c6d";
 const ANSWER: &str = "canary-answer-6b7c8d9e";
 
@@ -87,10 +87,9 @@ fn is_safe(server: &Server, output: &Output) {
 
 #[test]
 fn o7_an_error_that_repeats_the_key_and_the_prompt_is_no_leak() {
-    let message = format!("'{PROMPT}' with {KEY} ({KEY_IN_BASE64}t) is not read");
-    let body = format!(
-        r#"{{"error": {{"message": "{message}", "type": "t {KEY}", "code": "c {KEY}"}}}}"#
-    );
+    let message = format!("'{PROMPT}' with {KEY} ({KEY_IN_BASE64}YQ==) is not read");
+    let body =
+        format!(r#"{{"error": {{"message": "{message}", "type": "t {KEY}", "code": "c {KEY}"}}}}"#);
     for status in ["400 Bad Request", "401 Unauthorized", "503 Unavailable"] {
         let server = Server::answering(status, "application/json", &body, false);
         let output = run(&server, &["--log-format", "json"]).output().unwrap();
