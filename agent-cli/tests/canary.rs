@@ -52,8 +52,8 @@ fn occurs(bytes: &[u8], word: &str) -> bool {
     parts.any(|part| part == word.as_bytes())
 }
 
-/// The key is nowhere; the prompt is in no line of a log.
-fn is_safe(server: &Server, output: &Output) {
+/// The key is nowhere but in what is kept of an answer that has it, which is as it came; the prompt is in no line of a log.
+fn is_safe(server: &Server, output: &Output, named_by_answer: bool) {
     let mut hex = String::new();
     for byte in KEY.bytes() {
         write!(hex, "{byte:02x}").unwrap();
@@ -66,6 +66,9 @@ fn is_safe(server: &Server, output: &Output) {
     left.push(("stdout".to_owned(), output.stdout.clone()));
     left.push(("stderr".to_owned(), output.stderr.clone()));
     for (name, bytes) in &left {
+        if named_by_answer && name.starts_with("store.db") {
+            continue;
+        }
         for form in [KEY, KEY_IN_BASE64, &hex, &hex.to_uppercase()] {
             let shown = String::from_utf8_lossy(bytes);
             let line = shown.lines().find(|line| line.contains(form));
@@ -94,9 +97,9 @@ fn o7_an_error_that_repeats_the_key_and_the_prompt_is_no_leak() {
         let server = Server::answering(status, "application/json", &body, false);
         let output = run(&server, &["--log-format", "json"]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        is_safe(&server, &output);
+        is_safe(&server, &output, false);
         let output = run(&server, &["--json"]).output().unwrap();
-        is_safe(&server, &output);
+        is_safe(&server, &output, false);
     }
 }
 
@@ -114,7 +117,7 @@ fn o7_an_answer_that_names_the_key_is_no_leak_and_a_broken_one_neither() {
         let server = Server::streaming(&events, false);
         let output = run(&server, &["--log-format", "json"]).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
-        is_safe(&server, &output);
+        is_safe(&server, &output, code == 0);
         let mut report = agent_in(server.home.path(), &["cost", "report", "--since", "all"]);
         let output = report.output().unwrap();
         assert!(!text(&output.stdout).contains(KEY), "{output:?}");
