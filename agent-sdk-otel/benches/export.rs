@@ -1,14 +1,19 @@
-//! What the pipeline keeps up with, against a collector on loopback in a process of its own that
-//! answers each request after 0 to 20 ms.
+//! What the pipeline keeps up with, and what telemetry costs, against a collector on loopback in a
+//! process of its own that answers each request after 0 to 20 ms.
 //!
-//! `cargo bench -p agent-sdk-otel --bench export`, or with `-- steady`, `-- drop` or `-- spill` one
-//! of them:
+//! `cargo bench -p agent-sdk-otel --bench export`, or with `-- MODE` one of them:
 //!
-//! - `steady`: 50,000 spans of 12 attributes a second for 20 s from 8 threads, default settings;
-//! - `drop`: a million as fast as 8 threads can, default settings: the account is exact;
-//! - `spill`: the same, where what does not fit goes to disk: none is lost.
+//! - `steady`: 50,000 spans of 12 attributes a second for 20 s from 8 threads;
+//! - `drop`: a million as fast as 8 threads can: the account is exact;
+//! - `spill`: the same, where what does not fit goes to disk and is sent later: none is lost;
+//! - `restart`: the same, shut down at once; the next process sends what the first left on disk;
+//! - `operations`: chat and tool operations in turn with all that watches them, 50,000 a second for
+//!   10 s from 8 threads, each polled three times;
+//! - `bare`: the same operations with nobody watching;
+//! - `operations-fast` and `bare-fast`: the same, 400,000 as fast as 8 threads can, waiting for room.
 //!
-//! CPU is that of the whole process, making the spans included.
+//! Settings are the default ones where nothing else is said. CPU is that of the whole process
+//! without the collector's, from the first span until the last is settled, by the kernel's account.
 
 #![expect(
     clippy::print_stdout,
@@ -18,110 +23,269 @@
 )]
 
 use std::io::{BufRead, BufReader};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use agent_sdk_otel::{SpillSettings, Telemetry, WhenFull, attrs};
+use agent_sdk::model::Usage;
+use agent_sdk::operation::{
+    Observers, OperationHandle, Outcome, Payload, RunContext, trace_agent, trace_chat, trace_tool,
+};
+use agent_sdk_otel::{ExportAccount, SpillSettings, Telemetry, TelemetryBuilder, WhenFull, attrs};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
+use tracing_subscriber::prelude::*;
 
 const THREADS: u64 = 8;
 const PER_SECOND: u64 = 50_000;
-const SECONDS: u64 = 20;
 const BURST: u64 = 1_000_000;
 
 fn main() {
-    let mode = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    match mode.as_deref() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut modes = words.iter().filter(|word| !word.starts_with('-'));
+    match modes.next().map(String::as_str) {
         Some("collector") => collect(),
         Some(mode) => run(mode),
-        None => {
+        // A test run of all targets starts this without the argument.
+        None if words.iter().any(|word| word == "--bench") => {
             // Each in a process of its own, whose peak of memory is its own.
-            for mode in ["steady", "drop", "spill"] {
+            for mode in [
+                "steady",
+                "drop",
+                "spill",
+                "restart",
+                "operations",
+                "bare",
+                "operations-fast",
+                "bare-fast",
+            ] {
                 let program = std::env::current_exe().unwrap();
                 assert!(Command::new(program).arg(mode).status().unwrap().success());
             }
         }
+        None => {}
     }
 }
 
 fn run(mode: &str) {
     let collector = Collector::start();
     let directory = std::env::temp_dir().join(format!("agent-sdk-export-{}", std::process::id()));
-    let mut builder = Telemetry::builder()
+    let spill = || WhenFull::Spill(SpillSettings::new(&directory));
+    let builder = Telemetry::builder()
         .service_name("bench")
-        .traces_endpoint(format!("{}/v1/traces", collector.url))
-        .shutdown_limit(Duration::from_secs(30));
-    if mode == "spill" {
-        builder = builder.when_full(WhenFull::Spill(SpillSettings::new(&directory)));
+        .endpoint(&collector.url);
+    let builder = match mode {
+        "spill" | "restart" => builder.when_full(spill()),
+        "operations-fast" => builder.when_full(WhenFull::Block(Duration::from_secs(30))),
+        _ => builder,
+    };
+    let paced = Some(PER_SECOND);
+    match mode {
+        "steady" => spans(mode, builder, &collector, paced, 20 * PER_SECOND),
+        "drop" | "spill" => spans(mode, builder, &collector, None, BURST),
+        "restart" => {
+            spans(mode, builder, &collector, None, BURST);
+            let again = Telemetry::builder()
+                .service_name("bench")
+                .endpoint(&collector.url)
+                .when_full(spill());
+            recover(again, &collector);
+        }
+        "operations" => operations(mode, Some(builder), &collector, paced, 10 * PER_SECOND),
+        "bare" => operations(mode, None, &collector, paced, 10 * PER_SECOND),
+        "operations-fast" => operations(mode, Some(builder), &collector, None, 400_000),
+        "bare-fast" => operations(mode, None, &collector, None, 400_000),
+        other => panic!("no mode is called {other}"),
     }
+    let _ = std::fs::remove_dir_all(&directory);
+}
+
+fn spans(
+    mode: &str,
+    builder: TelemetryBuilder,
+    collector: &Collector,
+    per_second: Option<u64>,
+    total: u64,
+) {
     let telemetry = builder.build().unwrap();
+    let began = Began::now();
+    threads(per_second, total, || {
+        let tracer = telemetry.tracer_provider().unwrap().tracer("bench");
+        move |_| span(&tracer)
+    });
+    let made = began.clock.elapsed();
+    let most = telemetry.account().spilled;
+    if mode == "spill" {
+        until("all is sent", || telemetry.account().spilled == 0);
+    }
+    if mode != "restart" {
+        telemetry.flush(Duration::from_secs(30));
+    }
+    let cpu = began.cpu();
+    let report = telemetry.shutdown();
+    let account = report.spans;
+    assert_eq!(account.ended, total, "{report}");
+    check(&account, collector.count());
+    if mode != "drop" {
+        assert_eq!(account.lost(), 0, "{report}");
+    }
+    println!(
+        "{mode}: {total} spans in {:.2} s, all settled after {:.2} s: {} exported, {} lost, {} on \
+         disk at the end and {most} when the last was made; peak {} MiB; {:.2} µs CPU for each",
+        made.as_secs_f64(),
+        began.clock.elapsed().as_secs_f64(),
+        account.exported,
+        account.lost(),
+        account.spilled,
+        peak_mib(),
+        micros(cpu, total),
+    );
+}
+
+/// What a process does that finds the files of an earlier one.
+fn recover(builder: TelemetryBuilder, collector: &Collector) {
     let began = Instant::now();
+    let before = collector.count();
+    let telemetry = builder.build().unwrap();
+    until("all is recovered", || collector.count() == BURST);
+    let account = telemetry.shutdown().recovered;
+    check(&account, BURST - before);
+    assert_eq!((account.lost(), account.spilled), (0, 0), "{account:?}");
+    println!(
+        "restart: {} spans found on disk and {} exported after {:.2} s",
+        account.ended,
+        account.exported,
+        began.elapsed().as_secs_f64(),
+    );
+}
+
+fn operations(
+    mode: &str,
+    builder: Option<TelemetryBuilder>,
+    collector: &Collector,
+    per_second: Option<u64>,
+    total: u64,
+) {
+    let telemetry = builder.map(|builder| builder.build().unwrap());
+    if let Some(telemetry) = &telemetry {
+        let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    }
+    let observers = telemetry.as_ref().map(Telemetry::observers);
+    let observers = observers.unwrap_or_else(Observers::none);
+    let context = RunContext::builder().observers(observers).build();
+    let agent = trace_agent(&context, "triage").begin();
+    let began = Began::now();
+    threads(per_second, total, || {
+        let context = agent.context().clone();
+        move |number| operation(&context, number)
+    });
+    if let Some(telemetry) = &telemetry {
+        telemetry.flush(Duration::from_secs(30));
+    }
+    let cpu = began.cpu();
+    agent.end(Outcome::Ok, Payload::None);
+    println!(
+        "{mode}: {total} operations in {:.2} s; peak {} MiB; {:.2} µs CPU for each",
+        began.clock.elapsed().as_secs_f64(),
+        peak_mib(),
+        micros(cpu, total),
+    );
+    if let Some(telemetry) = telemetry {
+        let account = telemetry.shutdown().spans;
+        check(&account, collector.count());
+        assert_eq!(account.exported, total + 1, "{account:?}");
+    }
+}
+
+/// What the account says is what the collector counted.
+fn check(account: &ExportAccount, counted: u64) {
+    assert!(account.balances(), "{account:?}");
+    assert_eq!(account.queued, 0, "{account:?}");
+    assert_eq!(account.exported, counted, "{account:?}");
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(300), "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Does `total` things on all threads, `per_second` of them where that is given.
+fn threads<F: Fn(u64) + Send>(per_second: Option<u64>, total: u64, make: impl Fn() -> F) {
+    let began = Instant::now();
+    let share = total / THREADS;
     std::thread::scope(|threads| {
         for _ in 0..THREADS {
-            let tracer = telemetry.tracer_provider().unwrap().tracer("bench");
+            let work = make();
             threads.spawn(move || {
-                if mode == "steady" {
-                    steady(&tracer, began);
-                } else {
-                    (0..BURST / THREADS).for_each(|_| span(&tracer));
+                let Some(rate) = per_second.map(|all| all / THREADS) else {
+                    return (0..share).for_each(work);
+                };
+                let mut made = 0;
+                while made < share {
+                    let elapsed = u64::try_from(began.elapsed().as_micros()).unwrap();
+                    let due = (elapsed * rate / 1_000_000).min(share);
+                    (made..due).for_each(&work);
+                    made = due;
+                    std::thread::sleep(Duration::from_millis(5));
                 }
             });
         }
     });
-    let made = began.elapsed();
-    let at_end = telemetry.account();
-    let (cpu, mut spilled) = (cpu_seconds(), at_end.spilled);
-    while spilled > 0 {
-        std::thread::sleep(Duration::from_millis(50));
-        spilled = telemetry.account().spilled;
-        assert!(
-            began.elapsed() < Duration::from_secs(300),
-            "{spilled} are still on disk"
-        );
-    }
-    let report = telemetry.shutdown();
-    let account = report.spans;
-    drop(telemetry);
-    let _ = std::fs::remove_dir_all(&directory);
-    assert!(account.balances(), "{report}");
-    assert_eq!(account.queued, 0, "{report}");
-    assert_eq!(account.exported, collector.count(), "{report}");
-    if mode != "drop" {
-        assert_eq!(account.lost(), 0, "{report}");
-    }
-    let spans = f64::from(u32::try_from(account.ended).unwrap());
-    println!(
-        "{mode}: {} spans in {:.2} s, all settled after {:.2} s; {} lost, at most {} on disk; peak {} MiB; {:.2} µs CPU a span while they were made",
-        account.ended,
-        made.as_secs_f64(),
-        began.elapsed().as_secs_f64(),
-        account.lost(),
-        at_end.spilled,
-        peak_mib(),
-        cpu / spans * 1e6,
-    );
 }
 
-/// This thread's share of the rate, in steps of 2 ms.
-fn steady(tracer: &impl Tracer, began: Instant) {
-    let share = PER_SECOND / THREADS;
-    let mut made = 0;
-    while made < share * SECONDS {
-        let elapsed = u64::try_from(began.elapsed().as_micros()).unwrap();
-        let due = (elapsed * share / 1_000_000).min(share * SECONDS);
-        while made < due {
-            span(tracer);
-            made += 1;
-        }
-        std::thread::sleep(Duration::from_millis(2));
+/// A request to a model or a tool's call, which waits twice.
+fn operation(context: &RunContext, number: u64) {
+    if number.is_multiple_of(2) {
+        poll(
+            trace_chat(context, "openai", "gpt-5").run(async |chat: OperationHandle| {
+                yields(2).await;
+                chat.record(|facts| {
+                    facts.usage = Usage::new(1_234, 567).with_cache_read(400);
+                    facts.response_model = Some("gpt-5-2026-03-01".into());
+                    facts.response_id = Some("chatcmpl-9f8e7d6c5b4a39281706f5e4d3c2b1a0".into());
+                });
+                Ok::<_, std::io::Error>(())
+            }),
+        );
+    } else {
+        poll(
+            trace_tool(context, "search")
+                .call_id("call_1")
+                .run(async |_| {
+                    yields(2).await;
+                    Ok::<_, std::io::Error>(())
+                }),
+        );
     }
+}
+
+async fn yields(mut times: u32) {
+    std::future::poll_fn(|_| {
+        if times == 0 {
+            return Poll::Ready(());
+        }
+        times -= 1;
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Polls until there is a result, as an executor does that has nothing else to do.
+fn poll<T>(future: impl Future<Output = Result<T, std::io::Error>>) {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    while future.as_mut().poll(&mut context).is_pending() {}
 }
 
 /// A span with 12 attributes, as a model request has them.
@@ -202,6 +366,7 @@ fn collect() {
                 spans.load(Ordering::SeqCst).to_string()
             }),
         )
+        .fallback(async |_: Bytes| {})
         .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
         .with_state(spans);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -244,12 +409,33 @@ fn fields(mut message: &[u8], number: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let mut words = stat.rsplit(')').next().unwrap().split_whitespace().skip(11);
-    let mut ticks = || words.next().unwrap().parse::<f64>().unwrap();
-    // 100 ticks a second on every Linux that this runs on.
-    (ticks() + ticks()) / 100.0
+/// When a measurement began.
+struct Began {
+    clock: Instant,
+    cpu: Duration,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self {
+            clock: Instant::now(),
+            cpu: process_cpu(),
+        }
+    }
+
+    /// What this process has used of processors since then.
+    fn cpu(&self) -> Duration {
+        process_cpu() - self.cpu
+    }
+}
+
+fn process_cpu() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.try_into().unwrap()
+}
+
+fn micros(cpu: Duration, spans: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / f64::from(u32::try_from(spans).unwrap())
 }
 
 fn peak_mib() -> u64 {
