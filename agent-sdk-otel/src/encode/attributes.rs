@@ -194,7 +194,10 @@ impl<'a> Attributes<'a> {
             Value::F64(value) => self.float(name, *value),
             Value::String(value) => self.text(name, value.as_str()),
             Value::Array(Array::String(values)) => {
-                let values: Vec<_> = values.iter().map(|value| value.as_str()).collect();
+                let values: Vec<_> = values
+                    .iter()
+                    .map(opentelemetry::StringValue::as_str)
+                    .collect();
                 self.texts(name, &values);
             }
             Value::Array(Array::Bool(values)) => {

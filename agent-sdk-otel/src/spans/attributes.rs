@@ -142,7 +142,10 @@ pub(crate) fn error_type(record: &OperationRecord<'_>) -> Option<std::borrow::Co
 
 fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let labels = &record.info.labels;
-    let conversation = labels.conversation.as_ref().map(|id| id.as_str());
+    let conversation = labels
+        .conversation
+        .as_ref()
+        .map(agent_sdk::message::ConversationId::as_str);
     some_text(attrs::CONVERSATION_ID, conversation, all);
     some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
     some_text(attrs::USER_ID, labels.user.as_deref(), all);
@@ -214,7 +217,10 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut i
         [] => {}
         [reason] => all.texts(attrs::RESPONSE_FINISH_REASONS, &[reason.as_str()]),
         reasons => {
-            let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+            let reasons: Vec<_> = reasons
+                .iter()
+                .map(agent_sdk::model::FinishReason::as_str)
+                .collect();
             all.texts(attrs::RESPONSE_FINISH_REASONS, &reasons);
         }
     }
@@ -235,7 +241,7 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut i
         Some(cost) => Some(cost.source),
         None => record.is_unpriced().then_some(PriceSource::Unknown),
     };
-    let source = source.map(|source| source.as_str());
+    let source = source.map(agent_sdk::cost::PriceSource::as_str);
     some_text(attrs::COST_SOURCE, source, all);
 }
 
@@ -269,7 +275,10 @@ fn of_attempt(
 }
 
 fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
-    let id = tool.call_id.as_ref().map(|id| id.as_str());
+    let id = tool
+        .call_id
+        .as_ref()
+        .map(agent_sdk::message::CallId::as_str);
     some_text(attrs::TOOL_CALL_ID, id, all);
     some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
@@ -355,7 +364,7 @@ fn of_budget(standing: &Standing, all: &mut impl AttributeSink) {
         (attrs::BUDGET_COMMITTED_USD, Some(standing.committed.usd)),
         (attrs::BUDGET_REMAINING_USD, left),
     ] {
-        some_float(name, usd.map(|usd| usd.as_f64()), all);
+        some_float(name, usd.map(agent_sdk::cost::Usd::as_f64), all);
     }
 }
 
