@@ -10,7 +10,8 @@
 //! - `operations`: chat and tool operations in turn with all that watches them, 50,000 a second for
 //!   10 s from 8 threads, each polled three times;
 //! - `bare`: the same operations with nobody watching;
-//! - `operations-fast` and `bare-fast`: the same, 400,000 as fast as 8 threads can, waiting for room.
+//! - `operations-fast` and `bare-fast`: the same, 400,000 as fast as 8 threads can, waiting for room;
+//! - `spans-fast`: these with spans alone, without metrics.
 //!
 //! Settings are the default ones where nothing else is said. CPU is that of the whole process
 //! without the collector's, from the first span until the last is settled, by the kernel's account.
@@ -64,6 +65,7 @@ fn main() {
                 "operations",
                 "bare",
                 "operations-fast",
+                "spans-fast",
                 "bare-fast",
             ] {
                 let program = std::env::current_exe().unwrap();
@@ -83,7 +85,9 @@ fn run(mode: &str) {
         .endpoint(&collector.url);
     let builder = match mode {
         "spill" | "restart" => builder.when_full(spill()),
-        "operations-fast" => builder.when_full(WhenFull::Block(Duration::from_secs(30))),
+        "operations-fast" | "spans-fast" => {
+            builder.when_full(WhenFull::Block(Duration::from_secs(30)))
+        }
         _ => builder,
     };
     let paced = Some(PER_SECOND);
@@ -100,7 +104,9 @@ fn run(mode: &str) {
         }
         "operations" => operations(mode, Some(builder), &collector, paced, 10 * PER_SECOND),
         "bare" => operations(mode, None, &collector, paced, 10 * PER_SECOND),
-        "operations-fast" => operations(mode, Some(builder), &collector, None, 400_000),
+        "operations-fast" | "spans-fast" => {
+            operations(mode, Some(builder), &collector, None, 400_000)
+        }
         "bare-fast" => operations(mode, None, &collector, None, 400_000),
         other => panic!("no mode is called {other}"),
     }
@@ -178,8 +184,13 @@ fn operations(
         let subscriber = tracing_subscriber::registry().with(telemetry.layer());
         tracing::subscriber::set_global_default(subscriber).unwrap();
     }
-    let observers = telemetry.as_ref().map(Telemetry::observers);
-    let observers = observers.unwrap_or_else(Observers::none);
+    let observers = match &telemetry {
+        None => Observers::none(),
+        Some(telemetry) if mode == "spans-fast" => Observers::none()
+            .with_shared(telemetry.span_observer().unwrap())
+            .with_ids(telemetry.ids().unwrap()),
+        Some(telemetry) => telemetry.observers(),
+    };
     let context = RunContext::builder().observers(observers).build();
     let agent = trace_agent(&context, "triage").begin();
     let began = Began::now();
