@@ -52,6 +52,7 @@ fn o1_a_steady_stream_loses_nothing_while_answers_are_slow() {
     let collector = Slow::default();
     let pipeline = start(limits, collector.clone());
     let (mut most, rounds) = (0, 100);
+    let deadline = Instant::now() + Duration::from_secs(60);
     for round in 0..rounds {
         std::thread::scope(|threads| {
             for _ in 0..8 {
@@ -71,6 +72,8 @@ fn o1_a_steady_stream_loses_nothing_while_answers_are_slow() {
                 most = most.max(waiting);
                 break;
             }
+            let why = "requests could begin and do not";
+            assert!(Instant::now() < deadline, "round {round}: {why}");
             std::thread::yield_now();
         }
         let account = pipeline.account();
