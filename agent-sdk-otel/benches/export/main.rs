@@ -40,11 +40,10 @@
     reason = "a benchmark talks to its reader and stops at the first error"
 )]
 
-use std::io::{BufRead, BufReader};
+mod collector;
+
 use std::pin::pin;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::Command;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -53,13 +52,11 @@ use agent_sdk::operation::{
     Observers, OperationHandle, Outcome, Payload, RunContext, trace_agent, trace_chat, trace_tool,
 };
 use agent_sdk_otel::{ExportAccount, SpillSettings, Telemetry, TelemetryBuilder, WhenFull, attrs};
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use tracing_subscriber::prelude::*;
+
+use collector::{Collector, collect};
 
 const THREADS: u64 = 8;
 const PER_SECOND: u64 = 50_000;
@@ -70,6 +67,9 @@ fn main() {
     let mut modes = words.iter().filter(|word| !word.starts_with('-'));
     match modes.next().map(String::as_str) {
         Some("collector") => collect(),
+        Some(part @ ("leave" | "recover")) => {
+            restart(part, modes.next().unwrap(), modes.next().unwrap());
+        }
         Some(mode) => run(mode),
         // A test run of all targets starts this without the argument.
         None if words.iter().any(|word| word == "--bench") => {
@@ -96,12 +96,11 @@ fn main() {
 fn run(mode: &str) {
     let collector = Collector::start();
     let directory = std::env::temp_dir().join(format!("agent-sdk-export-{}", std::process::id()));
-    let spill = || WhenFull::Spill(SpillSettings::new(&directory));
     let builder = Telemetry::builder()
         .service_name("bench")
         .endpoint(&collector.url);
     let builder = match mode {
-        "spill" | "restart" => builder.when_full(spill()),
+        "spill" => builder.when_full(WhenFull::Spill(SpillSettings::new(&directory))),
         "operations-fast" | "spans-fast" => {
             builder.when_full(WhenFull::Block(Duration::from_secs(30)))
         }
@@ -112,22 +111,36 @@ fn run(mode: &str) {
         "steady" => spans(mode, builder, &collector, paced, 20 * PER_SECOND),
         "drop" | "spill" => spans(mode, builder, &collector, None, BURST),
         "restart" => {
-            spans(mode, builder, &collector, None, BURST);
-            let again = Telemetry::builder()
-                .service_name("bench")
-                .endpoint(&collector.url)
-                .when_full(spill());
-            recover(again, &collector);
+            for part in ["leave", "recover"] {
+                let mut process = Command::new(std::env::current_exe().unwrap());
+                let process = process.arg(part).arg(&collector.url).arg(&directory);
+                assert!(process.status().unwrap().success());
+            }
+            assert_eq!(collector.count(), BURST);
         }
         "operations" => operations(mode, Some(builder), &collector, paced, 10 * PER_SECOND),
         "bare" => operations(mode, None, &collector, paced, 10 * PER_SECOND),
         "operations-fast" | "spans-fast" => {
-            operations(mode, Some(builder), &collector, None, 400_000)
+            operations(mode, Some(builder), &collector, None, 400_000);
         }
         "bare-fast" => operations(mode, None, &collector, None, 400_000),
         other => panic!("no mode is called {other}"),
     }
     let _ = std::fs::remove_dir_all(&directory);
+}
+
+/// One of the two processes of `restart`: it leaves spans on disk, or finds them there.
+fn restart(part: &str, url: &str, directory: &str) {
+    let collector = Collector::at(url);
+    let builder = Telemetry::builder()
+        .service_name("bench")
+        .endpoint(url)
+        .when_full(WhenFull::Spill(SpillSettings::new(directory)));
+    if part == "leave" {
+        spans("restart", builder, &collector, None, BURST);
+    } else {
+        recover(builder, &collector);
+    }
 }
 
 fn spans(
@@ -143,7 +156,7 @@ fn spans(
         let tracer = telemetry.tracer_provider().unwrap().tracer("bench");
         move |_| span(&tracer)
     });
-    let made = began.clock.elapsed();
+    let took = began.clock.elapsed();
     let most = telemetry.account().spilled;
     if mode == "spill" {
         until("all is sent", || telemetry.account().spilled == 0);
@@ -162,7 +175,7 @@ fn spans(
     println!(
         "{mode}: {total} spans in {:.2} s, all settled after {:.2} s: {} exported, {} lost, {} on \
          disk at the end and {most} when the last was made; peak {} MiB; {:.2} µs CPU for each",
-        made.as_secs_f64(),
+        took.as_secs_f64(),
         began.clock.elapsed().as_secs_f64(),
         account.exported,
         account.lost(),
@@ -243,18 +256,18 @@ fn check(account: &ExportAccount, counted: u64) {
 fn until(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(300), "never: {what}");
+        assert!(began.elapsed() < Duration::from_mins(5), "never: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 /// Does `total` things on all threads, `per_second` of them where that is given.
-fn threads<F: Fn(u64) + Send>(per_second: Option<u64>, total: u64, make: impl Fn() -> F) {
+fn threads<F: Fn(u64) + Send>(per_second: Option<u64>, total: u64, work: impl Fn() -> F) {
     let began = Instant::now();
     let share = total / THREADS;
     std::thread::scope(|threads| {
         for _ in 0..THREADS {
-            let work = make();
+            let work = work();
             threads.spawn(move || {
                 let Some(rate) = per_second.map(|all| all / THREADS) else {
                     return (0..share).for_each(work);
@@ -342,101 +355,6 @@ fn span(tracer: &impl Tracer) {
     builder.start(tracer).end();
 }
 
-/// The collector's process.
-struct Collector {
-    child: Child,
-    url: String,
-}
-
-impl Collector {
-    fn start() -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut child = command
-            .arg("collector")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut url).unwrap();
-        let url = url.trim().to_owned();
-        Self { child, url }
-    }
-
-    /// The spans that it took.
-    fn count(&self) -> u64 {
-        use std::io::{Read, Write};
-        let address = self.url.trim_start_matches("http://");
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        stream
-            .write_all(b"GET /count HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            .unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        reply.rsplit("\r\n").next().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn collect() {
-    let spans = Arc::new(AtomicU64::new(0));
-    let app = Router::new()
-        .route("/v1/traces", post(take))
-        .route(
-            "/count",
-            get(|State(spans): State<Arc<AtomicU64>>| async move {
-                spans.load(Ordering::SeqCst).to_string()
-            }),
-        )
-        .fallback(async |_: Bytes| {})
-        .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
-        .with_state(spans);
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("http://{}", listener.local_addr().unwrap());
-        axum::serve(listener, app).await.unwrap();
-    });
-}
-
-async fn take(State(spans): State<Arc<AtomicU64>>, body: Bytes) {
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=20))).await;
-    let resources = fields(&body, 1);
-    let scopes = resources.flat_map(|resource| fields(resource, 2));
-    let taken = scopes.map(|scope| fields(scope, 2).count() as u64).sum();
-    spans.fetch_add(taken, Ordering::SeqCst);
-}
-
-/// The contents of all fields of a message with this number; all of a request have lengths.
-fn fields(mut message: &[u8], number: u8) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        loop {
-            let (tag, rest) = message.split_first()?;
-            let (mut len, mut shift, mut rest) = (0_usize, 0, rest);
-            loop {
-                let (byte, more) = rest.split_first()?;
-                rest = more;
-                len |= usize::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    break;
-                }
-            }
-            let (content, after) = rest.split_at_checked(len)?;
-            message = after;
-            if tag >> 3 == number {
-                return Some(content);
-            }
-        }
-    })
-}
-
 /// When a measurement began.
 struct Began {
     clock: Instant,
@@ -453,7 +371,7 @@ impl Began {
 
     /// What this process has used of processors since then.
     fn cpu(&self) -> Duration {
-        process_cpu() - self.cpu
+        process_cpu().saturating_sub(self.cpu)
     }
 }
 
