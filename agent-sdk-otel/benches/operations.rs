@@ -111,7 +111,7 @@ fn operations(criterion: &mut Criterion) {
             bench.iter_custom(|operations| {
                 let used = cpu_time();
                 (0..operations).for_each(|_| one_chat(&agent, gaps));
-                cpu_time() - used
+                cpu_time().saturating_sub(used)
             });
         });
     }

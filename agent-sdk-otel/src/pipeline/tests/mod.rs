@@ -3,6 +3,7 @@ mod ends;
 mod lies;
 mod policy;
 mod quiet;
+mod steady;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
