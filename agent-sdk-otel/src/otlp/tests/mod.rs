@@ -100,7 +100,7 @@ fn export_all(
     for span in spans {
         pipeline.push(&scope, &span.encode_to_vec());
     }
-    assert!(pipeline.flush(Duration::from_secs(60)));
+    assert!(pipeline.flush(Duration::from_mins(1)));
     let account = pipeline.shutdown(LIMIT);
     assert!(account.balances(), "{account:?}");
     account
