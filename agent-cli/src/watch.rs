@@ -104,6 +104,8 @@ impl Watch {
             .map(JsonLogs::layer)
             .collect::<Result<Vec<_>, _>>();
         let json = json.map_err(|error| failure(&error))?;
+        // A list of no layers would switch all logging off.
+        let json = (!json.is_empty()).then_some(json);
         let subscriber = tracing_subscriber::registry()
             .with(telemetry.layer())
             .with(text)

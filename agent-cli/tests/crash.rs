@@ -31,7 +31,9 @@ fn run(model: &Server, collector: &str) -> Command {
 fn left(home: &Path) -> usize {
     let files = fs::read_dir(home.join("crash")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".jsonl")).count()
+    names
+        .filter(|name| name.strip_suffix(".jsonl").is_some())
+        .count()
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn scrape(name: &str, telemetry: &Telemetry) {
             let (began, used) = (Instant::now(), cpu_time());
             bytes = telemetry.metrics_page(accept).expect("page").body.len();
             wall.push(began.elapsed());
-            cpu.push(cpu_time() - used);
+            cpu.push(cpu_time().saturating_sub(used));
         }
         let at = |times: &mut Vec<Duration>, percent: usize| {
             times.sort_unstable();

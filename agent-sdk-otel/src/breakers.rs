@@ -36,10 +36,13 @@ impl Telemetry {
 
 /// The breakers that are watched.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Breakers(Arc<Mutex<Vec<(Arc<str>, CircuitBreaker)>>>);
+pub(crate) struct Breakers(Arc<Mutex<Vec<Named>>>);
+
+/// A breaker and what the metrics call it.
+type Named = (Arc<str>, CircuitBreaker);
 
 impl Breakers {
-    fn list(&self) -> MutexGuard<'_, Vec<(Arc<str>, CircuitBreaker)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<Named>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -147,6 +147,9 @@ impl Telemetry {
             &settings.resource(),
             thread.as_ref(),
         )?;
+        if let Some(logs) = &logs {
+            metrics.observe(logs, Signal::Logs);
+        }
         let content = settings.content.on_spans() && traces.is_some();
         let capture = Capture::start(settings.capture.clone(), content)
             .map_err(|error| TelemetryError::start("the directory for content").because(error))?;
@@ -420,8 +423,7 @@ impl Telemetry {
     }
 }
 
-/// Who records what the bridge emits.
-/// Who records spans. Only the newest names are all of one schema.
+/// Who records what the bridge emits. Only the newest names are all of one schema.
 fn scope(profile: EmissionProfile) -> InstrumentationScope {
     let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
     match profile {

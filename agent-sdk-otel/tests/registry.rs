@@ -3,11 +3,17 @@
 //! The registry is in the form that OpenTelemetry's `weaver` reads. What is read of it here is the regular part that it is written in:
 //! entries that begin with `key`, `name` or `type`, and their fields, one a line. `UPDATE_DOCS=1` writes the document's tables anew.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first error"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use agent_sdk::operation::{MemoryOperation, Outcome};
+use agent_sdk::operation::{MemoryOperation, Outcome, decision};
 use agent_sdk_otel::{attrs, metric};
 
 const OURS: &str = "agent_sdk.";
@@ -125,6 +131,16 @@ fn spans_and_events_refer_to_attributes_that_there_are() {
             assert!(attrs::ALL.contains(&attribute), "{name}: {attribute}");
         }
     }
+}
+
+#[test]
+fn the_registry_has_the_events_of_the_code_and_no_others() {
+    let registry = registry("events.yaml", "name");
+    let mut names: Vec<_> = registry.keys().map(String::as_str).collect();
+    let mut code = decision::ALL.to_vec();
+    names.sort_unstable();
+    code.sort_unstable();
+    assert_eq!(names, code);
 }
 
 #[test]

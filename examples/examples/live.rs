@@ -57,6 +57,6 @@ async fn main() -> anyhow::Result<()> {
         .run("How large are example.org and example.com?")
         .await?;
     looking.await?;
-    println!("{} It cost {} USD.", report.text, report.cost);
+    println!("{} It cost {} USD.", report.text.as_str(), report.cost);
     Ok(())
 }

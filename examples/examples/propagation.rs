@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
             let address = context.state::<SocketAddr>().ok_or_else(|| anyhow::anyhow!("no address"))?;
             let mut request = format!("GET /{} HTTP/1.1\r\nhost: {address}\r\n", place.city);
             for (name, value) in context.propagation_headers() {
-                request += &format!("{name}: {value}\r\n");
+                request.extend([&name, ": ", &value, "\r\n"]);
             }
             request += "\r\n";
             let mut connection = TcpStream::connect(*address).await?;
@@ -91,7 +91,11 @@ async fn main() -> anyhow::Result<()> {
             .run("How many people live in Oslo?")
             .context(&context)
             .await?;
-        println!("The agent: {}\n  trace {}\n", report.text, report.trace_id);
+        println!(
+            "The agent: {}\n  trace {}\n",
+            report.text.as_str(),
+            report.trace_id
+        );
     }
     service.await?
 }

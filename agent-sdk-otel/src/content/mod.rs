@@ -96,22 +96,6 @@ impl Capture {
         })
     }
 
-    /// One that takes nothing.
-    #[cfg(test)]
-    pub(crate) fn off() -> Self {
-        Self::on(false)
-    }
-
-    /// One that puts content on spans, or takes nothing.
-    #[cfg(test)]
-    pub(crate) fn on(spans: bool) -> Self {
-        Self {
-            redactor: Redactor::new(),
-            on_spans: spans,
-            files: None,
-        }
-    }
-
     /// The files, where there are any.
     pub(crate) fn files(&self) -> Option<&Writer> {
         self.files.as_ref()

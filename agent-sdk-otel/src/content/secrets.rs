@@ -59,12 +59,11 @@ fn pairs(redactor: &Redactor, all: &mut [KeyValue]) {
 
 fn any(redactor: &Redactor, value: &mut AnyValue) {
     match &mut value.value {
-        Some(Value::StringValue(words)) => {
+        Some(Value::StringValue(words))
             // Content is JSON already, and redacted: only what was named may still be in it.
-            if redactor.finds_secret(words.as_bytes()) {
+            if redactor.finds_secret(words.as_bytes()) => {
                 text(redactor, words);
             }
-        }
         Some(Value::ArrayValue(list)) => {
             for value in &mut list.values {
                 any(redactor, value);

@@ -35,10 +35,10 @@ impl<T> Cache<T> {
         if let Some(kept) = self.get(key) {
             return kept;
         }
-        let made = Arc::new(make());
+        let fresh = Arc::new(make());
         let hash = key.hash(self.seed);
         let Some(shard) = self.shard(hash) else {
-            return made;
+            return fresh;
         };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = find(&shard, hash, key) {
@@ -46,9 +46,9 @@ impl<T> Cache<T> {
         }
         if shard.len() < SHARD_ENTRIES {
             let same_hash = shard.entry(hash).or_default();
-            same_hash.push((key.into(), made.clone()));
+            same_hash.push((key.into(), fresh.clone()));
         }
-        made
+        fresh
     }
 
     fn shard(&self, hash: u64) -> Option<&RwLock<Shard<T>>> {

@@ -82,10 +82,10 @@ pub(super) struct KeptKey {
 
 impl KeptKey {
     pub(super) fn is(&self, key: &Key<'_>) -> bool {
-        let mut texts = self.texts.iter().zip(key.texts());
-        // Empty ones are not looked into: comparing no bytes at an address that is none costs some processors 300 ns.
-        let is_same = |(kept, text): (&Box<str>, &str)| {
-            kept.len() == text.len() && (text.is_empty() || **kept == *text)
+        let mut texts = self.texts.iter().map(|text| &**text).zip(key.texts());
+        // Empty ones are not looked into: most are, and comparing nothing took a third of the whole.
+        let is_same = |(kept, text): (&str, &str)| {
+            kept.len() == text.len() && (text.is_empty() || kept == text)
         };
         self.kind == key.kind && self.port == key.port && texts.all(is_same)
     }

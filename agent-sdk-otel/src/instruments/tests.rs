@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "sums of whole numbers are exact")]
+
 use std::time::Duration;
 
 use agent_sdk::model::Usage;
@@ -306,7 +308,7 @@ async fn a_label_that_is_not_wanted_is_left_out() {
     let context = context(&telemetry);
     for answer in ["a", "b"] {
         let chat = chat(&context, "gpt-4o", |facts| {
-            facts.response_model = Some(answer.into())
+            facts.response_model = Some(answer.into());
         });
         chat.end(Outcome::Ok, Payload::None);
     }

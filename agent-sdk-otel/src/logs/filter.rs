@@ -42,7 +42,7 @@ impl LogFilter {
 /// Reads levels by target.
 pub(super) fn parse(levels: &str) -> Result<EnvFilter, TelemetryError> {
     EnvFilter::builder().parse(levels).map_err(|error| {
-        let what = "the log filter takes levels by module, such as `warn,agent_sdk=debug`";
+        let what = "the log filter (RUST_LOG where it is not set by code) takes levels by module, such as `warn,agent_sdk=debug`";
         TelemetryError::setting(what).because(error)
     })
 }

@@ -240,6 +240,7 @@ fn only<'a>(logs: &'a [(String, LogRecord)], name: &str) -> &'a LogRecord {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one list, compared whole")]
 async fn records_carry_names_ids_and_typed_attributes() {
     let collector = Collector::start(Behaviour::Accept);
     let telemetry = Telemetry::builder()

@@ -95,6 +95,10 @@ pub(super) fn write_canonical(out: &mut String, bound: f64) {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    reason = "a number that was written is read as the same"
+)]
 mod tests {
     use proptest::prelude::*;
 

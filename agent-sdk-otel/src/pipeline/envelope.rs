@@ -81,16 +81,13 @@ impl Envelope {
             let known = scopes
                 .iter_mut()
                 .find(|(scope, ..)| *scope == chunk.scope());
-            match known {
-                Some((_, parts, len)) => {
-                    parts.push(chunk.bytes());
-                    *len += chunk.bytes().len();
-                }
-                None => {
-                    let scope = chunk.scope();
-                    let len = scope.len() + chunk.bytes().len();
-                    scopes.push((scope, vec![chunk.bytes()], len));
-                }
+            if let Some((_, parts, len)) = known {
+                parts.push(chunk.bytes());
+                *len += chunk.bytes().len();
+            } else {
+                let scope = chunk.scope();
+                let len = scope.len() + chunk.bytes().len();
+                scopes.push((scope, vec![chunk.bytes()], len));
             }
         }
         let inner: usize = scopes.iter().map(|(_, _, len)| framed(*len)).sum();

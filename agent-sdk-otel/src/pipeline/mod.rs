@@ -423,6 +423,6 @@ impl fmt::Debug for Pipeline {
         f.debug_struct("Pipeline")
             .field("limits", &self.shared.limits)
             .field("account", &self.account())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -76,27 +76,24 @@ impl Queue {
         let chunk = open
             .next()
             .filter(|chunk| chunk.items < most && chunk.bytes.len() <= room);
-        let grown = match chunk {
-            Some(chunk) => {
-                let before = chunk.bytes.len();
-                field(ITEMS, message, &mut chunk.bytes);
-                chunk.items += 1;
-                chunk.bytes.len() - before
-            }
-            None => {
-                let spare = self.spare.pop();
-                let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(FIRST_BYTES));
-                field(ITEMS, message, &mut bytes);
-                let grown = bytes.len();
-                self.chunks.push_back(Chunk {
-                    scope: scope.clone(),
-                    bytes,
-                    items: 1,
-                    first: self.pushed,
-                    born: Instant::now(),
-                });
-                grown
-            }
+        let grown = if let Some(chunk) = chunk {
+            let before = chunk.bytes.len();
+            field(ITEMS, message, &mut chunk.bytes);
+            chunk.items += 1;
+            chunk.bytes.len() - before
+        } else {
+            let spare = self.spare.pop();
+            let mut bytes = spare.unwrap_or_else(|| Vec::with_capacity(FIRST_BYTES));
+            field(ITEMS, message, &mut bytes);
+            let grown = bytes.len();
+            self.chunks.push_back(Chunk {
+                scope: scope.clone(),
+                bytes,
+                items: 1,
+                first: self.pushed,
+                born: Instant::now(),
+            });
+            grown
         };
         self.pushed += 1;
         self.items += 1;
@@ -160,10 +157,6 @@ impl Queue {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.items == 0
     }
 
     /// How many items were ever pushed.

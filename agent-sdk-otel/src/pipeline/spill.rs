@@ -50,7 +50,8 @@ pub(super) fn file_size(body: &[u8]) -> u64 {
 #[derive(Debug)]
 pub(super) struct Store {
     own: Place,
-    adopted: Vec<Place>,
+    /// What earlier processes left: held until it is sent, and then removed.
+    _adopted: Vec<Place>,
     written: AtomicU64,
     pub(super) max_bytes: u64,
 }
@@ -81,7 +82,9 @@ impl Store {
         for entry in fs::read_dir(base)? {
             let lock = entry?.path();
             let name = lock.file_name().and_then(|name| name.to_str());
-            let ours = name.is_some_and(|name| name.starts_with(signal) && name.ends_with(".lock"));
+            let ours = name.is_some_and(|name| {
+                name.starts_with(signal) && name.strip_suffix(".lock").is_some()
+            });
             let Some(held) = ours.then(|| take_lock(&lock)).flatten() else {
                 continue;
             };
@@ -97,7 +100,7 @@ impl Store {
         let own = new_place(base, signal)?;
         let store = Self {
             own,
-            adopted,
+            _adopted: adopted,
             written: AtomicU64::new(0),
             max_bytes: settings.limit(),
         };
@@ -121,12 +124,6 @@ impl Store {
             bytes: file_size(body),
             own: true,
         })
-    }
-
-    /// How many directories of earlier processes were taken over.
-    #[cfg(test)]
-    pub(super) fn adopted(&self) -> usize {
-        self.adopted.len()
     }
 }
 

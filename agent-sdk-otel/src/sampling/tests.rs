@@ -378,7 +378,7 @@ proptest! {
         sampler.shutdown();
         let books = pipe.books();
         prop_assert_eq!(books.held, 0);
-        prop_assert_eq!(books.ended as usize, offered.values().sum::<usize>());
+        prop_assert_eq!(books.ended, offered.values().sum::<usize>() as u64);
         for (number, spans) in offered {
             let arrived = books.arrived.iter().filter(|(_, message)| message[0] == number).count();
             prop_assert!(arrived == 0 || arrived == spans, "{} of {}", arrived, spans);

@@ -28,9 +28,9 @@ pub(crate) fn at_start(
     all: &mut impl AttributeSink,
 ) {
     match kind {
-        Kind::Attempt => all.text(attrs::HTTP_REQUEST_METHOD, "POST"),
+        Kind::Attempt => all.word(attrs::HTTP_REQUEST_METHOD, "POST"),
         Kind::Step => all.text(attrs::STEP_NAME, name),
-        kind => some_text(attrs::OPERATION_NAME, details.operation_name(kind), all),
+        kind => some_word(attrs::OPERATION_NAME, details.operation_name(kind), all),
     }
     let model = details.model();
     match kind {
@@ -69,7 +69,7 @@ pub(crate) fn at_end(
 ) {
     let info = record.info;
     all.text(attrs::RUN_ID, info.run_id.as_str());
-    all.text(attrs::OUTCOME, record.outcome.as_str());
+    all.word(attrs::OUTCOME, record.outcome.as_str());
     labels(record, all);
     if let Some(class) = error_type(record) {
         all.text(attrs::ERROR_TYPE, &class);
@@ -97,6 +97,12 @@ pub(crate) fn at_end(
     }
     if info.parent.is_none() {
         where_time_went(record, all);
+    }
+}
+
+pub(super) fn some_word(name: &str, value: Option<&'static str>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.word(name, value);
     }
 }
 
@@ -142,7 +148,10 @@ pub(crate) fn error_type(record: &OperationRecord<'_>) -> Option<std::borrow::Co
 
 fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let labels = &record.info.labels;
-    let conversation = labels.conversation.as_ref().map(|id| id.as_str());
+    let conversation = labels
+        .conversation
+        .as_ref()
+        .map(agent_sdk::message::ConversationId::as_str);
     some_text(attrs::CONVERSATION_ID, conversation, all);
     some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
     some_text(attrs::USER_ID, labels.user.as_deref(), all);
@@ -156,7 +165,7 @@ fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
     let model = agent.model.as_deref().map(|model| &*model.model);
     some_text(attrs::REQUEST_MODEL, model, all);
     if agent.json_output {
-        all.text(attrs::OUTPUT_TYPE, "json");
+        all.word(attrs::OUTPUT_TYPE, "json");
     }
 }
 
@@ -191,7 +200,7 @@ fn of_request(
     if_so(attrs::REQUEST_STREAM, chat.stream, all);
     contract::of_request(chat, record, profile, all);
     if chat.json_output {
-        all.text(attrs::OUTPUT_TYPE, "json");
+        all.word(attrs::OUTPUT_TYPE, "json");
     }
 }
 
@@ -214,7 +223,10 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut i
         [] => {}
         [reason] => all.texts(attrs::RESPONSE_FINISH_REASONS, &[reason.as_str()]),
         reasons => {
-            let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str()).collect();
+            let reasons: Vec<_> = reasons
+                .iter()
+                .map(agent_sdk::model::FinishReason::as_str)
+                .collect();
             all.texts(attrs::RESPONSE_FINISH_REASONS, &reasons);
         }
     }
@@ -235,8 +247,8 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut i
         Some(cost) => Some(cost.source),
         None => record.is_unpriced().then_some(PriceSource::Unknown),
     };
-    let source = source.map(|source| source.as_str());
-    some_text(attrs::COST_SOURCE, source, all);
+    let source = source.map(agent_sdk::cost::PriceSource::as_str);
+    some_word(attrs::COST_SOURCE, source, all);
 }
 
 /// What the layers around a model did.
@@ -249,7 +261,7 @@ fn of_layers(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     if_so(attrs::CHAT_STREAM_OF_WHOLE, facts.stream_of_whole, all);
     some_text(attrs::CHAT_FALLBACK_FOR, facts.fallback_for.as_deref(), all);
     some_text(attrs::CHAT_HEDGE_FOR, facts.hedge_for.as_deref(), all);
-    some_text(attrs::CHAT_FALLBACK_REASON, facts.fallback_reason, all);
+    some_word(attrs::CHAT_FALLBACK_REASON, facts.fallback_reason, all);
 }
 
 fn of_attempt(
@@ -269,7 +281,10 @@ fn of_attempt(
 }
 
 fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
-    let id = tool.call_id.as_ref().map(|id| id.as_str());
+    let id = tool
+        .call_id
+        .as_ref()
+        .map(agent_sdk::message::CallId::as_str);
     some_text(attrs::TOOL_CALL_ID, id, all);
     some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
@@ -355,7 +370,7 @@ fn of_budget(standing: &Standing, all: &mut impl AttributeSink) {
         (attrs::BUDGET_COMMITTED_USD, Some(standing.committed.usd)),
         (attrs::BUDGET_REMAINING_USD, left),
     ] {
-        some_float(name, usd.map(|usd| usd.as_f64()), all);
+        some_float(name, usd.map(agent_sdk::cost::Usd::as_f64), all);
     }
 }
 
@@ -379,6 +394,6 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let ids: Vec<_> = (0..path.len())
         .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
         .collect();
-    all.texts(attrs::CRITICAL_PATH, &ids);
+    all.words(attrs::CRITICAL_PATH, &ids);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
 }

@@ -40,6 +40,7 @@ fn shown(span: &Span) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one list, compared whole")]
 async fn each_kind_of_operation_has_the_attributes_of_the_conventions() {
     let collector = Collector::start(Behaviour::Accept);
     let builder = Telemetry::builder().endpoint(collector.url());
@@ -145,7 +146,7 @@ async fn each_kind_of_operation_has_the_attributes_of_the_conventions() {
 }
 
 /// A request in which everything is set that a request can say.
-async fn full_request(profile: EmissionProfile) -> (Vec<String>, Collector) {
+fn full_request(profile: EmissionProfile) -> (Vec<String>, Collector) {
     let collector = Collector::start(Behaviour::Accept);
     let builder = Telemetry::builder().endpoint(collector.url());
     let telemetry = builder.profile(profile).build().unwrap();
@@ -243,7 +244,7 @@ async fn a_request_carries_every_attribute_that_its_profile_has_and_no_other() {
         (EmissionProfile::V1_41, vec![OF_V1_41]),
         (EmissionProfile::Both, vec![NEWEST, OF_V1_41]),
     ] {
-        let (shown, collector) = full_request(profile).await;
+        let (shown, collector) = full_request(profile);
         let standard = |pair: &&String| {
             !pair.starts_with("agent_sdk.") && !pair.split('=').next().unwrap().ends_with("cost")
         };

@@ -417,7 +417,7 @@ mod tests {
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("4f9a8b7c"), "{shown}");
         // Cut in the middle, a key would not be recognised.
-        let padded = format!("{}{key}", "é".repeat(ModelError::SNIPPET_CHARS - 12));
+        let padded = format!("{} {key}", "é".repeat(ModelError::SNIPPET_CHARS - 12));
         let error = ModelError::new(ModelErrorKind::Decode, padded);
         assert!(!error.message().contains("sk-"), "{error}");
     }

@@ -19,26 +19,23 @@ pub(super) fn find(place: &Place<'_>, at: usize) -> Option<Found> {
     let (mut count, mut end, mut longest) = (0, at, None);
     loop {
         let byte = place.byte(end);
-        match byte.filter(u8::is_ascii_digit) {
-            Some(digit) => {
-                *digits.get_mut(count)? = digit - b'0';
-                count += 1;
-                end += 1;
+        if let Some(digit) = byte.filter(u8::is_ascii_digit) {
+            *digits.get_mut(count)? = digit - b'0';
+            count += 1;
+            end += 1;
+        } else {
+            // A group is over.
+            let is_word = byte.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            if !is_word && count >= SHORTEST && digits.get(..count).is_some_and(is_valid) {
+                longest = Some(end);
             }
-            None => {
-                // A group is over.
-                let is_word = byte.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-                if !is_word && count >= SHORTEST && digits.get(..count).is_some_and(is_valid) {
-                    longest = Some(end);
-                }
-                let next = place.byte(end + 1);
-                let goes_on = matches!(byte, Some(b' ' | b'-'))
-                    && next.is_some_and(|next| next.is_ascii_digit());
-                if !goes_on || count == LONGEST || !group_fits(place, end + 1, count) {
-                    break;
-                }
-                end += 1;
+            let next = place.byte(end + 1);
+            let goes_on =
+                matches!(byte, Some(b' ' | b'-')) && next.is_some_and(|next| next.is_ascii_digit());
+            if !goes_on || count == LONGEST || !group_fits(place, end + 1, count) {
+                break;
             }
+            end += 1;
         }
     }
     longest.map(|end| Found {

@@ -162,9 +162,12 @@ fn secrets_by_value_are_found_in_every_form() {
 
 #[test]
 fn functions_of_the_user_come_last_and_fail_closed() {
-    let redactor = Redactor::new().with(|text| match text.contains("Project X") {
-        true => Cow::Owned(text.replace("Project X", "[redacted:project]")),
-        false => Cow::Borrowed(text),
+    let redactor = Redactor::new().with(|text| {
+        if text.contains("Project X") {
+            Cow::Owned(text.replace("Project X", "[redacted:project]"))
+        } else {
+            Cow::Borrowed(text)
+        }
     });
     assert_eq!(
         redactor.text("jo@example.com on Project X"),

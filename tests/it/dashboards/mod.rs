@@ -25,6 +25,7 @@ const GAUGES: &[MetricDef] = &[
     metric::TOOL_QUEUE_DEPTH,
     metric::BREAKER_STATE,
     metric::SPANS_QUEUED,
+    metric::SPANS_SPILLED,
 ];
 
 /// Labels of every request to a model.

@@ -1,8 +1,9 @@
 //! An operation's span, as code inside it finds it through `tracing` and OpenTelemetry.
 
 use agent_sdk::operation::{Operation, Outcome, Payload, RunContext, trace_agent, trace_tool};
+use agent_sdk_otel::attrs;
+use agent_sdk_otel::opentelemetry::Context;
 use agent_sdk_otel::opentelemetry::trace::{SpanContext, Status, TraceContextExt, TraceState};
-use agent_sdk_otel::opentelemetry::{Context, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Exported;
 use proptest::prelude::*;
 use tracing::{Span, info_span};
@@ -101,10 +102,10 @@ fn what_is_written_on_an_operation_s_span_leaves_with_it() {
             Span::current().set_attribute("first", "by tracing");
             let context = Span::current().context();
             Span::current().set_attribute("second", 2);
-            context.span().set_attribute(KeyValue::new("third", true));
+            context.span().set_attribute(attrs::custom("third", true));
             Context::current()
                 .span()
-                .add_event("looked up", vec![KeyValue::new("shard", 7)]);
+                .add_event("looked up", vec![attrs::custom("shard", 7)]);
             let to = SpanContext::new(
                 linked.trace_id.0.into(),
                 linked.span_id.0.into(),
@@ -218,10 +219,11 @@ fn perform(context: &RunContext, steps: Vec<Step>) -> usize {
                         entered: Vec::new(),
                     }
                 } else {
-                    let span = match parent.and_then(|held| held.span.clone()) {
-                        Some(parent) => info_span!(parent: &parent, "user"),
-                        None => info_span!("user"),
-                    };
+                    let above = parent.and_then(|held| held.span.clone());
+                    let span = above.map_or_else(
+                        || info_span!("user"),
+                        |above| info_span!(parent: &above, "user"),
+                    );
                     Held {
                         span: Some(span),
                         operation: None,

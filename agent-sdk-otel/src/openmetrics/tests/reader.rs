@@ -254,7 +254,7 @@ fn labels(text: &str) -> (Vec<(String, String)>, &str) {
         });
         let (value, behind) = quoted.split_at(end.expect("an end"));
         labels.push((name.to_owned(), unescaped(value, true)));
-        rest = &behind[1..];
+        rest = behind.strip_prefix('"').expect("a quote");
         match rest.strip_prefix('}') {
             Some(rest) => return (labels, rest),
             None => rest = rest.strip_prefix(',').expect("a comma"),

@@ -177,7 +177,7 @@ fn o1_a_burst_against_spill_loses_nothing() {
 
 /// Waits until what was recovered is as `done` says.
 fn until(pipeline: &Pipeline, done: impl Fn(&ExportAccount) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let state = pipeline.lock();
     drop(pipeline.wait(state, deadline, |state| done(&state.recovered)));
 }
@@ -202,7 +202,7 @@ fn o1_what_was_spilled_is_sent_when_the_collector_has_room_again() {
     let mut state = pipeline.lock();
     state.resend_at = None;
     pipeline.shared.work.notify_one();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     state = pipeline.wait(state, deadline, |state| state.account.spilled == 0);
     assert!(state.account.balances());
     assert_eq!(state.account.exported, 100);
