@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
             let address = context.state::<SocketAddr>().ok_or_else(|| anyhow::anyhow!("no address"))?;
             let mut request = format!("GET /{} HTTP/1.1\r\nhost: {address}\r\n", place.city);
             for (name, value) in context.propagation_headers() {
-                request.extend([&name, ": ", &value, "\r\n"]);
+                request.extend([name, ": ", &value, "\r\n"]);
             }
             request += "\r\n";
             let mut connection = TcpStream::connect(*address).await?;

@@ -135,7 +135,7 @@ impl Stage {
             let crashed = files(&directory.join("crash"));
             let (_, bytes) = crashed
                 .iter()
-                .find(|(name, _)| name.ends_with(".jsonl"))
+                .find(|(name, _)| name.strip_suffix(".jsonl").is_some())
                 .unwrap();
             left.add("crash file", bytes.clone());
             // A file of a process that is gone, as the next one finds it.
