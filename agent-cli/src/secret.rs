@@ -2,10 +2,32 @@
 //!
 //! A key in an argument is seen by everybody on the machine and stays in the shell's history. The command warns of it, and never
 //! repeats it: whatever it says on standard error passes through [`redact`].
+//!
+//! The keys of providers come from variables, and are known by value: a server that repeats one puts it in no log.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ffi::OsString, sync::LazyLock};
 
-use agent_sdk::redact::keys;
+use agent_sdk::redact::{Redactor, keys};
+
+/// Shorter values are placeholders such as `none`, which stand in many texts.
+const SHORTEST: usize = 8;
+
+/// Finds keys by their look, and those of the environment by value.
+static KNOWN: LazyLock<Redactor> = LazyLock::new(|| {
+    let known = Redactor::new().for_keys();
+    of_environment().fold(known, |known, key| known.with_secret(&key))
+});
+
+/// The values of the variables that hold keys of providers.
+pub(crate) fn of_environment() -> impl Iterator<Item = String> {
+    let named = |(name, value): (OsString, OsString)| {
+        let is_key = name.to_str()?.ends_with("_API_KEY");
+        value.into_string().ok().filter(|_| is_key)
+    };
+    std::env::vars_os()
+        .filter_map(named)
+        .filter(|key| key.trim().len() >= SHORTEST)
+}
 
 /// Whether the text seems to hold a key.
 pub(crate) fn seems_to_hold_a_key(text: &str) -> bool {
@@ -14,7 +36,7 @@ pub(crate) fn seems_to_hold_a_key(text: &str) -> bool {
 
 /// The text with whatever looks like a key replaced.
 pub(crate) fn redact(text: &str) -> Cow<'_, str> {
-    keys(text)
+    KNOWN.text(text)
 }
 
 /// What to say where one of the arguments seems to hold a key.

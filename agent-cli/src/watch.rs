@@ -84,7 +84,12 @@ impl Watch {
     /// A variable cannot be used, or the metrics address is taken.
     pub(crate) async fn start(metrics: Option<SocketAddr>, logs: Logs) -> Result<Self, Failure> {
         let telemetry = TelemetryBuilder::from_lookup(setting)
-            .and_then(|builder| with_crash_reports(builder.prometheus(metrics.is_some())))
+            .and_then(|builder| {
+                let builder = builder.prometheus(metrics.is_some());
+                let builder =
+                    secret::of_environment().fold(builder, |builder, key| builder.secret(&key));
+                with_crash_reports(builder)
+            })
             .map_err(|error| failure(&error))?;
         telemetry.install_crash_hook();
         let telemetry = Arc::new(telemetry);

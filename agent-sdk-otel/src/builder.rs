@@ -27,9 +27,9 @@ impl TelemetryBuilder {
     /// Settings from the standard `OTEL_*` variables, which can then be changed.
     ///
     /// Read are `OTEL_SDK_DISABLED`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the
-    /// `OTEL_EXPORTER_OTLP_` family with `ENDPOINT`, `HEADERS`, `TIMEOUT` and `PROTOCOL`
-    /// (`http/protobuf` only), each also for `TRACES_` and `METRICS_`, `OTEL_TRACES_EXPORTER`
-    /// (`otlp`, `none`), `OTEL_METRICS_EXPORTER` (`otlp`, `prometheus`, `none`),
+    /// `OTEL_EXPORTER_OTLP_` family with `ENDPOINT`, `HEADERS`, `TIMEOUT`, `COMPRESSION` (`gzip`, `none`)
+    /// and `PROTOCOL` (`http/protobuf`, and with the feature `grpc` also `grpc`), each also for `TRACES_`,
+    /// `METRICS_` and `LOGS_`, `OTEL_TRACES_EXPORTER` (`otlp`, `none`), `OTEL_METRICS_EXPORTER` (`otlp`, `prometheus`, `none`),
     /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`, `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_BSP_*`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SEMCONV_STABILITY_OPT_IN` and
     /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, and for [files of content](crate::ContentFiles)
@@ -57,7 +57,7 @@ impl TelemetryBuilder {
     /// use agent_sdk_otel::TelemetryBuilder;
     ///
     /// let refused = TelemetryBuilder::from_lookup(|name| {
-    ///     (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "grpc".to_owned())
+    ///     (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "http/json".to_owned())
     /// });
     /// assert!(refused.is_err());
     /// ```

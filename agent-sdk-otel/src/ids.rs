@@ -141,7 +141,7 @@ fn values_inside(outer: &OperationSpan) -> Context {
         if current.span().span_context().span_id() == outer.context().span_id() {
             current.clone()
         } else {
-            outer.around().clone()
+            outer.values().clone()
         }
     })
 }

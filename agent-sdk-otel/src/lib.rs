@@ -58,13 +58,20 @@
 //! | [`WhenFull`], [`SpillSettings`] | what happens when a collector cannot keep up |
 //! | [`MetricsServer`], [`MetricsPage`] | the `/metrics` endpoint, and its page for a server of your own |
 //! | [`JsonLogs`], [`LogLines`] | structured logs on standard error or in a file |
+//! | [`Compression`], [`Protocol`] | how requests travel to a collector |
 //! | [`EmissionProfile`], [`ContentCapture`], [`ContentFiles`] | which names leave, and whether content does |
 //! | [`TailSampling`] | which traces are kept once it is known how they went |
 //! | [`CrashedOperation`], [`Signal`] | what ran when a process ended, and what told it to |
 //! | [`doctor`] | whether telemetry would arrive |
 //! | [`attrs`], [`metric`] | every name that is emitted |
 //!
-//! The crate has no features.
+//! # Features
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `grpc` | [`Protocol::Grpc`]: OTLP over gRPC |
+//!
+//! None is on by default.
 
 pub mod attrs;
 mod baggage;
@@ -107,6 +114,7 @@ pub use live::crash::{CrashReason, CrashedOperation};
 pub use logs::{JsonLogs, JsonLogsBuilder, LogLines};
 pub use metrics::MetricExports;
 pub use openmetrics::{MAX_PAGE_BYTES, MetricsPage};
+pub use otlp::{Compression, Protocol};
 pub use pipeline::{ExportAccount, SpillSettings, WhenFull};
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;

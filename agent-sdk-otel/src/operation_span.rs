@@ -76,6 +76,11 @@ impl OperationSpan {
         &self.run
     }
 
+    /// The values of what runs inside it, whatever span is in it.
+    pub(crate) fn values(&self) -> &Context {
+        self.inside.get().unwrap_or(&self.around)
+    }
+
     /// The context of what runs inside it.
     pub(crate) fn inside(self: &Arc<Self>) -> &Context {
         self.inside.get_or_init(|| {

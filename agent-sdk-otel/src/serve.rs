@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use agent_sdk::monitor::LiveOperations;
+use agent_sdk::redact::Redactor;
 use agent_sdk::text::escape_json;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -113,7 +114,7 @@ pub struct MetricsServer {
 impl MetricsServer {
     async fn bind(
         exposition: Exposition,
-        live: Option<LiveOperations>,
+        live: Option<(LiveOperations, Redactor)>,
         address: SocketAddr,
     ) -> Result<Self, TelemetryError> {
         let failed = |error: std::io::Error| {
@@ -130,7 +131,10 @@ impl MetricsServer {
                 makers: Arc::new(Semaphore::new(MAKERS)),
             });
         let app = match live {
-            Some(live) => app.route("/operations", get(async move || operations(&live))),
+            Some((live, redactor)) => {
+                let page = async move || operations(&live, &redactor);
+                app.route("/operations", get(page))
+            }
             None => app,
         };
         let task = tokio::spawn(async move {
@@ -205,10 +209,11 @@ async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
     }
 }
 
-/// What runs now. A name may come from a model: it is served as JSON, and nothing in it acts on whoever shows it.
-fn operations(live: &LiveOperations) -> Response {
-    match serde_json::to_string(&live.snapshot()) {
+/// What runs now. A name may come from a model: it is served as JSON, nothing in it acts on whoever shows it, and no key is in it.
+fn operations(live: &LiveOperations, redactor: &Redactor) -> Response {
+    match serde_json::to_value(live.snapshot()) {
         Ok(json) => {
+            let json = redactor.json(json).to_string();
             let kind = [(header::CONTENT_TYPE, "application/json")];
             (kind, escape_json(&json).into_owned()).into_response()
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use agent_sdk::budget::Ledger;
 use agent_sdk::operation::{IdSource, Observer, Observers};
+use agent_sdk::redact::Redactor;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::TracerProvider;
@@ -18,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::breakers::Breakers;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
-use crate::content::Capture;
+use crate::content::{Capture, masked};
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
@@ -147,6 +148,9 @@ impl Telemetry {
             &settings.resource(),
             thread.as_ref(),
         )?;
+        if let Some(logs) = &logs {
+            metrics.observe(logs, Signal::Logs);
+        }
         let content = settings.content.on_spans() && traces.is_some();
         let capture = Capture::start(settings.capture.clone(), content)
             .map_err(|error| TelemetryError::start("the directory for content").because(error))?;
@@ -155,8 +159,8 @@ impl Telemetry {
             .then(|| Arc::new(MetricsObserver::new(&metrics, &settings)));
         let export = traces
             .as_ref()
-            .map(|traces| traces.export(settings.profile));
-        let live = Live::start(&settings.live, export)?;
+            .map(|traces| traces.export(settings.profile, settings.capture.redactor.clone()));
+        let live = Live::start(&settings.live, &settings.capture.redactor, export)?;
         let telemetry = Self {
             traces,
             logs,
@@ -420,8 +424,7 @@ impl Telemetry {
     }
 }
 
-/// Who records what the bridge emits.
-/// Who records spans. Only the newest names are all of one schema.
+/// Who records what the bridge emits. Only the newest names are all of one schema.
 fn scope(profile: EmissionProfile) -> InstrumentationScope {
     let scope = InstrumentationScope::builder(SCOPE).with_version(env!("CARGO_PKG_VERSION"));
     match profile {
@@ -435,14 +438,17 @@ const SPANS_SHARE: f64 = 0.8;
 
 impl Traces {
     /// Where spans go that are no operation's end. A trace of which such a part was shown is kept whole.
-    fn export(&self, profile: EmissionProfile) -> Export {
+    fn export(&self, profile: EmissionProfile, redactor: Redactor) -> Export {
         let (pipeline, tail) = (self.pipeline.clone(), self.tail.clone());
         let scope = Scope::new(&scope(profile));
         Arc::new(move |span| {
             if let Some(tail) = &tail {
                 tail.keep(span.trace);
             }
-            pipeline.push(&scope, span.message);
+            match masked(&redactor, span.message) {
+                Some(message) => pipeline.push(&scope, &message),
+                None => pipeline.unsampled(),
+            }
         })
     }
 

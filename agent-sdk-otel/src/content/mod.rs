@@ -29,7 +29,8 @@
 //! - Every other text of a span (names, attributes, events, the description of a status, those that users write on spans of their own
 //!   included) is written by `encode`, which takes out [what looks like a key](agent_sdk::redact::keys).
 //!
-//! Before a message is queued, [`masked`] looks for secrets that were named, in all of its bytes.
+//! Before a message is queued, [`masked`] or, for a log record, [`masked_record`] looks for secrets that were named, in all of its
+//! bytes. What leaves as no message (labels of metrics, the list of what runs, crash files) passes the same redactor text by text.
 
 mod builder;
 mod files;
@@ -44,7 +45,7 @@ use serde_json::Value;
 
 pub(crate) use files::Writer;
 pub use files::{ContentFiles, ContentFilesAccount, FileFormat};
-pub(crate) use secrets::{masked, without_keys};
+pub(crate) use secrets::{masked, masked_record, without_keys};
 
 use messages::Messages;
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use agent_sdk::redact::Redactor;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -35,15 +36,38 @@ pub(crate) fn masked<'m>(redactor: &Redactor, message: &'m [u8]) -> Option<Cow<'
     Some(Cow::Owned(span.encode_to_vec()))
 }
 
+/// The record, encoded without secrets that were named.
+pub(crate) fn masked_record(redactor: &Redactor, mut record: LogRecord) -> Vec<u8> {
+    let message = record.encode_to_vec();
+    if !redactor.finds_secret(&message) {
+        return message;
+    }
+    let redactor = redactor.for_keys();
+    text(&redactor, &mut record.event_name);
+    if let Some(body) = &mut record.body {
+        any(&redactor, body);
+    }
+    pairs(&redactor, &mut record.attributes);
+    record.encode_to_vec()
+}
+
 /// Takes keys out of the texts of attributes that are no content.
 pub(crate) fn without_keys(redactor: &Redactor, all: &mut [KeyValue]) {
-    for pair in all {
-        if let Some(AnyValue {
-            value: Some(Value::StringValue(words)),
-        }) = &mut pair.value
-        {
-            text(redactor, words);
+    for value in all.iter_mut().filter_map(|pair| pair.value.as_mut()) {
+        value_without_keys(redactor, value);
+    }
+}
+
+fn value_without_keys(redactor: &Redactor, value: &mut AnyValue) {
+    match &mut value.value {
+        Some(Value::StringValue(words)) => text(redactor, words),
+        Some(Value::ArrayValue(list)) => {
+            for value in &mut list.values {
+                value_without_keys(redactor, value);
+            }
         }
+        Some(Value::KvlistValue(list)) => without_keys(redactor, &mut list.values),
+        _ => {}
     }
 }
 
@@ -84,6 +108,8 @@ fn text(redactor: &Redactor, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+
     use super::*;
 
     #[test]
@@ -117,5 +143,63 @@ mod tests {
         assert_eq!(read.status.unwrap().message, "it was [redacted:secret]");
         let other = Redactor::new().with_secret("something else");
         assert!(matches!(masked(&other, &message), Some(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn a_named_secret_is_in_no_text_of_a_log_record() {
+        let secret = "swordfish-42";
+        let words = |text: &str| AnyValue {
+            value: Some(Value::StringValue(text.into())),
+        };
+        let pair = |key: &str, value: AnyValue| KeyValue {
+            key: key.into(),
+            value: Some(value),
+            ..KeyValue::default()
+        };
+        let list = AnyValue {
+            value: Some(Value::ArrayValue(ArrayValue {
+                values: vec![words("plain"), words(secret)],
+            })),
+        };
+        let map = AnyValue {
+            value: Some(Value::KvlistValue(KeyValueList {
+                values: vec![pair(secret, words("c3dvcmRmaXNoLTQy"))],
+            })),
+        };
+        let record = LogRecord {
+            body: Some(words("it was swordfish-42")),
+            attributes: vec![pair("list", list), pair("map", map)],
+            event_name: secret.into(),
+            ..LogRecord::default()
+        };
+        let redactor = Redactor::new().with_secret(secret);
+        let masked = masked_record(&redactor, record.clone());
+        assert!(!redactor.finds_secret(&masked));
+        let read = LogRecord::decode(&*masked).unwrap();
+        assert_eq!(read.body, Some(words("it was [redacted:secret]")));
+        let other = Redactor::new().with_secret("something else");
+        assert_eq!(
+            masked_record(&other, record.clone()),
+            record.encode_to_vec()
+        );
+    }
+
+    #[test]
+    fn keys_are_taken_out_of_lists_too() {
+        let list = |text: &str| AnyValue {
+            value: Some(Value::ArrayValue(ArrayValue {
+                values: vec![AnyValue {
+                    value: Some(Value::StringValue(text.into())),
+                }],
+            })),
+        };
+        let pair = |text: &str| KeyValue {
+            key: "reasons".into(),
+            value: Some(list(text)),
+            ..KeyValue::default()
+        };
+        let mut all = [pair("sk-proj-4f9a8b7c6d5e4f3a2b1c"), pair("stop")];
+        without_keys(&Redactor::new().for_keys(), &mut all);
+        assert_eq!(all, [pair("[redacted:key]"), pair("stop")]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use agent_sdk::model::is_loopback;
 use agent_sdk::operation::{Kind, Observers, Outcome, Payload, RunContext, SpanId, TraceContext};
+use bytes::Bytes;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use reqwest::StatusCode;
@@ -15,7 +16,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{Finding, PATIENCE, mask};
-use crate::otlp::Target;
+use crate::otlp::{self, Channel, Protocol, Target};
 use crate::pipeline::ExportAccount;
 use crate::settings::{Settings, Signal};
 use crate::telemetry::Telemetry;
@@ -47,12 +48,13 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
     };
     let url = mask::address(&target.url);
     let origin = origin(settings, signal);
-    let limit = target.timeout;
+    let (limit, protocol) = (target.timeout, target.protocol);
     let began = Instant::now();
     let answer = probe(target);
     let took = began.elapsed();
     let to = format!(
-        "to {url} ({origin}) as http/protobuf, in {} at most: ",
+        "to {url} ({origin}) as {}, in {} at most: ",
+        protocol.name(),
         seconds(limit)
     );
     match answer {
@@ -79,6 +81,13 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
             let says = format!("{to}an empty request was answered with {status}");
             Finding::failed(check, says).advice(advice)
         }
+        Answer::Accepted => Finding::ok(
+            check,
+            format!("{to}an empty request was accepted after {}", seconds(took)),
+        ),
+        Answer::NotAccepted(says) => Finding::failed(check, format!("{to}{says}")).advice(
+            "Does it take this signal? Does it want a key in OTEL_EXPORTER_OTLP_HEADERS? Its own log may say more.",
+        ),
         Answer::Refused => Finding::failed(
             check,
             format!("{to}nobody listens there, or it cannot be reached"),
@@ -88,7 +97,10 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
             check,
             format!("{to}no answer to an empty request within {}", seconds(took)),
         )
-        .advice("Is this the HTTP port (4318)? A gRPC port (4317) does not answer either."),
+        .advice(match protocol {
+            Protocol::HttpProtobuf => "Is this the HTTP port (4318)? A gRPC port (4317) does not answer either.",
+            Protocol::Grpc => "Is this the gRPC port (4317)? An HTTP port (4318) does not answer either.",
+        }),
     }
 }
 
@@ -108,6 +120,9 @@ fn origin(settings: &Settings, signal: Signal) -> &'static str {
 
 enum Answer {
     Status(StatusCode),
+    /// Over gRPC, as the next one.
+    Accepted,
+    NotAccepted(&'static str),
     Refused,
     Silent,
 }
@@ -144,9 +159,13 @@ fn probe(target: Target) -> Answer {
 }
 
 async fn post(target: Target, limit: Duration) -> Answer {
+    if target.protocol == Protocol::Grpc {
+        return call(target, limit).await;
+    }
     let host = target.url.host_str().unwrap_or_default();
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
         .timeout(limit);
     if target.url.scheme() == "http" && is_loopback(host) {
         client = client.no_proxy().tls_certs_only([]);
@@ -162,6 +181,27 @@ async fn post(target: Target, limit: Duration) -> Answer {
         Ok(reply) => Answer::Status(reply.status()),
         Err(error) if error.is_connect() && !error.is_timeout() => Answer::Refused,
         Err(_) => Answer::Silent,
+    }
+}
+
+/// As [`post`], over gRPC.
+async fn call(target: Target, limit: Duration) -> Answer {
+    let Ok(channel) = Channel::new(Target {
+        timeout: limit,
+        ..target
+    }) else {
+        return Answer::Refused;
+    };
+    let Some(body) = channel.body(&Bytes::new()) else {
+        return Answer::Refused;
+    };
+    match channel.post(body).await.0 {
+        otlp::Answer::Accepted { .. } => Answer::Accepted,
+        otlp::Answer::Refused => Answer::NotAccepted("an empty request was refused"),
+        otlp::Answer::Busy { .. } => Answer::NotAccepted("it is busy, or not ready"),
+        otlp::Answer::Unreached => Answer::Refused,
+        otlp::Answer::Lost => Answer::NotAccepted("the connection ended without an answer"),
+        otlp::Answer::Late => Answer::Silent,
     }
 }
 

@@ -20,6 +20,16 @@ pub(crate) trait AttributeSink {
     /// An attribute with a list of texts.
     fn texts(&mut self, name: &str, values: &[&str]);
 
+    /// An attribute with a word of our own, in which nothing has to be looked for.
+    fn word(&mut self, name: &str, value: &'static str) {
+        self.text(name, value);
+    }
+
+    /// An attribute with a list of texts that we made ourselves, such as ids.
+    fn words(&mut self, name: &str, values: &[&str]) {
+        self.texts(name, values);
+    }
+
     /// An attribute with a count; a count that an `i64` cannot hold becomes the largest one it can.
     fn count(&mut self, name: &str, value: u64) {
         self.int(name, i64::try_from(value).unwrap_or(i64::MAX));
@@ -244,6 +254,20 @@ impl AttributeSink for Attributes<'_> {
     fn text(&mut self, name: &str, value: &str) {
         let value = self.limits.text(value);
         self.string(name, &value);
+    }
+
+    fn word(&mut self, name: &str, value: &'static str) {
+        self.string(name, self.limits.cut(value));
+    }
+
+    fn words(&mut self, name: &str, values: &[&str]) {
+        let limits = self.limits;
+        self.list(
+            name,
+            values,
+            |value| wire::bytes_len(STRING, limits.cut(value).len()),
+            |out, value| wire::bytes(out, STRING, limits.cut(value).as_bytes()),
+        );
     }
 
     fn int(&mut self, name: &str, value: i64) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agent_sdk::redact::Redactor;
 use opentelemetry::KeyValue;
 
 use super::key::Key;
@@ -9,8 +10,10 @@ use crate::attrs;
 use crate::openmetrics::names::capped;
 
 /// Makes labels, without those that the user does not want.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Labels {
+    /// What values pass: a server says itself what model answered.
+    pub(super) keys: Redactor,
     pub(super) unwanted: Arc<[String]>,
 }
 
@@ -35,7 +38,10 @@ impl Labels {
         let known = labels.iter().filter(|(_, value)| !value.is_empty());
         for (name, value) in known.filter(|(name, _)| self.wants(name)) {
             // Shared, because every page copies it.
-            made.push(attrs::text(name, Arc::<str>::from(capped(value))));
+            made.push(attrs::text(
+                name,
+                Arc::<str>::from(capped(&self.keys.text(value))),
+            ));
         }
         made
     }

@@ -85,6 +85,7 @@ impl MetricsObserver {
             instruments: Instruments::new(&metrics.meter(), &metrics.exemplars()),
             profile: settings.profile,
             labels: Labels {
+                keys: settings.capture.redactor.for_keys(),
                 unwanted: settings.unwanted_labels.as_slice().into(),
             },
             models: Known::default(),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent_sdk::monitor::LiveOperations;
+use agent_sdk::redact::Redactor;
 
 use crate::error::TelemetryError;
 use crash::{CrashFile, CrashReason, CrashedOperation};
@@ -42,6 +43,8 @@ pub(crate) struct Live {
     operations: Option<LiveOperations>,
     /// Whether it was asked for by itself.
     is_served: bool,
+    /// What its names pass on their way out.
+    redactor: Redactor,
     crash: Option<Arc<CrashFile>>,
     crashed: Vec<CrashedOperation>,
     has_hook: AtomicBool,
@@ -53,11 +56,13 @@ impl Live {
     /// Starts what the settings ask for. What earlier processes left is exported here, and forgotten by them.
     pub(crate) fn start(
         settings: &LiveSettings,
+        redactor: &Redactor,
         export: Option<Export>,
     ) -> Result<Self, TelemetryError> {
         let mut live = Self {
             operations: settings.needs_registry().then(LiveOperations::new),
             is_served: settings.on,
+            redactor: redactor.for_keys(),
             ..Self::default()
         };
         let Some(operations) = live.operations.clone() else {
@@ -76,7 +81,7 @@ impl Live {
                 }
                 live.crashed.extend(operations);
             });
-            let file = CrashFile::create(folder).map_err(|error| {
+            let file = CrashFile::create(folder, redactor.for_keys()).map_err(|error| {
                 TelemetryError::start("the folder for crash reports cannot be used").because(error)
             })?;
             live.crash = Some(Arc::new(file));
@@ -99,8 +104,9 @@ impl Live {
     }
 
     /// What is served beside the metrics.
-    pub(crate) fn served(&self) -> Option<LiveOperations> {
-        self.operations.clone().filter(|_| self.is_served)
+    pub(crate) fn served(&self) -> Option<(LiveOperations, Redactor)> {
+        let operations = self.operations.clone().filter(|_| self.is_served)?;
+        Some((operations, self.redactor.clone()))
     }
 
     /// Says once what earlier processes left.

@@ -1,9 +1,11 @@
-//! The spans that stand for operations that did not end: pending ones, and those of a process that is gone.
+//! The spans that stand for operations that did not end: pending ones, and those of a process that is gone. As in every span, nothing
+//! that looks like a key is in their texts.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agent_sdk::monitor::LiveOperation;
 use agent_sdk::operation::{Kind, Outcome, SpanId, TraceContext};
+use agent_sdk::redact;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::SpanKind};
@@ -120,7 +122,7 @@ fn span_name(kind: Kind, name: &str) -> String {
     match kind {
         Kind::Attempt => kind.span_name().to_owned(),
         kind if name.is_empty() => kind.span_name().to_owned(),
-        kind => format!("{} {name}", kind.span_name()),
+        kind => format!("{} {}", kind.span_name(), redact::keys(name)),
     }
 }
 
@@ -135,7 +137,10 @@ pub(super) fn nanos(time: SystemTime) -> u64 {
 }
 
 fn text(name: &'static str, value: &str) -> KeyValue {
-    pair(name, any_value::Value::StringValue(value.to_owned()))
+    pair(
+        name,
+        any_value::Value::StringValue(redact::keys(value).into_owned()),
+    )
 }
 
 fn flag(name: &'static str, value: bool) -> KeyValue {

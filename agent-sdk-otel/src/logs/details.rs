@@ -11,11 +11,10 @@ use agent_sdk::redact::Redactor;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use prost::Message;
 use tracing::Level;
 
 use super::record::{Attributes, at, severity};
-use crate::content::{Capture, without_keys};
+use crate::content::{Capture, masked_record, without_keys};
 use crate::metrics::SCOPE;
 use crate::pipeline::{Pipeline, Scope};
 use crate::profile::EmissionProfile;
@@ -93,7 +92,8 @@ impl Observer for DetailsObserver {
             event_name: NAME.to_owned(),
             ..at(record.ended, Some(info.trace))
         };
-        self.pipeline.push(&self.scope, &event.encode_to_vec());
+        self.pipeline
+            .push(&self.scope, &masked_record(&self.keys, event));
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use agent_sdk::operation::{SpanId, TraceContext, TraceId};
 use tracing::Metadata;
 use tracing::field::{Field, Visit};
 
-use super::place::Place;
 use super::redact::Redact;
 
 /// The longest text of one field, in bytes; of a longer one the beginning is kept.
@@ -26,7 +24,8 @@ pub(super) struct Entry {
     pub(super) fields: Vec<(&'static str, Value)>,
     pub(super) trace: Option<TraceContext>,
     pub(super) run_id: Option<String>,
-    pub(super) operation: Option<Arc<Place>>,
+    /// The operations around it, from the outermost on.
+    pub(super) path: Option<String>,
 }
 
 /// What a field holds.
@@ -88,7 +87,7 @@ impl<'a> Fields<'a> {
             "span_id" if self.is_ours => {
                 self.span_id = u64::from_str_radix(text, 16).ok().map(SpanId);
             }
-            "run_id" if self.is_ours => self.run_id = Some(text.to_owned()),
+            "run_id" if self.is_ours => self.run_id = Some(safe.into_owned()),
             name => self.list.push((name, Value::Text(cut(safe, text.len())))),
         }
     }

@@ -29,7 +29,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    operation: Option<String>,
+    operation: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<&'a str>,
 }
@@ -48,7 +48,7 @@ pub(super) fn line(entry: &Entry, service: Option<&str>) -> Vec<u8> {
         span_id: trace.map(|trace| trace.span_id),
         trace_sampled: trace.map(|trace| trace.sampled),
         run_id: entry.run_id.as_deref(),
-        operation: entry.operation.as_ref().map(|place| place.path()),
+        operation: entry.path.as_deref(),
         service,
     };
     let mut bytes = Vec::with_capacity(512);

@@ -162,7 +162,14 @@ impl JsonLogsBuilder {
         mut self,
         function: impl for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync + 'static,
     ) -> Self {
-        self.redact = Redact::new(function);
+        self.redact = self.redact.with(function);
+        self
+    }
+
+    /// Names a secret, which is then logged neither as it is nor in base64, percent-encoded or in hex. What
+    /// [`TelemetryBuilder::secret`](crate::TelemetryBuilder::secret) was told is not known here.
+    pub fn secret(mut self, secret: &str) -> Self {
+        self.redact = self.redact.with_secret(secret);
         self
     }
 

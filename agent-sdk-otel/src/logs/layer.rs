@@ -83,17 +83,18 @@ where
         let said = fields.trace();
         let run_id = fields.run_id.take();
         let operation = if said.is_some() { None } else { operation };
+        let safe = |text: &str| self.redact.apply(text).into_owned();
         let entry = Entry {
             time: self.clock.now(),
             metadata,
             trace: said.or(around),
             run_id: run_id.or_else(|| {
                 let place = operation.as_ref()?;
-                Some(place.run_id.as_str().to_owned())
+                Some(safe(place.run_id.as_str()))
             }),
             message: fields.message,
             fields: fields.list,
-            operation,
+            path: operation.map(|place| safe(&place.path())),
         };
         self.sink.take(&entry);
     }

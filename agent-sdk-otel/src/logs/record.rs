@@ -5,31 +5,34 @@ use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
 use agent_sdk::operation::TraceContext;
+use agent_sdk::redact::Redactor;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
-use prost::Message;
 use serde_json::Value as Json;
 use tracing::Level;
 
 use super::entry::{Entry, Value};
 use super::layer::Sink;
 use crate::attrs;
+use crate::content::masked_record;
 use crate::encode::AttributeSink;
 use crate::pipeline::{Pipeline, Scope};
 
 /// Sends entries as log records, each under the scope of its target.
 pub(super) struct Records {
     pipeline: Pipeline,
+    redactor: Redactor,
     /// Targets are names in the code: there are only so many.
     scopes: RwLock<HashMap<&'static str, Scope>>,
 }
 
 impl Records {
-    pub(super) fn new(pipeline: Pipeline) -> Self {
+    pub(super) fn new(pipeline: Pipeline, redactor: Redactor) -> Self {
         Self {
             pipeline,
+            redactor,
             scopes: RwLock::default(),
         }
     }
@@ -60,8 +63,8 @@ impl Sink for Records {
         if let Some(run) = &entry.run_id {
             attributes.text(attrs::RUN_ID, run);
         }
-        if let Some(place) = &entry.operation {
-            attributes.text(attrs::OPERATION_PATH, &place.path());
+        if let Some(path) = &entry.path {
+            attributes.text(attrs::OPERATION_PATH, path);
         }
         let (number, text) = severity(*entry.metadata.level());
         let record = LogRecord {
@@ -73,7 +76,8 @@ impl Sink for Records {
             ..at(entry.time, entry.trace)
         };
         let scope = self.scope(entry.metadata.target());
-        self.pipeline.push(&scope, &record.encode_to_vec());
+        self.pipeline
+            .push(&scope, &masked_record(&self.redactor, record));
     }
 }
 

@@ -25,12 +25,22 @@ impl Default for Redact {
 }
 
 impl Redact {
-    pub(crate) fn new(
+    /// Also applies a function, after everything else.
+    pub(crate) fn with(
+        self,
         function: impl for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync + 'static,
     ) -> Self {
         Self {
             own: Some(Arc::new(function)),
-            ..Self::default()
+            ..self
+        }
+    }
+
+    /// Also takes out a secret, by its value.
+    pub(crate) fn with_secret(self, secret: &str) -> Self {
+        Self {
+            keys: self.keys.with_secret(secret),
+            ..self
         }
     }
 

@@ -55,7 +55,10 @@ impl Telemetry {
         let settings = &self.settings.logging;
         let levels = settings.filter.as_deref().unwrap_or(DEFAULT);
         let filter = LogFilter::new(levels, true)?;
-        let sink = Arc::new(Records::new(pipeline.clone()));
+        let sink = Arc::new(Records::new(
+            pipeline.clone(),
+            self.settings.capture.redactor.clone(),
+        ));
         let clock = Arc::new(SystemClock::default());
         let redact = settings.redact.clone();
         let redact = redact.with_secrets_of(&self.settings.capture.redactor);
@@ -116,6 +119,8 @@ impl TelemetryBuilder {
         self,
         function: impl for<'a> Fn(&'a str) -> Cow<'a, str> + Send + Sync + 'static,
     ) -> Self {
-        self.change(|settings| settings.logging.redact = Redact::new(function))
+        self.change(|settings| {
+            settings.logging.redact = Redact::default().with(function);
+        })
     }
 }

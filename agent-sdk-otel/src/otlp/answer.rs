@@ -11,7 +11,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 /// The largest reply that is read; the rest of a longer one is ignored.
-const REPLY_CAP: usize = 64 * 1024;
+pub(super) const REPLY_CAP: usize = 64 * 1024;
 
 /// What one attempt came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn rejected(body: &[u8]) -> u64 {
         .unwrap_or(0)
 }
 
-fn of_status(status: StatusCode, headers: &HeaderMap) -> Answer {
+pub(super) fn of_status(status: StatusCode, headers: &HeaderMap) -> Answer {
     match status {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY

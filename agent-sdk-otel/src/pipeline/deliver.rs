@@ -115,10 +115,13 @@ enum Outcome {
 async fn attempts(
     transport: &impl Transport,
     shared: &Shared,
-    body: &Bytes,
+    message: &Bytes,
     mut uncertain: bool,
     mut so_far: impl FnMut(Delivery),
 ) -> Outcome {
+    let Some(body) = transport.body(message) else {
+        return Outcome::Known(not_accepted(uncertain));
+    };
     let began = Instant::now();
     let retries = shared.limits.retries;
     let mut wait = retries.first;

@@ -85,7 +85,13 @@ impl Default for BatchLimits {
 
 /// What takes requests to a collector.
 pub(crate) trait Transport: Send + Sync + 'static {
-    /// Sends one request and says what the collector answered, within the transport's own limit.
+    /// The form in which an encoded message travels; made once, however often it is sent. `None`
+    /// where it cannot travel.
+    fn body(&self, message: &bytes::Bytes) -> Option<bytes::Bytes> {
+        Some(message.clone())
+    }
+
+    /// Sends one [body](Self::body) and says what the collector answered, within the transport's own limit.
     fn send(&self, body: bytes::Bytes) -> impl Future<Output = Answer> + Send;
 }
 

@@ -11,6 +11,7 @@ use crate::content::{ContentFiles, FileFormat};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
+use crate::otlp::{Compression, Protocol};
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::propagation::{PROPAGATORS, PropagationSettings};
@@ -98,18 +99,6 @@ fn read_content(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryE
 }
 
 fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryError> {
-    for name in [
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
-    ] {
-        if env.text(name).is_some_and(|value| value != "http/protobuf") {
-            return Err(TelemetryError::setting(format!(
-                "{name} takes only http/protobuf"
-            )));
-        }
-    }
     settings.endpoint = env.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(Secret);
     settings.headers = env
         .headers("OTEL_EXPORTER_OTLP_HEADERS")?
@@ -117,24 +106,13 @@ fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryEr
     if let Some(timeout) = env.millis("OTEL_EXPORTER_OTLP_TIMEOUT")? {
         settings.timeout = timeout;
     }
-    settings.traces = SignalSettings {
-        otlp: None,
-        endpoint: env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").map(Secret),
-        headers: env.headers("OTEL_EXPORTER_OTLP_TRACES_HEADERS")?,
-        timeout: env.millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")?,
-    };
-    settings.metrics = SignalSettings {
-        otlp: None,
-        endpoint: env.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").map(Secret),
-        headers: env.headers("OTEL_EXPORTER_OTLP_METRICS_HEADERS")?,
-        timeout: env.millis("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")?,
-    };
-    settings.logs = SignalSettings {
-        otlp: None,
-        endpoint: env.text("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT").map(Secret),
-        headers: env.headers("OTEL_EXPORTER_OTLP_LOGS_HEADERS")?,
-        timeout: env.millis("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT")?,
-    };
+    let compression = env.compression("OTEL_EXPORTER_OTLP_COMPRESSION")?;
+    settings.compression = compression.unwrap_or_default();
+    let protocol = env.protocol("OTEL_EXPORTER_OTLP_PROTOCOL")?;
+    settings.protocol = protocol.unwrap_or_default();
+    settings.traces = read_signal(env, "TRACES")?;
+    settings.metrics = read_signal(env, "METRICS")?;
+    settings.logs = read_signal(env, "LOGS")?;
     if let Some(chosen) = env.choice("OTEL_TRACES_EXPORTER", &["otlp", "none"])? {
         settings.traces.otlp = Some(chosen.contains(&"otlp"));
     }
@@ -156,6 +134,19 @@ fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryEr
         settings.prometheus_address = SocketAddr::new(ip, settings.prometheus_address.port());
     }
     Ok(())
+}
+
+/// What a signal has of its own.
+fn read_signal(env: &Env<'_>, signal: &str) -> Result<SignalSettings, TelemetryError> {
+    let name = |what: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{what}");
+    Ok(SignalSettings {
+        otlp: None,
+        endpoint: env.text(&name("ENDPOINT")).map(Secret),
+        headers: env.headers(&name("HEADERS"))?,
+        timeout: env.millis(&name("TIMEOUT"))?,
+        compression: env.compression(&name("COMPRESSION"))?,
+        protocol: env.protocol(&name("PROTOCOL"))?,
+    })
 }
 
 fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryError> {
@@ -249,6 +240,20 @@ impl Env<'_> {
     fn millis(&self, name: &str) -> Result<Option<Duration>, TelemetryError> {
         let millis = self.parsed::<std::num::NonZeroU32>(name, "milliseconds above zero")?;
         Ok(millis.map(|millis| Duration::from_millis(millis.get().into())))
+    }
+
+    fn compression(&self, name: &str) -> Result<Option<Compression>, TelemetryError> {
+        let unknown = || TelemetryError::setting(format!("{name} takes gzip or none"));
+        self.text(name)
+            .map(|value| Compression::parse(&value).ok_or_else(unknown))
+            .transpose()
+    }
+
+    fn protocol(&self, name: &str) -> Result<Option<Protocol>, TelemetryError> {
+        let unknown = || TelemetryError::setting(format!("{name} takes http/protobuf or grpc"));
+        self.text(name)
+            .map(|value| Protocol::parse(&value).ok_or_else(unknown)?.available(name))
+            .transpose()
     }
 
     fn pairs(&self, name: &str) -> Result<Option<Vec<(String, String)>>, TelemetryError> {

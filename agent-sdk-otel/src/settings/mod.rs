@@ -20,7 +20,7 @@ use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
-use crate::otlp::Target;
+use crate::otlp::{Compression, Protocol, Target};
 use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::propagation::PropagationSettings;
@@ -29,9 +29,6 @@ use crate::serve::DEFAULT_METRICS_ADDRESS;
 
 pub(crate) use env::read;
 pub(crate) use list::pairs;
-
-/// Where a collector listens when OTLP was asked for without an address.
-const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
 
 /// A signal that has its own address, headers and time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,11 +48,20 @@ impl Signal {
         }
     }
 
-    fn path(self) -> &'static str {
-        match self {
-            Self::Traces => "/v1/traces",
-            Self::Metrics => "/v1/metrics",
-            Self::Logs => "/v1/logs",
+    fn path(self, protocol: Protocol) -> &'static str {
+        match (protocol, self) {
+            (Protocol::HttpProtobuf, Self::Traces) => "/v1/traces",
+            (Protocol::HttpProtobuf, Self::Metrics) => "/v1/metrics",
+            (Protocol::HttpProtobuf, Self::Logs) => "/v1/logs",
+            (Protocol::Grpc, Self::Traces) => {
+                "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+            }
+            (Protocol::Grpc, Self::Metrics) => {
+                "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+            }
+            (Protocol::Grpc, Self::Logs) => {
+                "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+            }
         }
     }
 }
@@ -69,6 +75,8 @@ pub(crate) struct SignalSettings {
     pub(crate) endpoint: Option<Secret>,
     pub(crate) headers: Option<Vec<Header>>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) protocol: Option<Protocol>,
 }
 
 /// Everything that can be set.
@@ -85,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Secret>,
     pub(crate) headers: Vec<Header>,
     pub(crate) timeout: Duration,
+    pub(crate) compression: Compression,
+    pub(crate) protocol: Protocol,
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
     pub(crate) logs: SignalSettings,
@@ -119,6 +129,8 @@ impl Default for Settings {
             endpoint: None,
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
+            compression: Compression::default(),
+            protocol: Protocol::default(),
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
             logs: SignalSettings::default(),
@@ -200,10 +212,14 @@ impl Settings {
         if self.disabled || !own.otlp.unwrap_or(has_address) {
             return Ok(None);
         }
-        let url = match (&own.endpoint, &self.endpoint) {
-            (Some(full), _) => parse_url(&full.0)?,
-            (None, Some(base)) => with_path(parse_url(&base.0)?, signal),
-            (None, None) => with_path(parse_url(DEFAULT_ENDPOINT)?, signal),
+        let protocol = own.protocol.unwrap_or(self.protocol);
+        let protocol = protocol.available("the OTLP protocol")?;
+        let path = signal.path(protocol);
+        let url = match (protocol, &own.endpoint, &self.endpoint) {
+            (Protocol::HttpProtobuf, Some(full), _) => parse_url(&full.0)?,
+            (Protocol::HttpProtobuf, None, Some(base)) => with_path(parse_url(&base.0)?, path),
+            (_, Some(host), _) | (_, None, Some(host)) => at_host(parse_url(&host.0)?, path),
+            (_, None, None) => at_host(parse_url(protocol.default_endpoint())?, path),
         };
         let mut headers = HeaderMap::new();
         for header in own.headers.as_ref().unwrap_or(&self.headers) {
@@ -213,6 +229,8 @@ impl Settings {
             url,
             headers,
             timeout: own.timeout.unwrap_or(self.timeout),
+            compression: own.compression.unwrap_or(self.compression),
+            protocol,
         }))
     }
 
@@ -261,9 +279,16 @@ fn parse_url(text: &str) -> Result<Url, TelemetryError> {
     }
 }
 
-fn with_path(mut url: Url, signal: Signal) -> Url {
-    let path = format!("{}{}", url.path().trim_end_matches('/'), signal.path());
+fn with_path(mut url: Url, path: &str) -> Url {
+    let path = format!("{}{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
+    url
+}
+
+/// As [`with_path`], where the address is that of a host alone.
+fn at_host(mut url: Url, path: &str) -> Url {
+    url.set_path(path);
+    url.set_query(None);
     url
 }
 

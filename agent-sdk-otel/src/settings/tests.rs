@@ -138,8 +138,10 @@ fn samplers_have_their_standard_names() {
 #[test]
 fn what_cannot_be_used_is_named() {
     let table = [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "GZIP"),
         ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_METRICS_EXPORTER", "otlp,statsd"),
         ("OTEL_TRACES_SAMPLER", "xray"),
@@ -242,4 +244,63 @@ fn files_of_content_need_a_directory_of_this_machine() {
         let error = settings(vars).unwrap_err();
         assert_eq!(error.kind(), TelemetryErrorKind::Setting, "{vars:?}");
     }
+}
+
+#[test]
+fn compression_is_common_or_a_signal_s_own() {
+    let set = settings(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none"),
+    ]);
+    let set = set.unwrap();
+    let of = |signal| set.target(signal).unwrap().unwrap().compression;
+    assert_eq!(of(Signal::Traces), Compression::Gzip);
+    assert_eq!(of(Signal::Metrics), Compression::None);
+    assert_eq!(of(Signal::Logs), Compression::Gzip);
+}
+
+#[test]
+#[cfg(not(feature = "grpc"))]
+fn grpc_is_refused_by_a_build_without_it() {
+    let name = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+    let error = settings(&[(name, "grpc")]).unwrap_err().to_string();
+    assert!(
+        error.contains(name) && error.contains("feature `grpc`"),
+        "{error}"
+    );
+    let built = crate::Telemetry::builder()
+        .endpoint("http://localhost")
+        .protocol(Protocol::Grpc)
+        .build();
+    let error = built.unwrap_err().to_string();
+    assert!(error.contains("feature `grpc`"), "{error}");
+}
+
+#[test]
+#[cfg(feature = "grpc")]
+fn grpc_addresses_are_those_of_a_host() {
+    const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    for (own, host) in [
+        (("OTEL_TRACES_EXPORTER", "otlp"), "http://localhost:4317"),
+        ((BASE, "https://c:4317"), "https://c:4317"),
+        ((BASE, "http://c/v1/traces?x=y"), "http://c"),
+        (
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:1/"),
+            "http://t:1",
+        ),
+    ] {
+        let url = url(&[grpc, own], Signal::Traces);
+        assert_eq!(url.unwrap(), format!("{host}/{TRACES}"));
+    }
+    // One signal alone.
+    let own = [
+        (BASE, "http://c"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+    ];
+    assert_eq!(url(&own, Signal::Traces).unwrap(), "http://c/v1/traces");
+    let logs = "http://c/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    assert_eq!(url(&own, Signal::Logs).unwrap(), logs);
 }

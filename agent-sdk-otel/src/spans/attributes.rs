@@ -28,9 +28,9 @@ pub(crate) fn at_start(
     all: &mut impl AttributeSink,
 ) {
     match kind {
-        Kind::Attempt => all.text(attrs::HTTP_REQUEST_METHOD, "POST"),
+        Kind::Attempt => all.word(attrs::HTTP_REQUEST_METHOD, "POST"),
         Kind::Step => all.text(attrs::STEP_NAME, name),
-        kind => some_text(attrs::OPERATION_NAME, details.operation_name(kind), all),
+        kind => some_word(attrs::OPERATION_NAME, details.operation_name(kind), all),
     }
     let model = details.model();
     match kind {
@@ -69,7 +69,7 @@ pub(crate) fn at_end(
 ) {
     let info = record.info;
     all.text(attrs::RUN_ID, info.run_id.as_str());
-    all.text(attrs::OUTCOME, record.outcome.as_str());
+    all.word(attrs::OUTCOME, record.outcome.as_str());
     labels(record, all);
     if let Some(class) = error_type(record) {
         all.text(attrs::ERROR_TYPE, &class);
@@ -97,6 +97,12 @@ pub(crate) fn at_end(
     }
     if info.parent.is_none() {
         where_time_went(record, all);
+    }
+}
+
+pub(super) fn some_word(name: &str, value: Option<&'static str>, all: &mut impl AttributeSink) {
+    if let Some(value) = value {
+        all.word(name, value);
     }
 }
 
@@ -159,7 +165,7 @@ fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
     let model = agent.model.as_deref().map(|model| &*model.model);
     some_text(attrs::REQUEST_MODEL, model, all);
     if agent.json_output {
-        all.text(attrs::OUTPUT_TYPE, "json");
+        all.word(attrs::OUTPUT_TYPE, "json");
     }
 }
 
@@ -194,7 +200,7 @@ fn of_request(
     if_so(attrs::REQUEST_STREAM, chat.stream, all);
     contract::of_request(chat, record, profile, all);
     if chat.json_output {
-        all.text(attrs::OUTPUT_TYPE, "json");
+        all.word(attrs::OUTPUT_TYPE, "json");
     }
 }
 
@@ -242,7 +248,7 @@ fn of_answer(record: &OperationRecord<'_>, profile: EmissionProfile, all: &mut i
         None => record.is_unpriced().then_some(PriceSource::Unknown),
     };
     let source = source.map(agent_sdk::cost::PriceSource::as_str);
-    some_text(attrs::COST_SOURCE, source, all);
+    some_word(attrs::COST_SOURCE, source, all);
 }
 
 /// What the layers around a model did.
@@ -255,7 +261,7 @@ fn of_layers(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     if_so(attrs::CHAT_STREAM_OF_WHOLE, facts.stream_of_whole, all);
     some_text(attrs::CHAT_FALLBACK_FOR, facts.fallback_for.as_deref(), all);
     some_text(attrs::CHAT_HEDGE_FOR, facts.hedge_for.as_deref(), all);
-    some_text(attrs::CHAT_FALLBACK_REASON, facts.fallback_reason, all);
+    some_word(attrs::CHAT_FALLBACK_REASON, facts.fallback_reason, all);
 }
 
 fn of_attempt(
@@ -388,6 +394,6 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     let ids: Vec<_> = (0..path.len())
         .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
         .collect();
-    all.texts(attrs::CRITICAL_PATH, &ids);
+    all.words(attrs::CRITICAL_PATH, &ids);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
 }

@@ -21,6 +21,7 @@ use crate::{
     message::{CallId, ToolCall},
     model::{BreakerState, ModelInfo},
     run::Limit,
+    tool::shown,
 };
 
 /// The target of every decision.
@@ -106,7 +107,7 @@ pub(crate) fn tools_chosen(
             }, "chose tool {name} because the model asked for it");
         } else {
             decided!(span, INFO, TOOL_UNKNOWN, {
-                gen_ai.tool.name = name, gen_ai.tool.call.id = id, agent_sdk.turn = turn
+                gen_ai.tool.name = shown(name), gen_ai.tool.call.id = id, agent_sdk.turn = turn
             }, "the model asked for a tool that there is not");
         }
     }
@@ -114,7 +115,8 @@ pub(crate) fn tools_chosen(
 
 /// A call waits behind others of its turn.
 pub(crate) fn tool_queued(agent: &RunContext, call: &ToolCall, behind: &'static str) {
-    let name = &*call.name;
+    // It may wait for its turn to be refused.
+    let name = shown(&call.name);
     decided!(agent.span(), DEBUG, TOOL_QUEUED, {
         gen_ai.tool.name = name, gen_ai.tool.call.id = call.id.as_str(), agent_sdk.reason = behind
     }, "the call of {name} waits: {behind}");

@@ -60,7 +60,7 @@ use scan::Wanted;
 use secrets::Secret;
 
 #[cfg(feature = "http")]
-pub(crate) use secrets::Secrets;
+pub(crate) use secrets::{Secrets, forms};
 
 /// The text without what looks like a key, a token or a password. The patterns are those of the [module](self), without e-mail
 /// addresses and card numbers.

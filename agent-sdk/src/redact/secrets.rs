@@ -34,42 +34,48 @@ pub(crate) struct Secret(memmem::Finder<'static>);
 impl Secret {
     /// A secret as it is, in JSON, in an address, in hex and in base64; the longest first, for one may begin with another.
     pub(super) fn forms(secret: &str) -> Vec<Self> {
-        let secret = secret.trim();
-        if secret.len() < SHORTEST {
-            return Vec::new();
-        }
-        let mut forms = vec![secret.to_owned()];
-        let quoted = serde_json::to_string(secret).unwrap_or_default();
-        let inside = quoted
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
-        forms.extend(inside.map(str::to_owned));
-        forms.extend(inside.map(|inside| inside.replace('/', "\\/")));
-        let address = percent_encoded(secret, &HEXUPPER);
-        forms.push(address.replace("%20", "+"));
-        forms.push(address);
-        forms.push(percent_encoded(secret, &HEXLOWER));
-        let mut encoded = vec![
-            HEXLOWER.encode(secret.as_bytes()),
-            HEXUPPER.encode(secret.as_bytes()),
-        ];
-        for alphabet in [BASE64_NOPAD, BASE64URL_NOPAD] {
-            encoded.extend((0..3).filter_map(|shift| base64_core(secret, shift, &alphabet)));
-        }
-        encoded.retain(|form| form.len() >= SHORTEST_ENCODED);
-        forms.append(&mut encoded);
-        forms.retain(|form| {
+        let is_sought = |form: &String| {
             !form.contains(MARK) && !KINDS.iter().any(|kind| mark(kind).contains(form.as_str()))
-        });
-        forms.sort_unstable_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
-        forms.dedup();
+        };
+        let forms = forms(secret).into_iter().filter(is_sought);
         let finder = |form: String| Self(memmem::Finder::new(form.as_bytes()).into_owned());
-        forms.into_iter().map(finder).collect()
+        forms.map(finder).collect()
     }
 
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
         self.0.find(bytes).is_some()
     }
+}
+
+/// The texts of these forms.
+pub(crate) fn forms(secret: &str) -> Vec<String> {
+    let secret = secret.trim();
+    if secret.len() < SHORTEST {
+        return Vec::new();
+    }
+    let mut forms = vec![secret.to_owned()];
+    let quoted = serde_json::to_string(secret).unwrap_or_default();
+    let inside = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    forms.extend(inside.map(str::to_owned));
+    forms.extend(inside.map(|inside| inside.replace('/', "\\/")));
+    let address = percent_encoded(secret, &HEXUPPER);
+    forms.push(address.replace("%20", "+"));
+    forms.push(address);
+    forms.push(percent_encoded(secret, &HEXLOWER));
+    let mut encoded = vec![
+        HEXLOWER.encode(secret.as_bytes()),
+        HEXUPPER.encode(secret.as_bytes()),
+    ];
+    for alphabet in [BASE64_NOPAD, BASE64URL_NOPAD] {
+        encoded.extend((0..3).filter_map(|shift| base64_core(secret, shift, &alphabet)));
+    }
+    encoded.retain(|form| form.len() >= SHORTEST_ENCODED);
+    forms.append(&mut encoded);
+    forms.sort_unstable_by(|one, other| (other.len(), other).cmp(&(one.len(), one)));
+    forms.dedup();
+    forms
 }
 
 /// Prints nothing of the secret.

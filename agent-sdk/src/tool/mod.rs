@@ -23,7 +23,7 @@ pub use function::{BlockingTool, FnTool, NoArguments, ToolFn};
 pub(crate) use function::{parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
-pub(crate) use scheduler::{Admitted, Batch, Finished, Returned, ToolSet, Turn};
+pub(crate) use scheduler::{Admitted, Batch, Finished, Returned, ToolSet, Turn, shown};
 
 use crate::{message::Content, model::ToolSpec};
 

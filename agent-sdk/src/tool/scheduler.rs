@@ -446,15 +446,18 @@ async fn guarded(
 
 /// What a call's operation is named. The name of a tool that is not there is a model's text, unless it could be one's name.
 fn shown_name(tool: Option<&ToolHandle>, call: &ToolCall) -> Arc<str> {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    let is_name = (1..=64).contains(&call.name.len())
-        && call.name.bytes().all(letter)
-        && redact::keys(&call.name) == *call.name;
-    if tool.is_some() || is_name {
-        call.name.clone()
-    } else {
-        "other".into()
+    match shown(&call.name) {
+        other if tool.is_none() && *other != *call.name => other.into(),
+        _ => call.name.clone(),
     }
+}
+
+/// A name that a model gave a tool, or `other` where it could not be a tool's and so may say anything.
+pub(crate) fn shown(name: &str) -> &str {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let is_name =
+        (1..=64).contains(&name.len()) && name.bytes().all(letter) && redact::keys(name) == *name;
+    if is_name { name } else { "other" }
 }
 
 /// Cuts the middle out of a result that is too long for a model; what comes out is not.

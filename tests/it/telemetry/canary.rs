@@ -1,5 +1,7 @@
 //! Secrets and content are planted wherever they may come from; whatever leaves is searched for them, in every form.
 
+mod sinks;
+
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
@@ -190,6 +192,10 @@ impl Stage {
     }
 
     fn agent(&self, url: &str) -> AgentBuilder {
+        self.agent_named("triage", url)
+    }
+
+    fn agent_named(&self, name: &str, url: &str) -> AgentBuilder {
         let model = OpenAi::builder("gpt-4o")
             .base_url(format!("{url}/v1"))
             .api_key(KEY)
@@ -197,7 +203,7 @@ impl Stage {
             .unwrap();
         let model = ModelHandle::builder(model).retry(Retry::none()).build();
         let observers = self.telemetry.observers().with_shared(self.wire.clone());
-        Agent::builder("triage", model)
+        Agent::builder(name, model)
             .instructions(INSTRUCTED)
             .tag("deploy", TAG)
             .tool(FnTool::new("search", "Searches.", search))

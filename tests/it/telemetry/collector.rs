@@ -6,8 +6,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -17,6 +19,7 @@ use super::loopback::Loopback;
 struct Received {
     raw: Vec<Bytes>,
     spans: Vec<Span>,
+    logs: Vec<LogRecord>,
     metrics: Vec<ExportMetricsServiceRequest>,
 }
 
@@ -33,6 +36,7 @@ impl Collector {
         let app = Router::new()
             .route("/v1/traces", post(traces))
             .route("/v1/metrics", post(metrics))
+            .route("/v1/logs", post(logs))
             .with_state(received.clone());
         Self {
             received,
@@ -46,6 +50,10 @@ impl Collector {
 
     pub(super) fn spans(&self) -> Vec<Span> {
         self.received.lock().unwrap().spans.clone()
+    }
+
+    pub(super) fn logs(&self) -> Vec<LogRecord> {
+        self.received.lock().unwrap().logs.clone()
     }
 
     pub(super) fn span(&self, name: &str) -> Span {
@@ -89,4 +97,15 @@ async fn metrics(State(shared): State<Shared>, body: Bytes) {
     let mut received = shared.lock().unwrap();
     received.raw.push(body);
     received.metrics.push(request);
+}
+
+async fn logs(State(shared): State<Shared>, body: Bytes) {
+    let request = ExportLogsServiceRequest::decode(body.clone()).unwrap();
+    let mut received = shared.lock().unwrap();
+    received.raw.push(body);
+    let resources = request.resource_logs.into_iter();
+    let scopes = resources.flat_map(|resource| resource.scope_logs);
+    received
+        .logs
+        .extend(scopes.flat_map(|scope| scope.log_records));
 }

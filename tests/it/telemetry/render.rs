@@ -108,7 +108,7 @@ fn branch(span: &Span, spans: &[Span], depth: usize, text: &mut String) {
 
 /// Where a text occurs in bytes: as it is, or in base64 at any of its three alignments.
 pub(super) fn occurs(bytes: &[u8], text: &str) -> bool {
-    let within = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let within = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
     within(text.as_bytes()) || (0..3).any(|shift| within(base64_core(text, shift).as_bytes()))
 }
 

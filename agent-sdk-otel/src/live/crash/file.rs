@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agent_sdk::monitor::{LiveOperation, LiveOperations, LiveSnapshot};
 use agent_sdk::operation::{Clock, RunId, SystemClock};
+use agent_sdk::redact::Redactor;
 
 use super::record::{self, CrashReason, CrashedOperation};
 
@@ -32,6 +33,8 @@ pub(crate) struct CrashFile {
     lock_path: PathBuf,
     /// Locked as long as this process lives.
     _lock: File,
+    /// What names and ids pass before they are written.
+    redactor: Redactor,
     state: Mutex<State>,
 }
 
@@ -44,7 +47,7 @@ struct State {
 
 impl CrashFile {
     /// Makes the folder, for its owner only, and takes a name in it. Nothing is written yet.
-    pub(crate) fn create(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, redactor: Redactor) -> io::Result<Self> {
         make_folder(folder)?;
         let name = format!("{}-{}", std::process::id(), RunId::random());
         let lock_path = folder.join(&name).with_extension(LOCK);
@@ -57,6 +60,7 @@ impl CrashFile {
             path: folder.join(name).with_extension(WORDS),
             lock_path,
             _lock: lock,
+            redactor,
             state: Mutex::default(),
         })
     }
@@ -117,7 +121,7 @@ impl CrashFile {
             return Ok(());
         }
         let oldest = operations.get(..MOST_OPERATIONS).unwrap_or(operations);
-        let text = record::write(reason, SystemClock::default().now(), oldest)?;
+        let text = record::write(reason, SystemClock::default().now(), oldest, &self.redactor)?;
         // Put in place at once: a process that is killed while it writes leaves the words of before.
         let unfinished = self.path.with_extension(PART);
         let mut file = create(&unfinished)?;

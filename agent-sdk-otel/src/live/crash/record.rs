@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agent_sdk::message::ConversationId;
 use agent_sdk::monitor::LiveOperation;
 use agent_sdk::operation::{Kind, SpanId, TraceContext};
+use agent_sdk::redact::Redactor;
 use serde::{Deserialize, Serialize};
 
 use crate::live::spans::nanos;
@@ -108,6 +109,7 @@ pub(super) fn write(
     reason: CrashReason,
     now: SystemTime,
     operations: &[LiveOperation],
+    redactor: &Redactor,
 ) -> serde_json::Result<Vec<u8>> {
     let head = Head {
         format: FORMAT,
@@ -118,7 +120,7 @@ pub(super) fn write(
     let mut text = serde_json::to_vec(&head)?;
     text.push(b'\n');
     for operation in operations {
-        serde_json::to_writer(&mut text, &Line::of(operation))?;
+        serde_json::to_writer(&mut text, &Line::of(operation, redactor))?;
         text.push(b'\n');
     }
     Ok(text)
@@ -141,7 +143,15 @@ pub(super) fn read(text: &str) -> Vec<CrashedOperation> {
 }
 
 impl Line {
-    fn of(operation: &LiveOperation) -> Self {
+    fn of(operation: &LiveOperation, redactor: &Redactor) -> Self {
+        // What is cut first could keep the half of a key.
+        let short = |text: &str| {
+            redactor
+                .text(text)
+                .chars()
+                .take(LONGEST)
+                .collect::<String>()
+        };
         let labels = &operation.labels;
         let provider = operation.model.as_ref().map(|model| &*model.provider);
         let conversation = labels.conversation.as_ref().map(ConversationId::as_str);
@@ -180,10 +190,6 @@ impl Line {
             session: self.session,
         })
     }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
 }
 
 fn time(nanos: u64) -> Option<SystemTime> {

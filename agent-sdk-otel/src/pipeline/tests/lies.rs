@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 
 use super::collector::{Liar, Step, partial, reply};
 use super::*;
-use crate::otlp::Target;
+use crate::otlp::{Compression, Protocol, Target};
 
 /// Spans of one batch.
 const BATCH: u64 = 4;
@@ -328,6 +328,8 @@ fn client(url: &str, timeout: Duration, thread: &ExportThread) -> OtlpClient {
         url: url.parse().unwrap(),
         headers: HeaderMap::new(),
         timeout,
+        compression: Compression::None,
+        protocol: Protocol::HttpProtobuf,
     };
     OtlpClient::new(target, thread.clone()).unwrap()
 }

@@ -8,8 +8,9 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::format::{Request, hex};
+use super::format::Request;
 use crate::model::wire::Secrets;
+use crate::redact::forms;
 
 /// What stands in place of a secret in a request.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -74,8 +75,7 @@ impl Scrubber {
         );
         let mut forms: Vec<String> = plain
             .iter()
-            .map(|secret| secret.trim())
-            .flat_map(forms)
+            .flat_map(|secret| forms(secret))
             .filter(|form| form.len() >= SHORTEST)
             .collect();
         // The longest first, for one may begin with another.
@@ -169,28 +169,4 @@ fn is_secret(name: &HeaderName) -> bool {
             name.as_str(),
             "x-api-key" | "x-goog-api-key" | "api-key" | "x-amz-security-token"
         )
-}
-
-/// A secret as it is, in JSON, and in an address.
-fn forms(secret: &str) -> Vec<String> {
-    let quoted = serde_json::to_string(secret).unwrap_or_default();
-    let inside = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let quoted = inside.unwrap_or_default().to_owned();
-    let mut address = String::new();
-    for byte in secret.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            address.push(char::from(byte));
-        } else {
-            address.push('%');
-            address.push_str(&hex(&[byte]).to_uppercase());
-        }
-    }
-    vec![
-        quoted.replace('/', "\\/"),
-        quoted,
-        address,
-        secret.to_owned(),
-    ]
 }

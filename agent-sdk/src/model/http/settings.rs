@@ -365,6 +365,8 @@ pub(crate) fn default_client(
         .user_agent(concat!("agent-sdk/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .tcp_nodelay(true)
+        // HTTP/2 comes in where another crate of the build asks for it.
+        .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
