@@ -19,18 +19,18 @@
 //! second does.
 //!
 //! On a 2-core shared x86-64 VM that other work kept busy as well (load 3 to 6), November 2026, the
-//! least and the most of three runs (two of `spans-fast`). Read CPU as an upper bound.
+//! least and the most of three runs. Read CPU as an upper bound.
 //!
 //! | mode | lost | most on disk | peak MiB | seconds until settled | µs CPU for each |
 //! |---|---|---|---|---|---|
 //! | `steady` | 0 | none | 15 | 20.01 to 20.02 | 2.7 to 2.9 |
 //! | `drop` | 277,000 to 464,000, all counted | none | 64 to 72 | 1.5 to 2.9 | 1.4 to 1.5 |
 //! | `spill` | 0 | 490,000 to 514,000 | 96 to 112 | 3.1 to 3.5 | 1.7 to 2.0 |
-//! | `restart` | 0 | 348,000 to 514,000 | 86 to 93 | 0.4 to 0.9 after the second start | 1.5 to 2.4 |
+//! | `restart` | 0 | 530,000 to 569,000 | 86 to 96 | 0.5 to 0.7 after the second start | 1.5 to 1.8 |
 //! | `operations` | 0 | none | 101 | 10.2 | 7.2 to 9.1 |
 //! | `bare` | | | 66 | 10.0 | 2.3 to 3.1 |
 //! | `operations-fast` | 0 | none | 95 | 2.5 to 3.3 | 5.9 to 7.3 |
-//! | `spans-fast` | 0 | none | 95 | 2.9 to 3.3 | 5.6 to 6.4 |
+//! | `spans-fast` | 0 | none | 96 | 2.9 to 3.3 | 5.2 to 6.4 |
 //! | `bare-fast` | | | 67 | 1.0 to 1.2 | 1.6 to 2.5 |
 
 #![expect(
