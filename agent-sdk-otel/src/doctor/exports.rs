@@ -26,7 +26,7 @@ const NAME: &str = "agent_sdk_doctor";
 
 /// Each signal: where it goes, and whether somebody is there.
 pub(super) fn addresses(settings: &Settings) -> Vec<Finding> {
-    [Signal::Traces, Signal::Metrics]
+    [Signal::Traces, Signal::Metrics, Signal::Logs]
         .into_iter()
         .map(|signal| address(settings, signal))
         .collect()
