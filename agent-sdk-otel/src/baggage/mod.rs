@@ -21,7 +21,8 @@ const MAX_VALUE: usize = 1_024;
 pub(crate) struct RunLabels {
     run: RunId,
     labels: Arc<Labels>,
-    baggage: Arc<[KeyValue]>,
+    /// `None` where none is asked for, which is nearly always.
+    baggage: Option<Arc<[KeyValue]>>,
 }
 
 impl RunLabels {
@@ -36,7 +37,7 @@ impl RunLabels {
 
     /// The baggage that the operation's own span carries; its labels are there anyway.
     pub(crate) fn baggage(&self) -> &[KeyValue] {
-        &self.baggage
+        self.baggage.as_deref().unwrap_or_default()
     }
 
     /// A context in which spans find this.
@@ -73,7 +74,7 @@ pub(crate) fn inherited(context: &Context) -> impl Iterator<Item = KeyValue> {
             let name = format!("{}{key}", attrs::TAG_PREFIX);
             attrs::custom(name, value.clone())
         });
-        known.chain(tags).chain(run.baggage.iter().cloned())
+        known.chain(tags).chain(run.baggage().iter().cloned())
     })
 }
 
@@ -98,7 +99,10 @@ pub(crate) fn trace_state(state: &TraceState) -> trace::TraceState {
 }
 
 /// Of the baggage of a run and of its caller what is to become attributes; the run's own word counts.
-fn chosen(own: &Baggage, around: &Context, keys: &[String]) -> Arc<[KeyValue]> {
+fn chosen(own: &Baggage, around: &Context, keys: &[String]) -> Option<Arc<[KeyValue]>> {
+    if keys.is_empty() {
+        return None;
+    }
     let theirs = around.baggage();
     let values = keys.iter().filter_map(|key| {
         let value = own.get(key);
@@ -106,7 +110,7 @@ fn chosen(own: &Baggage, around: &Context, keys: &[String]) -> Arc<[KeyValue]> {
         let value = value.get(..value.floor_char_boundary(MAX_VALUE))?;
         Some(attrs::custom(key.clone(), value.to_owned()))
     });
-    values.collect()
+    Some(values.collect())
 }
 
 #[cfg(test)]

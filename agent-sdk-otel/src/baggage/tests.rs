@@ -185,7 +185,8 @@ fn o8_a_long_value_of_baggage_is_cut_between_characters() {
         &Baggage::new(),
         &around,
         &["tenant".to_owned(), "absent".to_owned()],
-    );
+    )
+    .unwrap();
     assert_eq!(chosen.len(), 1);
     assert_eq!(chosen[0].value.as_str().len(), MAX_VALUE);
 }

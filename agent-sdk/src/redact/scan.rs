@@ -42,10 +42,14 @@ pub(super) fn run(text: &str, wanted: Wanted) -> Cow<'_, str> {
     {
         return Cow::Borrowed(text);
     }
+    let turns = match wanted {
+        Wanted::Keys => &KEY_TURNS,
+        Wanted::All => &TURNS,
+    };
     let mut place = Place { text, done: 0 };
     let mut clean = String::new();
     let mut at = 0;
-    while let Some((skipped, byte)) = next_turn(place.rest(at)) {
+    while let Some((skipped, byte)) = next_turn(place.rest(at), turns) {
         at += skipped;
         match place.find(at, byte, wanted) {
             Some(found) => {
@@ -64,8 +68,16 @@ pub(super) fn run(text: &str, wanted: Wanted) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
+/// Which bytes something may turn on.
+type Turns = [bool; 256];
+
 /// The bytes on which something may turn.
-static TURNS: [bool; 256] = {
+static TURNS: Turns = turns(true);
+
+/// Those on which a key may. Ids are full of digits, at which only card numbers begin.
+static KEY_TURNS: Turns = turns(false);
+
+const fn turns(all: bool) -> Turns {
     let (mut turns, mut byte) = ([false; 256], 0);
     while byte < 256 {
         #[expect(
@@ -74,27 +86,29 @@ static TURNS: [bool; 256] = {
             reason = "below 256"
         )]
         {
-            turns[byte] = matches!(byte as u8, b':' | b'=' | b'-' | b'@' | b'%' | b'2'..=b'6')
+            turns[byte] = matches!(byte as u8, b':' | b'=' | b'-')
+                || all && matches!(byte as u8, b'@' | b'%' | b'2'..=b'6')
                 || token::begins(byte as u8);
         }
         byte += 1;
     }
     turns
-};
+}
 
 /// The next byte on which something may turn, and how many are before it.
-fn next_turn(rest: &[u8]) -> Option<(usize, u8)> {
-    let mut bytes = rest.iter().copied().enumerate().peekable();
-    while let Some((at, byte)) = bytes.next() {
-        if TURNS.get(usize::from(byte)) != Some(&true) {
-            continue;
-        }
-        let next = bytes.peek().map_or(0, |(_, next)| *next);
+fn next_turn(rest: &[u8], turns: &Turns) -> Option<(usize, u8)> {
+    let may_turn = |byte: &u8| turns.get(usize::from(*byte)) == Some(&true);
+    let mut from = 0;
+    loop {
+        let ahead = rest.get(from..)?;
+        let at = from + ahead.iter().position(may_turn)?;
+        let byte = *rest.get(at)?;
+        let next = rest.get(at + 1).copied().unwrap_or(0);
         if !byte.is_ascii_alphabetic() || token::goes_on(byte, next) {
             return Some((at, byte));
         }
+        from = at + 1;
     }
-    None
 }
 
 impl Place<'_> {
