@@ -66,7 +66,7 @@ impl Folder {
     fn command(&self, program: &mut Command, server: &Server, resumes: bool) -> Child {
         program
             .env(FOLDER, self.0.path())
-            .env(URL, server.url())
+            .env(URL, server.url_of_next_process())
             .env(RESUMES, if resumes { "yes" } else { "" })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -44,8 +44,10 @@ async fn killed_at(k: usize, later: Duration, whole: &Said) {
     std::thread::sleep(later);
     kill(child);
     server.hold_from(usize::MAX);
-    let first = server.take_keys();
     let (answers, results) = kept(&folder).await;
+
+    let said = finish(folder.spawn(&server, true));
+    let (first, second) = (server.keys_of(1), server.keys_of(2));
     if later.is_zero() {
         assert_eq!(
             (first.len(), answers.len(), results),
@@ -53,9 +55,6 @@ async fn killed_at(k: usize, later: Duration, whole: &Said) {
             "{case}"
         );
     }
-
-    let said = finish(folder.spawn(&server, true));
-    let second = server.take_keys();
     let again: Vec<_> = second.iter().filter(|key| answers.contains(*key)).collect();
     assert!(
         again.is_empty(),
@@ -122,9 +121,8 @@ async fn s1_killed_when_a_call_took_effect_but_its_result_was_not_kept_it_is_in_
         assert_eq!(folder.effects("note").len(), k, "{case}");
         let (answers, _) = kept(&folder).await;
         assert_eq!(answers.len(), k, "{case}");
-        server.take_keys();
         let said = finish(folder.spawn(&server, true));
-        assert_eq!(server.take_keys().len(), TOOL_TURNS + 1 - k, "{case}");
+        assert_eq!(server.keys_of(2).len(), TOOL_TURNS + 1 - k, "{case}");
         same_as(&whole, &case, &said, &[format!("{k}/w{}", k - 1)]);
         took_effect_once(&case, &folder);
     }

@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, header},
     response::IntoResponse,
     routing::post,
@@ -28,6 +28,7 @@ pub(crate) const TOOL_TURNS: usize = 12;
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
+    processes: AtomicUsize,
     /// What was received, when it was.
     pub(crate) received: Receiver<Received>,
     stop: Option<oneshot::Sender<()>>,
@@ -44,7 +45,8 @@ pub(crate) enum Received {
 }
 
 struct Shared {
-    keys: Mutex<Vec<String>>,
+    /// The number of the process that asked, and the idempotency key of its request.
+    keys: Mutex<Vec<(usize, String)>>,
     effects: AtomicUsize,
     /// The first effect that is not acknowledged yet.
     effects_held_from: watch::Sender<usize>,
@@ -71,8 +73,8 @@ impl Server {
             bytes,
         });
         let app = Router::new()
-            .route("/v1/effect", post(effect))
-            .fallback(answer)
+            .route("/{process}/effect", post(effect))
+            .route("/{process}/{*path}", post(answer))
             .with_state(shared.clone());
         let (ready, bound) = channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -90,14 +92,18 @@ impl Server {
         Self {
             address: bound.recv().unwrap(),
             shared,
+            processes: AtomicUsize::new(0),
             received,
             stop: Some(stop),
             thread: Some(thread),
         }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
+    /// Where the next process that is started finds the model: each has a path of its own, so that a request
+    /// which a killed one left on the wire is never taken for its successor's.
+    pub(crate) fn url_of_next_process(&self) -> String {
+        let process = self.processes.fetch_add(1, Ordering::SeqCst) + 1;
+        format!("http://{}/{process}", self.address)
     }
 
     /// Leaves the requests from this one on without an answer, until it is said otherwise.
@@ -115,9 +121,16 @@ impl Server {
         while self.received.recv().unwrap() != what {}
     }
 
-    /// The idempotency keys of the requests since the last time.
-    pub(crate) fn take_keys(&self) -> Vec<String> {
-        std::mem::take(&mut *self.shared.keys.lock().unwrap())
+    /// The idempotency keys of the requests of a process, counted from 1 as they were started.
+    pub(crate) fn keys_of(&self, process: usize) -> Vec<String> {
+        let keys = self.shared.keys.lock().unwrap();
+        let mut keys_of = Vec::new();
+        for (from, key) in &*keys {
+            if *from == process {
+                keys_of.push(key.clone());
+            }
+        }
+        keys_of
     }
 }
 
@@ -140,6 +153,7 @@ async fn effect(State(shared): State<Arc<Shared>>) {
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
+    Path((process, _)): Path<(usize, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
@@ -149,7 +163,7 @@ async fn answer(
         .map(|key| key.to_str().unwrap());
     let number = {
         let mut keys = shared.keys.lock().unwrap();
-        keys.push(key.unwrap_or("none").to_owned());
+        keys.push((process, key.unwrap_or("none").to_owned()));
         keys.len()
     };
     let received = Received::Request(number);
