@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use super::Params;
 
-/// The longest condition, in bytes; together with [`MAX_NESTING`] it keeps the parser's recursion small.
+/// The longest condition, in bytes.
 const MAX_BYTES: usize = 2_048;
 
-/// How deep brackets and choices may be inside each other.
-const MAX_NESTING: usize = 32;
+/// The most brackets, operators and dots in a condition: each of them may be a level of the parser's recursion.
+const MAX_JOINTS: usize = 96;
 
 /// A condition that was read.
 pub(super) struct Condition {
@@ -31,8 +31,10 @@ impl Condition {
         if text.len() > MAX_BYTES {
             return Err(format!("a condition is at most {MAX_BYTES} bytes long"));
         }
-        if nesting(text) > MAX_NESTING {
-            return Err(format!("a condition is at most {MAX_NESTING} deep"));
+        if joints(text) > MAX_JOINTS {
+            return Err(format!(
+                "a condition has at most {MAX_JOINTS} brackets, operators and dots: let a step work out the rest"
+            ));
         }
         let compiled = std::panic::catch_unwind(|| Program::compile(text));
         let program = compiled
@@ -181,19 +183,12 @@ fn entries(entry: &EntryExpr) -> Vec<&Expr> {
     }
 }
 
-/// How deep brackets and choices are inside each other, strings aside or not: an upper bound.
-fn nesting(text: &str) -> usize {
-    let (mut deep, mut deepest, mut choices) = (0_usize, 0, 0_usize);
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => deep += 1,
-            b')' | b']' | b'}' => deep = deep.saturating_sub(1),
-            b'?' => choices += 1,
-            _ => {}
-        }
-        deepest = deepest.max(deep);
-    }
-    deepest + choices
+/// How many brackets, operators and dots there are, those in strings included: an upper bound of how deep it is.
+fn joints(text: &str) -> usize {
+    let joints = text
+        .bytes()
+        .filter(|byte| b"([{?.!-+*/%<>=&|,".contains(byte));
+    joints.count()
 }
 
 /// An error of CEL without the values in it.

@@ -188,6 +188,10 @@ impl Graph {
                 first => {
                     let mut ring = path.split_off(*first);
                     ring.reverse();
+                    // The same ring is the same path, wherever it was entered.
+                    let first = ring.iter().enumerate().min_by_key(|(_, number)| **number);
+                    let first = first.map_or(0, |(at, _)| at);
+                    ring.rotate_left(first);
                     return Some(ring);
                 }
             }
@@ -205,7 +209,10 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
     let near = known
         .map(|other| (distance(name, other), other))
         .min()
-        .filter(|(far, _)| *far <= 2.max(name.chars().count() / 3));
+        .filter(|(far, _)| {
+            let long = name.chars().count();
+            *far <= 2.max(long / 3) && *far <= long / 2
+        });
     match near {
         Some((_, other)) => format!("there is no {what} `{name}`; is `{other}` meant?"),
         None => format!("there is no {what} `{name}`"),

@@ -207,7 +207,7 @@ fn a_plan_that_stops_at_a_failure_tells_what_runs_and_begins_nothing_more() {
     hand.fail("a");
     assert_eq!(
         hand.said(),
-        ["start a", "start b", "passed c", "interrupt b"]
+        ["start a", "start b", "interrupt b", "passed c"]
     );
     hand.end("b", Ended::Cancelled);
     assert_eq!(hand.said(), ["finish failed"]);

@@ -174,11 +174,11 @@ input = { query = "${steps.count/words/0}", most = "${steps.count/total}" }
     assert_eq!(
         said,
         [
-            "steps[1].input: Additional properties are not allowed ('other' was unexpected)",
             "steps[1].input.query: 5 is not of type \"string\"",
+            "steps[1].input: Additional properties are not allowed ('other' was unexpected)",
             "steps[2].input: \"query\" is a required property",
-            "steps[3].input.query: ${steps.count/total} is of type integer, and type string is needed",
             "steps[3].input.most: ${steps.count/words} is of type array, and type integer is needed",
+            "steps[3].input.query: ${steps.count/total} is of type integer, and type string is needed",
             "steps[4].input: ${steps.count/totl}: step `count` gives no `totl`; it gives `total`, `words`",
         ]
     );
@@ -203,9 +203,9 @@ steps = [{ id = "a", agent = "writer" }]
     assert_eq!(
         said,
         [
-            "steps[0].plan.steps[0].input: there is no parameter `y`; is `x` meant?",
+            "steps[0].plan.steps[0].input: there is no parameter `y`",
             "steps[0].plan.steps[0].agent: there is no agent `nobody`",
-            "steps[0].input.z: there is no parameter `z`; is `x` meant?",
+            "steps[0].input.z: there is no parameter `z`",
             "steps[0].input: plan `inner` needs parameter `x`",
             "fallback.params.q: the plan that it stands in for has no such parameter, and it has no default",
         ]
