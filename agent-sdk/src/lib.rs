@@ -47,6 +47,7 @@
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
 //! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`registry`] | agents, tools and functions by name |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
 //! | [`redact`] | taking keys, tokens and personal data out of texts |
@@ -76,6 +77,7 @@ pub mod monitor;
 pub mod operation;
 pub mod profile;
 pub mod redact;
+pub mod registry;
 pub mod run;
 pub mod session;
 pub mod store;
