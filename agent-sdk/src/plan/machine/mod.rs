@@ -61,6 +61,8 @@ pub struct Machine {
 pub struct Task {
     /// The number of the step, from 0; see [`Machine::step`].
     pub step: u32,
+    /// How often the step was begun anew before.
+    pub round: u32,
     /// The number of the element, from 0, where the step has a list.
     pub item: Option<u32>,
     /// What runs: 0 is the step's own work, others are its fallbacks in their order.
