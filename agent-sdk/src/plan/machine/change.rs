@@ -81,6 +81,9 @@ impl Machine {
         self.try_out(catalog, |steps| steps.retain(|step| step.id != *id))?;
         if let Some(slot) = self.slot_mut(number) {
             slot.is_removed = true;
+            // What was in the queue, asked or timed for it is of a round that is over.
+            slot.state = State::Waiting;
+            slot.round += 1;
         }
         self.numbers.remove(id);
         self.connect();

@@ -385,6 +385,7 @@ impl Machine {
             };
             match &mut slot.state {
                 State::Ended(_) => {}
+                State::Waiting if slot.is_removed => {}
                 State::Waiting | State::Asking => self.skip(number, SkipReason::Stopped, false),
                 State::Active(active) => {
                     let running = active.running(number);

@@ -1,4 +1,6 @@
+mod corners;
 mod files;
+mod hand;
 mod machine;
 mod mistakes;
 mod references;
