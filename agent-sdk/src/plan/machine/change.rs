@@ -1,10 +1,9 @@
 //! Changes of a plan that runs.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Catalog, Change, Command, End, Machine, PlanError, SkipReason, Slot, State, StepEnd, check,
-    slot::{Phase, Ready},
+    Catalog, Change, End, Machine, PlanError, SkipReason, Slot, State, StepEnd, check, slot::Phase,
 };
 use crate::plan::{Plan, Problem, Step, graph::Node};
 
@@ -133,7 +132,6 @@ impl Machine {
                 end.as_str()
             ));
         }
-        let was_begun = slot.attempts > 0;
         let because = SkipReason::Person;
         let is_harmless = true;
         self.give_up(
@@ -143,22 +141,15 @@ impl Machine {
                 is_harmless,
             },
         );
-        if !was_begun {
-            self.commands.push_back(Command::Passed { step: number });
-        }
         Ok(())
     }
 
     fn retry(&mut self, number: u32) -> Result<(), PlanError> {
-        let Some(slot) = self.slots.get_mut(number as usize) else {
+        let Some(slot) = self.slot(number) else {
             return Ok(());
         };
-        let (id, priority, round) = (
-            slot.node.step.id.clone(),
-            slot.node.step.priority,
-            slot.round,
-        );
-        match &mut slot.state {
+        let id = slot.node.step.id.clone();
+        match &slot.state {
             State::Ended(StepEnd::Ok { .. }) => refuse(format!(
                 "step `{id}` succeeded: to run it and what comes after it again, restart it"
             )),
@@ -185,24 +176,16 @@ impl Machine {
                 Ok(())
             }
             State::Active(active) => {
-                let mut any = false;
-                for (item, progress) in active.items.iter_mut().enumerate() {
-                    if progress.phase == Phase::Resting {
-                        progress.phase = Phase::Ready;
-                        any = true;
-                        self.ready.push(Ready {
-                            priority,
-                            step: Reverse(number),
-                            item: Reverse(u32::try_from(item).unwrap_or(u32::MAX)),
-                            round,
-                        });
-                    }
+                let resting = active.items.iter().enumerate();
+                let resting = resting.filter(|(_, item)| item.phase == Phase::Resting);
+                let resting: Vec<usize> = resting.map(|(item, _)| item).collect();
+                if resting.is_empty() {
+                    return refuse(format!("step `{id}` is under way"));
                 }
-                if any {
-                    Ok(())
-                } else {
-                    refuse(format!("step `{id}` is under way"))
+                for item in resting {
+                    self.queue(number, u32::try_from(item).unwrap_or(u32::MAX));
                 }
+                Ok(())
             }
             State::Waiting | State::Asking => refuse(format!("step `{id}` has not begun")),
         }

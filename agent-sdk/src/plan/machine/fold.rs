@@ -18,7 +18,8 @@ impl Machine {
                 State::Waiting | State::Ended(_) => {}
                 State::Asking => self.commands.push_back(Command::Ask { step }),
                 State::Active(active) => {
-                    if let Some(time) = slot.node.step.timeout {
+                    active.is_timed = slot.attempts > 0 && slot.node.step.timeout.is_some();
+                    if let Some(time) = slot.node.step.timeout.filter(|_| active.is_timed) {
                         let round = slot.round;
                         let timer = Timer::Step { step, round };
                         self.commands.push_back(Command::Wait { timer, time });

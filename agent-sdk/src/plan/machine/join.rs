@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd, Timer,
+    Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd,
 };
 
 impl Machine {
@@ -62,7 +62,6 @@ impl Machine {
                 is_harmless,
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// Enough of those that a step waits for succeeded.
@@ -103,13 +102,15 @@ impl Machine {
         let Some(slot) = self.slot(number) else {
             return;
         };
-        let must_be_there = slot.needed() as usize == slot.node.waits_for.len();
+        let unseen = slot.node.waits_for.iter().copied();
+        let unseen = unseen.filter(|other| self.slot(*other).is_none_or(|o| o.output().is_none()));
+        let unseen: Box<[u32]> = unseen.collect();
         let over: Option<Arc<[Value]>> = match &slot.node.over {
             None => None,
             Some(over) => {
                 let scope = Inside {
                     machine: self,
-                    must_be_there,
+                    unseen: &unseen,
                     item: None,
                 };
                 match over.resolve(&scope) {
@@ -123,15 +124,8 @@ impl Machine {
             }
         };
         let round = slot.round;
-        let active = Active::new(over, round);
+        let active = Active::new(over, unseen, round);
         let is_empty = active.items.is_empty();
-        if let Some(time) = slot.node.step.timeout {
-            let timer = Timer::Step {
-                step: number,
-                round,
-            };
-            self.commands.push_back(Command::Wait { timer, time });
-        }
         if let Some(slot) = self.slot_mut(number) {
             slot.state = State::Active(Box::new(active));
         }
@@ -144,7 +138,6 @@ impl Machine {
                     causes: Vec::new(),
                 },
             );
-            self.commands.push_back(Command::Passed { step: number });
         } else {
             self.offer(number);
         }
@@ -158,7 +151,6 @@ impl Machine {
                 is_harmless,
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// A step that cannot even begin.
@@ -169,7 +161,6 @@ impl Machine {
                 causes: vec![fault],
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// Ends a step, and has those looked at that wait for it.
@@ -182,6 +173,9 @@ impl Machine {
             return;
         }
         slot.state = State::Ended(end);
+        if slot.attempts == 0 {
+            self.commands.push_back(Command::Passed { step: number });
+        }
         self.open = self.open.saturating_sub(1);
         let waited_for_by = std::mem::take(&mut slot.waited_for_by);
         if waited_for_by.is_empty() && !is_harmless {

@@ -7,12 +7,14 @@
 //! once. Steps are looked at in the plan's order; nothing recurses, so neither a chain nor a fan of any length overflows. All work over a
 //! plan's life is O(steps + edges), times the logarithm of how many could begin at once.
 
+mod begin;
 mod change;
 mod end;
 mod fold;
 mod join;
 mod schedule;
 mod slot;
+mod stop;
 
 use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
@@ -310,7 +312,7 @@ impl Machine {
         if let Some(output) = &self.output {
             let scope = Inside {
                 machine: self,
-                must_be_there: false,
+                unseen: &[],
                 item: None,
             };
             return output.resolve(&scope);
@@ -372,20 +374,18 @@ impl Plan {
 /// What the references of a step refer to.
 struct Inside<'a> {
     machine: &'a Machine,
-    /// Whether every step that is referred to must have succeeded.
-    must_be_there: bool,
+    /// Steps that had not succeeded when the step's turn came.
+    unseen: &'a [u32],
     item: Option<(&'a Value, usize)>,
 }
 
 impl Scope for Inside<'_> {
-    fn step(&self, id: &str) -> Result<Option<&Value>, String> {
-        let number = self.machine.number(id);
-        let slot = number.and_then(|number| self.machine.slot(number));
-        match slot.and_then(Slot::output) {
-            Some(output) => Ok(Some(output)),
-            None if self.must_be_there => Err(format!("step `{id}` gave nothing")),
-            None => Ok(None),
+    fn step(&self, id: &str) -> Option<&Value> {
+        let number = self.machine.number(id)?;
+        if self.unseen.contains(&number) {
+            return None;
         }
+        self.machine.slot(number)?.output()
     }
 
     fn params(&self) -> &Params {
