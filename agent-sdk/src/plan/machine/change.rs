@@ -1,6 +1,6 @@
 //! Changes of a plan that runs.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{
     Catalog, Change, End, Machine, PlanError, SkipReason, Slot, State, StepEnd, check, slot::Phase,
@@ -269,7 +269,7 @@ impl Machine {
             .collect();
         self.open = 0;
         self.unsettled.clear();
-        for (number, slot) in self.slots.iter_mut().enumerate().rev() {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_removed {
                 continue;
             }
@@ -281,8 +281,8 @@ impl Machine {
                 }
             }
             self.open += usize::from(!slot.has_ended());
-            self.unsettled
-                .push(u32::try_from(number).unwrap_or(u32::MAX));
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            self.unsettled.push(Reverse(number));
         }
     }
 }

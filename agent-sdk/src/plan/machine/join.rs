@@ -1,6 +1,6 @@
 //! When a step's turn comes: what it waits for, its condition, whether a person must be asked.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use serde_json::Value;
 
@@ -11,17 +11,16 @@ use super::{
 impl Machine {
     /// Brings every step whose place changed to where it belongs.
     pub(super) fn settle(&mut self) {
-        while let Some(number) = self.unsettled.pop() {
+        while let Some(Reverse(number)) = self.unsettled.pop() {
             let Some(slot) = self.slot(number) else {
                 continue;
             };
             if slot.is_removed || !matches!(slot.state, State::Waiting) {
                 continue;
             }
-            let (needed, ok, waiting) = (slot.needed(), slot.ok, slot.waiting);
-            if ok >= needed {
+            if slot.has_enough() {
                 self.turn(number);
-            } else if ok.saturating_add(waiting) < needed {
+            } else if slot.has_too_few() {
                 self.cannot(number);
             }
         }
@@ -181,12 +180,14 @@ impl Machine {
         if waited_for_by.is_empty() && !is_harmless {
             self.is_doomed = true;
         }
-        // Those that come first in the plan are looked at first.
-        for other in waited_for_by.iter().rev() {
+        for other in &waited_for_by {
             if let Some(slot) = self.slots.get_mut(*other as usize) {
                 slot.waiting = slot.waiting.saturating_sub(1);
                 slot.ok += u32::from(is_ok);
-                self.unsettled.push(*other);
+                let is_waiting = matches!(slot.state, State::Waiting);
+                if is_waiting && (slot.has_enough() || slot.has_too_few()) {
+                    self.unsettled.push(Reverse(*other));
+                }
             }
         }
         if let Some(slot) = self.slots.get_mut(number as usize) {

@@ -17,6 +17,7 @@ mod slot;
 mod stop;
 
 use std::{
+    cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
@@ -44,7 +45,7 @@ pub struct Machine {
     ready: BinaryHeap<Ready>,
     commands: VecDeque<Command>,
     /// Steps whose place in the plan is to be looked at.
-    unsettled: Vec<u32>,
+    unsettled: BinaryHeap<Reverse<u32>>,
     /// Tasks that were begun and have not ended.
     running: u32,
     /// Steps that have not ended.
@@ -214,7 +215,7 @@ impl Machine {
             seed,
             ready: BinaryHeap::new(),
             commands: VecDeque::new(),
-            unsettled: Vec::new(),
+            unsettled: BinaryHeap::new(),
             running: 0,
             open: graph.nodes.len(),
             is_paused: false,
@@ -231,7 +232,7 @@ impl Machine {
             machine.commands.push_back(Command::Wait { timer, time });
         }
         let all = 0..u32::try_from(machine.slots.len()).unwrap_or(u32::MAX);
-        machine.unsettled.extend(all.rev());
+        machine.unsettled.extend(all.map(Reverse));
         machine.settle();
         Ok(machine)
     }

@@ -113,6 +113,16 @@ impl Slot {
         self.node.step.join.needed(all)
     }
 
+    /// Whether as many of those that it waits for succeeded as it needs.
+    pub(super) fn has_enough(&self) -> bool {
+        self.ok >= self.needed()
+    }
+
+    /// Whether so many can no longer succeed.
+    pub(super) fn has_too_few(&self) -> bool {
+        self.ok.saturating_add(self.waiting) < self.needed()
+    }
+
     pub(super) fn shown(&self) -> StepState {
         match &self.state {
             State::Waiting => StepState::Waiting,

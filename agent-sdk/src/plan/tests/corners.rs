@@ -145,3 +145,23 @@ fn what_a_step_gave_in_an_earlier_round_is_not_taken_for_a_later_one_s() {
     assert!(!hand.say(gave(second, "again")));
     assert_eq!(hand.machine.output(), Ok(json!("new")));
 }
+
+#[test]
+fn what_ends_at_once_is_known_to_every_step_that_comes_after_it_in_the_plan() {
+    let steps = [
+        step("a"),
+        step("b").after(["a"]).when("steps.a == 0"),
+        step("c").after(["a"]).when("steps.a == 0"),
+        step("d").after(["c"]),
+        step("last")
+            .after(["a", "b"])
+            .join(Join::Any)
+            .when("status.d == 'skipped'"),
+    ];
+    let mut hand = Hand::of(&plan(steps));
+    hand.ok("a");
+    assert_eq!(
+        hand.said(),
+        ["start a", "passed b", "passed c", "passed d", "start last"]
+    );
+}
