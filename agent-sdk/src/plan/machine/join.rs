@@ -8,6 +8,8 @@ use super::{
     Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd,
 };
 
+use crate::plan::Join;
+
 impl Machine {
     /// Brings every step whose place changed to where it belongs.
     pub(super) fn settle(&mut self) {
@@ -122,6 +124,14 @@ impl Machine {
                 }
             }
         };
+        let join = slot.node.step.map.as_ref().map(|map| map.join);
+        if let (Some(over), Some(Join::Quorum(needed))) = (&over, join)
+            && over.len() < needed.get() as usize
+        {
+            let many = over.len();
+            let why = format!("{needed} elements must succeed, and its list has {many}");
+            return self.refuse(number, Fault::new("input", why));
+        }
         let round = slot.round;
         let active = Active::new(over, unseen, round);
         let is_empty = active.items.is_empty();

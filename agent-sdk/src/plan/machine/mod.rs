@@ -51,6 +51,8 @@ pub struct Machine {
     /// Steps that have not ended.
     open: usize,
     is_paused: bool,
+    /// Whether no command was asked for yet. What is applied then happened in an earlier life, and what of it ran is not known.
+    is_earlier: bool,
     /// Why nothing more begins.
     stopped: Option<End>,
     is_finished: bool,
@@ -112,14 +114,14 @@ pub enum Command {
         /// The task.
         task: Task,
     },
-    /// Say [`Input::Timer`] after this time. One that is too late is ignored.
+    /// Say [`Input::Timer`] after this time. One that is too late is ignored. It takes the place of one for the same timer.
     Wait {
         /// What for.
         timer: Timer,
         /// How long.
         time: Duration,
     },
-    /// Ask a person whether a step may begin, and say [`Input::Decided`].
+    /// Ask a person whether a step may begin, and say [`Input::Decided`]. It takes the place of an earlier question about the step.
     Ask {
         /// The number of the step.
         step: u32,
@@ -129,7 +131,7 @@ pub enum Command {
         /// The number of the step.
         step: u32,
     },
-    /// Nothing is left to do.
+    /// Nothing is left to do; what was still to be waited for can be forgotten.
     Finish(End),
 }
 
@@ -219,6 +221,7 @@ impl Machine {
             running: 0,
             open: graph.nodes.len(),
             is_paused: false,
+            is_earlier: true,
             stopped: None,
             is_finished: false,
             is_doomed: false,

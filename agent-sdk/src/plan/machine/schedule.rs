@@ -8,6 +8,9 @@ use crate::plan::Join;
 impl Machine {
     /// What to do next; `None` where something must happen first.
     pub fn next(&mut self) -> Option<Command> {
+        if self.is_earlier {
+            self.leave_earlier();
+        }
         loop {
             if let Some(command) = self.commands.pop_front() {
                 return Some(command);
@@ -206,7 +209,7 @@ impl Machine {
             return self.give_up(number, end);
         }
         if is_stopping {
-            if active.is_running() {
+            if active.is_running() || self.is_earlier {
                 return;
             }
             let causes = std::mem::take(&mut active.causes);
@@ -278,7 +281,7 @@ pub(super) fn of(task: Task, fault: Fault) -> Fault {
 }
 
 /// 0 to 1, the same for the same seed and task: a finalizer of 64-bit hashes (`SplitMix64`) over both.
-fn chance(seed: u64, task: Task) -> f64 {
+pub(super) fn chance(seed: u64, task: Task) -> f64 {
     let parts = [
         task.step,
         task.item.map_or(u32::MAX, |item| item),

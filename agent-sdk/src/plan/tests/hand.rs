@@ -83,8 +83,8 @@ impl Hand {
         fitted
     }
 
-    /// Ends the task of this name.
-    pub(super) fn end(&mut self, name: &str, ended: Ended) {
+    /// Ends the task of this name; the answer is what the machine was told.
+    pub(super) fn end(&mut self, name: &str, ended: Ended) -> Input {
         let at = self
             .running
             .iter()
@@ -92,7 +92,9 @@ impl Hand {
         let (task, _) = self
             .running
             .remove(at.unwrap_or_else(|| panic!("{name} does not run: {:?}", self.log)));
-        assert!(self.say(Input::Ended { task, ended }));
+        let input = Input::Ended { task, ended };
+        assert!(self.say(input.clone()));
+        input
     }
 
     pub(super) fn ok(&mut self, name: &str) {
