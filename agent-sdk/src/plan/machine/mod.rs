@@ -299,6 +299,11 @@ impl Machine {
         self.is_paused
     }
 
+    /// Whether nothing more begins, and the plan is over as soon as what runs has ended.
+    pub fn is_stopping(&self) -> bool {
+        self.stopped.is_some() && !self.is_finished
+    }
+
     /// How it ended, once it has.
     pub fn over(&self) -> Option<End> {
         if !self.is_finished {

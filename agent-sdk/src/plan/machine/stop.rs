@@ -3,9 +3,9 @@
 use super::{Command, End, Machine, SkipReason, State, StepEnd};
 
 impl Machine {
-    /// Begins nothing more, and tells what runs to stop.
+    /// Begins nothing more, and tells what runs to stop. A plan of which every step has ended is not stopped any more.
     pub(super) fn stop(&mut self, end: End) -> bool {
-        if self.stopped.is_some() || self.is_finished {
+        if self.stopped.is_some() || self.open == 0 {
             return false;
         }
         self.stopped = Some(end);

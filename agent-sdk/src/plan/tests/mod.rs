@@ -3,4 +3,5 @@ mod files;
 mod hand;
 mod machine;
 mod mistakes;
+mod oracle;
 mod references;
