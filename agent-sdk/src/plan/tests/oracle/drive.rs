@@ -65,13 +65,18 @@ pub(super) struct Mark {
 
 impl Run {
     pub(super) fn new(plan: &Plan, world: World) -> Self {
-        Self::of(
-            Machine::new(plan, &Open, &Params::new(), world.seed).unwrap(),
-            world,
-        )
+        let machine = Machine::new(plan, &Open, &Params::new(), world.seed).unwrap();
+        Self::with(machine, world, BTreeMap::new())
     }
 
+    /// Runs one that goes on after an earlier life.
     pub(super) fn of(machine: Machine, world: World) -> Self {
+        let ended = machine.steps().filter(|step| step.end.is_some());
+        let ended = ended.map(|step| (step.number, 0)).collect();
+        Self::with(machine, world, ended)
+    }
+
+    fn with(machine: Machine, world: World, ended: BTreeMap<u32, u64>) -> Self {
         let mut run = Self {
             machine,
             world,
@@ -85,7 +90,7 @@ impl Run {
             late: Vec::new(),
             begun: BTreeMap::new(),
             is_stopped: false,
-            ended: BTreeMap::new(),
+            ended,
             over: None,
             told: Vec::new(),
         };
@@ -325,11 +330,5 @@ impl Run {
         let key = self.at(time, Event::Input(Input::Ended { task, ended }));
         let before = self.running.insert(task, key).expect("it runs");
         self.queue.remove(&before);
-    }
-
-    /// How many tries of each step were begun, since it was last begun anew.
-    pub(super) fn attempts(&self) -> BTreeMap<u32, u32> {
-        let steps = self.machine.steps();
-        steps.map(|step| (step.number, step.attempts)).collect()
     }
 }
