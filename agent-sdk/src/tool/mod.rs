@@ -26,7 +26,7 @@ pub use function::{BlockingTool, FnTool, NoArguments, ToolFn};
 pub(crate) use function::{error_of, parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
-pub(crate) use perform::shown;
+pub(crate) use perform::{Calling, perform, shown};
 pub use scheduler::ToolScheduler;
 pub(crate) use set::ToolSet;
 pub(crate) use turn::{Admitted, Batch, Finished, Returned, Turn};
