@@ -45,7 +45,7 @@ async fn agents_tools_functions_and_plans_hand_on_what_they_gave() {
     let model = ScriptedModel::from_fn(|request, _| {
         let asked = request.conversation.last().unwrap().text();
         let system = request.instructions.as_deref().unwrap_or("none");
-        Turn::text(format!("<{system}|{asked}>"))
+        Turn::from(format!("<{system}|{asked}>"))
     });
     let writer = Agent::builder("writer", model)
         .instructions("Write.")
@@ -127,7 +127,7 @@ invoke_workflow mixed
     );
     let link = |from: &str, to: &str| {
         let (from, to) = (trace.find(from).unwrap(), trace.find(to).unwrap());
-        from.info.links.contains(&to.info.trace)
+        from.links.contains(&to.trace)
     };
     assert!(link("step text", "step inner") && link("step inner", "step sum"));
     assert!(!link("step text", "step sum"));
