@@ -32,20 +32,20 @@ use crate::{
 #[must_use = "a run does nothing until it is awaited or streamed"]
 pub struct RunRequest<'a> {
     pub(super) settings: Arc<Settings>,
-    pub(super) input: Input<'a>,
+    input: Input<'a>,
     pub(super) context: Option<RunContext>,
-    pub(super) cancellation: Option<CancellationToken>,
+    cancellation: Option<CancellationToken>,
     pub(super) store: Option<Arc<dyn Store>>,
     pub(super) resumed: Option<RunId>,
-    pub(super) application: Value,
-    pub(super) control: Option<Control>,
-    pub(super) session: Option<Turn<'a>>,
-    pub(super) compression: Option<AutoCompress>,
+    application: Value,
+    control: Option<Control>,
+    session: Option<Turn<'a>>,
+    compression: Option<AutoCompress>,
     pub(super) budgets: Vec<Budget>,
     pub(super) callbacks: Callbacks,
 }
 
-pub(super) enum Input<'a> {
+enum Input<'a> {
     Own(Conversation),
     Theirs(&'a mut Conversation),
 }

@@ -8,7 +8,8 @@ use super::{super::parallel, all, answers, said, talker, width};
 use crate::{
     agent::Agent,
     operation::{EventKind, RunContext},
-    testing::{CountingTool, EventLog, ScriptedModel, Turn},
+    testing::{EventLog, ScriptedModel, Turn},
+    tool::{FnTool, NoArguments, ToolContext},
 };
 
 /// Agents that talk at random, some with tools in between.
@@ -17,7 +18,8 @@ fn crowd(random: &mut fastrand::Rng) -> Vec<Agent> {
         .map(|number| {
             let (words, calls) = (random.usize(0..200), random.u64(0..3));
             let pause = Duration::from_millis(random.u64(0..3));
-            let text = vec!["word"; words].join(" ");
+            let text: Vec<_> = (0..words).map(|word| format!("{number}.{word}")).collect();
+            let text = text.join(" ");
             let model = ScriptedModel::from_fn(move |request, _| {
                 let results = request.conversation.messages().len() as u64 / 2;
                 let turn = Turn::from(text.clone()).chunk_words(1).chunk_delay(pause);
@@ -27,7 +29,10 @@ fn crowd(random: &mut fastrand::Rng) -> Vec<Agent> {
                     turn
                 }
             });
-            let tool = CountingTool::new("look").taking(pause);
+            let tool = FnTool::new("look", "", move || async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, String>("seen")
+            });
             let agent = Agent::builder(format!("agent-{number}"), model).tool(tool);
             agent.build().unwrap()
         })
@@ -59,7 +64,14 @@ async fn each_runs_events_are_those_of_its_own_stream_in_order_and_none_is_lost_
                 tokio::time::sleep(Duration::from_millis(random.u64(0..5))).await;
             }
         }
-        assert_eq!(together, alone, "seed {seed}");
+        for (together, alone) in together.iter().zip(&alone) {
+            let differs = together
+                .iter()
+                .zip(alone)
+                .position(|(one, other)| one != other);
+            assert_eq!(differs, None, "seed {seed}");
+            assert_eq!(together.len(), alone.len(), "seed {seed}");
+        }
         let report = stream.report().await;
         assert!(report.runs.iter().all(Result::is_ok));
     }
@@ -154,19 +166,15 @@ async fn no_run_keeps_another_from_being_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_task_says_from_elsewhere_wakes_the_reader() {
-    let tool = crate::tool::FnTool::new(
-        "works",
-        "",
-        async |context: crate::tool::ToolContext, _: crate::tool::NoArguments| {
-            let inside = context.clone();
-            context.spawn(async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                inside.progress(Some(0.5), "half");
-            });
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            Ok::<_, String>("ok")
-        },
-    );
+    let tool = FnTool::new("works", "", async |context: ToolContext, _: NoArguments| {
+        let inside = context.clone();
+        context.spawn(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            inside.progress(Some(0.5), "half");
+        });
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Ok::<_, String>("ok")
+    });
     let model = ScriptedModel::new([Turn::new().tool_call("1", "works", "{}"), Turn::from("ok")]);
     let agent = Agent::builder("a", model).tool(tool).build().unwrap();
     let start = tokio::time::Instant::now();
