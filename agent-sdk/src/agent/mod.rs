@@ -1,7 +1,7 @@
 //! Agents: a model, instructions, tools and limits under a name.
 //!
 //! [`Agent::builder`] puts one together; [`Agent::run`] answers a prompt, [`Agent::run_with`] goes on with a conversation, and
-//! [`Agent::as_tool`] lets another agent use it. [`parallel`] runs many at once; a [`Role`] is one that is ready for use.
+//! [`Agent::as_tool`] lets another agent use it. [`parallel()`] runs many at once; a [`Role`] is one that is ready for use.
 
 mod as_tool;
 mod builder;

@@ -57,7 +57,7 @@ pub struct Event {
     /// The session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Arc<str>>,
-    /// The [runs at once](crate::agent::parallel) that it belongs to; of those inside each other, the innermost.
+    /// The [runs at once](crate::agent::parallel()) that it belongs to; of those inside each other, the innermost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<Arc<str>>,
     #[serde(skip)]

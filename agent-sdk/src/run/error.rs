@@ -79,7 +79,7 @@ pub enum RunErrorKind {
     Budget,
     /// The output file could not be written.
     OutputFile,
-    /// The code of a model, a store or an observer of the run panicked, beside [others](crate::agent::parallel) that went on.
+    /// The code of a model, a store or an observer of the run panicked, beside [others](crate::agent::parallel()) that went on.
     Panic,
 }
 

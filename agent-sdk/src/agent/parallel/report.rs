@@ -39,9 +39,7 @@ pub struct ParallelReport {
     pub duration: Duration,
     /// How long the runs took, one added to the other.
     pub work: Duration,
-    /// Where the time went, of the runs that are not [kept](RunRequest::store) under an id of their own.
-    ///
-    /// [`RunRequest::store`]: crate::run::RunRequest::store
+    /// Where the time went, of the runs that are not [kept](crate::run::RunRequest::store) under an id of their own.
     pub profile: Arc<Profile>,
     agents: Vec<Arc<str>>,
 }
