@@ -178,6 +178,35 @@ impl RunContext {
         self
     }
 
+    /// Streams what models write, no faster than `pace` lets it; whoever reads that is told by somebody else.
+    #[must_use]
+    pub(crate) fn with_room(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// A context of another run in the same trace, with the same observers, prices, deadline and cancellation.
+    pub(crate) fn with_own_run(&self, id: Option<RunId>) -> Self {
+        let mut run = Run::new(
+            id.unwrap_or_else(RunId::random),
+            self.run.observers.clone(),
+            self.run.prices.clone(),
+            self.run.clock.restarted(),
+            self.trace(),
+        );
+        run.trace_state = self.run.trace_state.clone();
+        Self {
+            run: Arc::new(run),
+            operation: None,
+            pace: None,
+            within: None,
+            call: None,
+            request_key: None,
+            attempt: Attempt::first(None),
+            ..self.clone()
+        }
+    }
+
     /// Lets the run's events go on after this number, where an earlier life had others.
     pub(crate) fn continue_seq(&self, seq: u64) {
         self.run.continue_seq(seq);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::{Details, Inside, Kind, OperationId, Outcome, RunId, TraceContext};
+use super::{Details, Inside, Kind, Member, OperationId, Outcome, RunId, TraceContext};
 use crate::{
     budget::Standing,
     cost::{Cost, Usd},
@@ -83,6 +83,8 @@ pub struct Labels {
     pub user: Option<Arc<str>>,
     /// Whether the older part of the conversation was summed up or left out; recorded as `gen_ai.conversation.compacted`.
     pub compacted: bool,
+    /// Which of several runs at once it is.
+    pub(crate) member: Option<Arc<Member>>,
 }
 
 impl Labels {

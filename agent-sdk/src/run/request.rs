@@ -19,7 +19,7 @@ use crate::{
     journal::Approver,
     message::Conversation,
     model::ToolChoice,
-    operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
+    operation::{Event, EventKind, Interests, Member, Observer, RunContext, RunId},
     session::{AutoCompress, Session, SharedState, Turn},
     store::Store,
     tool::ToolScheduler,
@@ -31,18 +31,18 @@ use crate::{
 /// is dropped, each operation ends as cancelled, children first.
 #[must_use = "a run does nothing until it is awaited or streamed"]
 pub struct RunRequest<'a> {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     input: Input<'a>,
-    context: Option<RunContext>,
+    pub(super) context: Option<RunContext>,
     cancellation: Option<CancellationToken>,
-    store: Option<Arc<dyn Store>>,
-    resumed: Option<RunId>,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) resumed: Option<RunId>,
     application: Value,
     control: Option<Control>,
     session: Option<Turn<'a>>,
     compression: Option<AutoCompress>,
-    budgets: Vec<Budget>,
-    callbacks: Callbacks,
+    pub(super) budgets: Vec<Budget>,
+    pub(super) callbacks: Callbacks,
 }
 
 enum Input<'a> {
@@ -293,7 +293,7 @@ impl<'a> RunRequest<'a> {
         }
     }
 
-    fn prepare(self) -> Prepared<'a> {
+    pub(super) fn prepare(self) -> Prepared<'a> {
         let Self {
             mut settings,
             input,
@@ -354,7 +354,7 @@ impl<'a> RunRequest<'a> {
 }
 
 /// A run with everything in place.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     settings: Arc<Settings>,
     context: RunContext,
     input: Input<'a>,
@@ -367,7 +367,7 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    async fn drive(mut self) -> Result<RunReport, RunError> {
+    pub(super) async fn drive(mut self) -> Result<RunReport, RunError> {
         if let Some(error) = self.refused.take() {
             let report = RunReport::not_begun(self.context.run_id());
             return Err(RunError::new(
@@ -469,7 +469,9 @@ pub struct TypedReport<T> {
 
 /// The caller's functions, as an observer.
 #[derive(Default)]
-struct Callbacks {
+pub(super) struct Callbacks {
+    /// Where several runs share what they publish: which is meant.
+    pub(super) member: Option<Arc<Member>>,
     progress: Option<Box<OnProgress>>,
     tool_use: Option<Box<OnToolUse>>,
 }
@@ -483,6 +485,13 @@ impl Observer for Callbacks {
     }
 
     fn event(&self, event: &Arc<Event>) {
+        if self
+            .member
+            .as_ref()
+            .is_some_and(|member| !member.has(event))
+        {
+            return;
+        }
         if let (Some(call), EventKind::ToolUse { tool, input, .. }) = (&self.tool_use, &event.kind)
         {
             call(tool, input.as_deref().unwrap_or("{}"));
