@@ -114,7 +114,7 @@ pub struct BatchedTool {
     options: ToolOptions,
     window: Duration,
     max_size: usize,
-    open: Arc<Mutex<Option<Open>>>,
+    joinable: Arc<Mutex<Option<Open>>>,
 }
 
 /// A batch that can be joined.
@@ -135,7 +135,7 @@ impl BatchedTool {
             window: tool.window(),
             max_size: tool.max_size().get(),
             tool: Arc::new(tool),
-            open: Arc::default(),
+            joinable: Arc::default(),
         }
     }
 
@@ -146,17 +146,22 @@ impl BatchedTool {
         self
     }
 
-    /// Makes a call together with others.
+    /// Makes a call together with others, or in a batch of its own.
     pub(super) async fn join(
         &self,
         passage: &Passage,
         context: ToolContext,
+        alone: bool,
     ) -> Result<ToolOutput, ToolError> {
         let call = BatchCall {
             context,
             arguments: passage.arguments.clone(),
         };
-        let (flight, seat) = self.seat(passage, call);
+        let (flight, seat) = if alone {
+            self.open(passage, call, 1)
+        } else {
+            self.seat(passage, call)
+        };
         let together = flight.await;
         let own = together.get(seat.place).cloned().flatten();
         own.unwrap_or_else(|| Err(ToolError::failed("the batch has no result for the call")))
@@ -170,7 +175,7 @@ impl BatchedTool {
     ) -> (Shared<BoxFuture<'static, Together>>, Seat) {
         // What nobody waits for is dropped outside of the lock.
         let mut abandoned = None;
-        let seated = self.open.with(|open| {
+        let seated = self.joinable.with(|open| {
             if let Some(Open { group, flight }) = open.as_ref()
                 && let Some(flight) = flight.upgrade()
             {
@@ -189,22 +194,33 @@ impl BatchedTool {
                     None => abandoned = Some(flight),
                 }
             }
-            let group = Arc::new(Group::new(call));
-            let work = self.clone().make(group.clone(), passage.clone());
-            let flight = work.boxed().shared();
+            let (flight, seat) = self.open(passage, call, self.max_size);
             *open = None;
             if self.max_size > 1 {
                 *open = flight.downgrade().map(|flight| Open {
-                    group: group.clone(),
+                    group: seat.group.clone(),
                     flight,
                 });
-            } else {
-                group.full.notify_one();
             }
-            (flight, Seat { group, place: 0 })
+            (flight, seat)
         });
         drop(abandoned);
         seated
+    }
+
+    /// Begins a batch for so many calls.
+    fn open(
+        &self,
+        passage: &Passage,
+        call: BatchCall,
+        max_size: usize,
+    ) -> (Shared<BoxFuture<'static, Together>>, Seat) {
+        let group = Arc::new(Group::new(call));
+        if max_size == 1 {
+            group.full.notify_one();
+        }
+        let work = self.clone().make(group.clone(), passage.clone());
+        (work.boxed().shared(), Seat { group, place: 0 })
     }
 
     /// Waits for the calls of a batch, makes them, and hands out the results.

@@ -48,12 +48,21 @@ impl Passage {
             context.operation().record(|facts| facts.cached = true);
             return Ok(output);
         }
-        if policy.coalesces {
+        if policy.coalesces && !self.is_inside(&context) {
             return self.coalesced(&context, key, alive).await;
         }
         let result = self.attempts(&context).await;
         self.keep(key, alive, &result);
         result
+    }
+
+    /// Whether a call around this one holds a permit that the tool takes. It shares no execution: one that waits for that permit would
+    /// never come to its turn.
+    fn is_inside(&self, context: &ToolContext) -> bool {
+        let queue = Arc::as_ptr(&self.gate).addr();
+        let need = || self.desk.need.iter();
+        let held = context.run().holding();
+        held.is_some_and(|held| need().any(|&(pool, _)| held.holds(queue, pool)))
     }
 
     fn cached(&self, key: &Key) -> Option<ToolOutput> {
@@ -147,7 +156,8 @@ impl Passage {
     async fn attempt(&self, context: &ToolContext) -> Result<ToolOutput, ToolError> {
         if let Some(batched) = self.tool.batched() {
             let (context, _over) = context.attempt(None, None);
-            return within(&context, batched.join(self, context.clone())).await;
+            let alone = self.is_inside(&context);
+            return within(&context, batched.join(self, context.clone(), alone)).await;
         }
         let admission = admit(&self.desk, &self.gate, context.operation()).await?;
         let (inner, over) = context.attempt(Some(self.attempt_time()), Some(admission.holding()));

@@ -170,6 +170,36 @@ async fn a_call_that_a_tool_makes_does_not_wait_for_what_the_tool_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_inside_another_shares_no_execution_that_waits_for_what_that_one_holds() {
+    let builder = ToolScheduler::builder().pool("db", n(1));
+    let policy = || ToolPolicy::new().takes("db", n(1));
+    let builder = builder
+        .tool("outer", policy())
+        .tool("inner", policy().coalesce());
+    let scheduler = builder.build().unwrap();
+    let inner = Fake::taking("inner", 10 * MS).handle();
+    let (inside, called) = (scheduler.clone(), inner.clone());
+    let outer = Fake::new("outer", move |_, context| {
+        let (scheduler, inner) = (inside.clone(), called.clone());
+        async move {
+            // Meanwhile somebody else waits with the same call for the pool.
+            sleep(10 * MS).await;
+            scheduler.call(context.run(), &inner, "{}").await
+        }
+    });
+    let context = RunContext::new().with_timeout(Duration::from_secs(60));
+    let (outer, other) = tokio::join!(
+        async { said(&scheduler, &context, &outer.handle(), "{}").await },
+        async {
+            sleep(5 * MS).await;
+            said(&scheduler, &context, &inner, "{}").await
+        }
+    );
+    assert_eq!((outer.as_str(), other.as_str()), ("call 1", "call 2"));
+    at_rest(&scheduler);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fallback_s_result_is_the_one_result_of_the_call() {
     let scheduler = scheduler(
         "first",

@@ -168,7 +168,7 @@ fn what_the_first_lacked_is_kept_back_for_it_until_it_goes() {
     assert_eq!(permits.request(&left, rank(3)), Err(vec![]));
     assert_eq!(
         permits.release(&left),
-        [],
+        Vec::<u64>::new(),
         "what the first lacked is kept back, and now it lacks the right one"
     );
     assert_eq!(permits.request(&right, rank(4)), Err(vec![]));

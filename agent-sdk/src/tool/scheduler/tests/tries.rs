@@ -168,11 +168,7 @@ async fn a_fallback_is_an_operation_of_its_own_linked_to_the_one_that_failed() {
     );
     let tree = trace.tree_with(|it| {
         let instead = it.facts.fallback_for.as_deref().unwrap_or("-");
-        format!(
-            "{} for {instead}, links {}",
-            it.info.name,
-            it.info.links.len()
-        )
+        format!("{} for {instead}, links {}", it.name, it.links.len())
     });
     assert_eq!(
         tree,
