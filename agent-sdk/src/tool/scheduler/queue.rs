@@ -59,15 +59,6 @@ impl<L: Guarded<Inside>> Queue<L> {
         }
     }
 
-    /// Waits for permits, all of them at once. Dropped, it holds none.
-    #[cfg(test)]
-    pub(super) async fn acquire(self: &Arc<Self>, need: Need, priority: Priority) -> Permit<L> {
-        match self.request(need, priority) {
-            Requested::Granted(permit) => permit,
-            Requested::Waits(place) => place.granted().await,
-        }
-    }
-
     /// Asks for permits, all of them at once.
     pub(super) fn request(self: &Arc<Self>, need: Need, priority: Priority) -> Requested<L> {
         if need.is_empty() {

@@ -119,7 +119,8 @@ async fn an_agent_as_a_tool_holds_no_permit_while_its_own_tools_wait_for_one() {
         .tool_scheduler(scheduler.clone())
         .build()
         .unwrap();
-    let outer = Agent::builder("outer", ScriptedModel::new(turns(["inner"])))
+    let task = Turn::new().tool_call("c", "inner", r#"{"task":"Count."}"#);
+    let outer = Agent::builder("outer", ScriptedModel::new([task, Turn::from("done")]))
         .tool(inner.as_tool())
         .tool_scheduler(scheduler.clone())
         .build()
