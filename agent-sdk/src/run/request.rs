@@ -253,6 +253,11 @@ impl<'a> RunRequest<'a> {
         self
     }
 
+    /// What the agent of this run is made of.
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
     fn control(&mut self) -> &mut Control {
         self.control.get_or_insert_default()
     }
