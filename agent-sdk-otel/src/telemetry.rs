@@ -32,6 +32,7 @@ use crate::report::ShutdownReport;
 use crate::sampling::{TailCounts, TailSampler};
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tools::Tools;
 use crate::tracer::BridgeTracer;
 use crate::{attrs, layer, metric};
 
@@ -67,6 +68,7 @@ pub struct Telemetry {
     pub(crate) live: Live,
     budgets: Budgets,
     pub(crate) breakers: Breakers,
+    pub(crate) tools: Tools,
     metrics_flushed: Mutex<Option<bool>>,
     pub(crate) ignored_headers: Counter<u64>,
     dropped: Counter<u64>,
@@ -171,6 +173,7 @@ impl Telemetry {
             live,
             budgets: Budgets::default(),
             breakers: Breakers::default(),
+            tools: Tools::default(),
             metrics_flushed: Mutex::new(None),
             ignored_headers,
             dropped,

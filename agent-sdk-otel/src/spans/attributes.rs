@@ -288,6 +288,14 @@ fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl Attr
     some_text(attrs::TOOL_CALL_ID, id, all);
     some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
+    some_int(attrs::TOOL_ATTEMPT, record.facts.attempts, all);
+    if_so(attrs::TOOL_CACHED, record.facts.cached, all);
+    if_so(attrs::TOOL_COALESCED, record.facts.coalesced, all);
+    some_text(
+        attrs::TOOL_FALLBACK_FOR,
+        record.facts.fallback_for.as_deref(),
+        all,
+    );
 }
 
 fn some_millis(name: &str, time: Option<Duration>, all: &mut impl AttributeSink) {

@@ -30,6 +30,7 @@ mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+pub(crate) use around::{BreakerPermit, PerMinute, Refusal, Reservation, Verdict};
 pub use around::{
     BreakerState, CircuitBreaker, CircuitBreakerBuilder, Hedge, Jitter, ModelHandleBuilder,
     ResponseCache, Retry, RetryBudget,

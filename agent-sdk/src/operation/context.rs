@@ -14,6 +14,7 @@ use super::{
 use crate::{
     budget::{Ledger, Standing},
     run::{Pace, Within},
+    tool::{Holding, Priority},
 };
 
 /// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
@@ -38,6 +39,9 @@ pub struct RunContext {
     pub(super) request_key: Option<Arc<str>>,
     pub(super) attempt: Attempt,
     pub(super) baggage: Baggage,
+    pub(super) priority: Priority,
+    /// What the tool calls around hold.
+    pub(super) holding: Option<Arc<Holding>>,
 }
 
 /// Which try of a model request this is.
@@ -127,6 +131,42 @@ impl RunContext {
             self.deadline
                 .map_or(deadline, |earlier| earlier.min(deadline)),
         );
+        self
+    }
+
+    /// A context that nobody but its holder cancels, with a deadline of its own or none: for work that others wait for as well.
+    #[must_use]
+    pub(crate) fn detached(mut self, limit: Option<Duration>) -> Self {
+        self.cancellation = CancellationToken::new();
+        self.deadline = None;
+        match limit {
+            Some(limit) => self.with_timeout(limit),
+            None => self,
+        }
+    }
+
+    /// How much the tool calls matter that are made under this context, where they wait for a
+    /// [`ToolScheduler`](crate::tool::ToolScheduler).
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// A context whose tool calls matter so much.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// What the tool calls around this context hold.
+    pub(crate) fn holding(&self) -> Option<&Arc<Holding>> {
+        self.holding.as_ref()
+    }
+
+    /// The context of a tool call that holds something.
+    #[must_use]
+    pub(crate) fn with_holding(mut self, holding: Arc<Holding>) -> Self {
+        self.holding = Some(holding);
         self
     }
 

@@ -180,6 +180,9 @@ pub enum EventKind {
         /// The failure's class.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// Whether it came out of a cache, and the tool was not called.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cached: bool,
         /// Its whole time, in milliseconds.
         duration_ms: f64,
     },
@@ -399,6 +402,7 @@ impl EventKind {
                     _ => None,
                 },
                 error,
+                cached: facts.cached,
                 duration_ms: millis(record.duration),
             },
             _ => return None,

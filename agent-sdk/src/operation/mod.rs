@@ -222,6 +222,13 @@ impl OperationHandle {
         &self.context
     }
 
+    /// The same operation, whose children start in a context that was changed.
+    #[must_use]
+    pub(crate) fn in_context(mut self, change: impl FnOnce(RunContext) -> RunContext) -> Self {
+        self.context = change(self.context);
+        self
+    }
+
     /// Adds what is learnt of the operation. From inside an observer it does nothing.
     pub fn record(&self, learn: impl FnOnce(&mut Facts)) {
         match &self.joined {

@@ -193,7 +193,7 @@ impl Drive<'_> {
     ///
     /// Where there is none, that the run is to pause.
     pub(super) async fn take_left_answer(&mut self) -> Result<bool, Cause> {
-        if self.answers.is_empty() || !self.timers.is_empty() {
+        if self.answers.is_empty() || self.machine.is_resting() {
             return Ok(false);
         }
         let within = self.context.within();

@@ -130,6 +130,7 @@ pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
             asked: left.asked,
             doubts: left.doubts,
             notes: Vec::new(),
+            has_paused: false,
         };
         let result = drive.whole(&begun, goes_on, changes, stop, wishes).await;
         drop(over);
@@ -304,6 +305,8 @@ pub(super) struct Drive<'a> {
     pub(super) doubts: std::collections::BTreeMap<Arc<str>, Vec<bool>>,
     /// By step.
     notes: Vec<Note>,
+    /// Whether something in a step waits for the run to go on.
+    has_paused: bool,
 }
 
 /// What waits for a person's word.
@@ -381,7 +384,7 @@ impl Drive<'_> {
                 return Ok(end);
             }
             if self.tries.is_empty() {
-                if is_pausing {
+                if is_pausing || (self.has_paused && !self.machine.is_resting()) {
                     return Err(Cause::Paused(self.questions()));
                 }
                 if self.take_left_answer().await? {
@@ -591,7 +594,10 @@ impl Drive<'_> {
                 self.machine.apply(Input::Ended { task, ended });
                 Ok(())
             }
-            Came::Paused => Ok(()),
+            Came::Paused => {
+                self.has_paused = true;
+                Ok(())
+            }
             Came::Halted(cause) => Err(cause),
         }
     }

@@ -27,7 +27,11 @@ pub(crate) use function::{error_of, parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
 pub(crate) use perform::{Calling, perform, shown};
-pub use scheduler::ToolScheduler;
+pub(crate) use scheduler::Holding;
+pub use scheduler::{
+    BatchCall, BatchTool, BatchedTool, Priority, ToolCounts, ToolPolicy, ToolScheduler,
+    ToolSchedulerBuilder, ToolSchedulerError, ToolStats,
+};
 pub(crate) use set::ToolSet;
 pub(crate) use turn::{Admitted, Batch, Finished, Returned, Turn};
 

@@ -335,6 +335,11 @@ impl Machine {
         !self.commands.is_empty()
     }
 
+    /// Whether a step waits for its next try.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.steps().any(|step| step.state == StepState::Resting)
+    }
+
     /// Whether a task was begun and something still waits for it.
     pub(crate) fn runs(&self, task: Task) -> bool {
         let slot = self.slot(task.step).filter(|slot| slot.round == task.round);
