@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Either, select},
+    future::{BoxFuture, Either, maybe_done, select},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -151,7 +151,8 @@ impl CommandAlerts {
             };
             tokio::join!(give, listen);
         };
-        let mut talk = Box::pin(talk.fuse());
+        // It is asked again once it has ended.
+        let mut talk = Box::pin(maybe_done(talk));
         let ended = async {
             let wait = std::pin::pin!(group.0.wait());
             match select(wait, &mut talk).await {

@@ -3,7 +3,7 @@
 //! What calls them is a model, and a model says what the texts that it reads talk it into. So each is told beforehand what it may do,
 //! does not build while it may do nothing, and takes from the model's words nothing but data:
 //!
-//! | | [`HttpRequest`] | [`RunCommand`] |
+//! | | `HttpRequest` | `RunCommand` |
 //! |---|---|---|
 //! | Feature | `http` | `command`, on Unix |
 //! | What it may reach | the hosts that are named | the programs that are named |
@@ -15,7 +15,7 @@
 //! The secrets that they are given, keys of servers and variables of programs, are in no error and in no `Debug`, and are marked
 //! where an answer repeats them.
 //!
-//! The tools that read and write files are those of a [workspace](crate::workspace::Workspace::tools).
+//! The tools that read and write files are those of a workspace, `Workspace::tools`.
 
 #[cfg(all(feature = "command", unix))]
 mod command;

@@ -54,7 +54,7 @@ use crate::{
 /// signal that ended it, and both outputs as text, without control sequences and without their middle where they are long. A program
 /// that fails is a result like any other; one that takes too long is an error that says what it wrote until then.
 ///
-/// It works in the run's [workspace](crate::workspace), where there is one, else in the
+/// It works in the run's workspace, where there is one, else in the
 /// [directory](RunCommandBuilder::directory) that the user gave. Calls of one turn run one after the other. Dropping a call kills the
 /// program and all that it started.
 ///

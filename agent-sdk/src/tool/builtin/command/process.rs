@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt,
-    future::{Either, select},
-};
+use futures_util::future::{Either, maybe_done, select};
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -129,7 +126,8 @@ impl Started {
                 }
             );
         };
-        let mut listen = Box::pin(listen.fuse());
+        // It is asked again once it has ended.
+        let mut listen = Box::pin(maybe_done(listen));
         let status = tokio::time::timeout(time, status(&mut child, listen.as_mut())).await;
         let status = match status {
             Ok(Ok(status)) => {
@@ -140,7 +138,8 @@ impl Started {
             Err(_) => None,
         };
         group.kill();
-        // Collects the watcher, which closes its pipe too; and the program, where it was killed just now.
+        // It may have left the group itself, as the first thing that it did.
+        let _ = child.start_kill();
         let _ = group.0.wait().await;
         let _ = child.wait().await;
         let is_held = tokio::time::timeout(REMAINS, &mut listen).await.is_err();

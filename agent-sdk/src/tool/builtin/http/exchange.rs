@@ -108,7 +108,7 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// The request that a redirect asks for, where it may be sent.
-fn redirected<'a>(
+pub(super) fn redirected<'a>(
     tool: &'a Inner,
     request: Request<'a>,
     status: StatusCode,

@@ -70,6 +70,22 @@ async fn t9_a_program_whose_time_is_up_is_killed_with_all_that_it_started() {
 }
 
 #[tokio::test]
+async fn t9_a_program_that_leaves_its_group_is_killed_when_its_time_is_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let tool = RunCommand::builder()
+        .allow_program("setsid")
+        .directory(folder.path())
+        .time(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    let argv = ["setsid", "sh", "-c", "echo $$; exec sleep 1000"];
+    let error = run(&tool, &argv).await.unwrap_err();
+    let (_, output) = error.message().split_once(r#""stdout":""#).unwrap();
+    let (id, _) = output.split_once('\\').unwrap();
+    gone(id).await;
+}
+
+#[tokio::test]
 async fn t9_a_run_that_is_cancelled_leaves_nothing_running() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = Pipe::new(folder.path());
@@ -86,7 +102,8 @@ async fn t9_a_run_that_is_cancelled_leaves_nothing_running() {
         cancellation.cancel();
         opened
     };
-    let (ended, (ids, rest)) = tokio::join!(agent.run("go").context(context).into_future(), cancel);
+    let (ended, (ids, rest)) =
+        tokio::join!(agent.run("go").context(&context).into_future(), cancel);
     assert_eq!(
         ended.unwrap_err().kind(),
         crate::run::RunErrorKind::Cancelled

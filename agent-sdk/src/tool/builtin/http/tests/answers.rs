@@ -114,7 +114,7 @@ async fn a_header_can_neither_break_the_line_nor_go_on_for_ever() {
 #[tokio::test]
 async fn o7_a_secret_that_comes_back_is_marked_and_stands_in_no_error() {
     let server = Server::start(|request| {
-        if request.starts_with("GET /broken ") {
+        if request.starts_with("GET /broken") {
             return b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 99\r\n\r\nx"
                 .to_vec();
         }

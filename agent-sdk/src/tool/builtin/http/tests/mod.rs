@@ -109,14 +109,12 @@ struct Says {
 
 impl Says {
     fn new(answers: &[&[&str]]) -> Self {
-        let read = |answer: &&[&str]| answer.iter().map(|address| address.parse().unwrap());
+        let read = |address: &&str| address.parse().unwrap();
+        let answers = answers
+            .iter()
+            .map(|answer| answer.iter().map(read).collect());
         Self {
-            answers: Arc::new(
-                answers
-                    .iter()
-                    .map(|answer| read(answer).collect())
-                    .collect(),
-            ),
+            answers: Arc::new(answers.collect()),
             asked: Arc::default(),
         }
     }

@@ -60,7 +60,7 @@ async fn t7_a_chain_of_redirects_that_leads_to_a_private_address_ends_there() {
         // The name `private.test` is allowed, its address is not: its answer is the fourth.
         let here_alone: &[&str] = &["127.0.0.1"];
         let says = Says::new(&[here_alone, here_alone, here_alone, &["127.0.0.2"]]);
-        let any = AllowedHost::new(format!("*.{}", "test"));
+        let any = AllowedHost::new("*.test");
         let tool = here()
             .resolver(says)
             .allow_host(server.host("a.test"))
@@ -89,11 +89,7 @@ async fn t7_redirects_end_after_so_many() {
     assert_eq!(server.seen().len(), 6);
     let none = tool().max_redirects(0).build().unwrap();
     let shown = get(&none, &url).await.unwrap();
-    assert_eq!(
-        shown,
-        "HTTP 302 Found\nlocation: /again\n[the body is not shown: x]\n\n"
-            .replace("[the body is not shown: x]\n", "")
-    );
+    assert_eq!(shown, "HTTP 302 Found\nlocation: /again\n\n");
 }
 
 #[tokio::test]
