@@ -32,7 +32,7 @@ impl Capture {
 
     /// Reads an output to its end.
     pub(super) async fn listen(&mut self, mut output: impl AsyncRead + Unpin) {
-        let mut buffer = [0; 8 * 1024];
+        let mut buffer = vec![0; 8 * 1024];
         // An output that cannot be read has ended.
         while let Ok(read @ 1..) = output.read(&mut buffer).await {
             self.take(buffer.get(..read).unwrap_or_default());

@@ -55,7 +55,7 @@ async fn t3_only_so_much_of_an_answer_is_read() {
         "HTTP 200 OK\ncontent-type: text/html\n[only the first 258048 bytes of the body are shown, of unknown length]"
     );
     assert_eq!(body.len(), 252 * 1024);
-    assert!(shown.len() < crate::tool::scheduler::MAX_OUTPUT_BYTES);
+    assert!(shown.len() < crate::tool::perform::MAX_OUTPUT_BYTES);
     heard.await.unwrap();
 }
 
