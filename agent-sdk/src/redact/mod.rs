@@ -59,8 +59,10 @@ use std::{
 use scan::Wanted;
 use secrets::Secret;
 
+#[cfg(any(feature = "http", feature = "command"))]
+pub(crate) use secrets::Secrets;
 #[cfg(feature = "http")]
-pub(crate) use secrets::{Secrets, forms};
+pub(crate) use secrets::forms;
 
 /// The text without what looks like a key, a token or a password. The patterns are those of the [module](self), without e-mail
 /// addresses and card numbers.

@@ -4,6 +4,8 @@
 //! of its argument; anything else implements the trait. A tool that fails, panics or runs out of time does not end the run: the
 //! model is told, and decides.
 
+#[cfg(any(feature = "http", all(feature = "command", unix)))]
+pub mod builtin;
 mod context;
 mod error;
 mod function;
