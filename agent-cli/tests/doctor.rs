@@ -52,8 +52,8 @@ fn with_a_collector_that_accepts_all_is_well_and_no_secret_is_said() {
     assert_eq!((code, err), (Some(0), ""), "{out}");
     for words in [
         "OTEL_EXPORTER_OTLP_HEADERS=authorization=[set]",
-        &format!("to {base}/v1/traces (the common address) as http/protobuf"),
-        &format!("to {base}/v1/metrics (the common address) as http/protobuf"),
+        &format!("to {base}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT) as http/protobuf"),
+        &format!("to {base}/v1/metrics (OTEL_EXPORTER_OTLP_ENDPOINT) as http/protobuf"),
         "the collector accepted it",
         "its trace is ",
         "the subscriber wants the spans of operations",
@@ -112,6 +112,15 @@ fn settings_that_lose_spans_and_filters_that_would_hide_them_are_found() {
     );
     let (code, variable) = said(plain().env("OTEL_TRACES_SAMPLER", "sometimes"), "variable");
     assert_eq!(code, Some(1), "{variable}");
+    let address = "https://user:hidden@host:port";
+    let (code, _) = said(&mut doctor(&server, &[], address), "variable");
+    assert_eq!(code, Some(1));
+    let output = doctor(&server, &[], address).output().unwrap();
+    let (_, out, _) = ended(&output);
+    assert!(
+        out.contains("OTEL_EXPORTER_OTLP_ENDPOINT takes an address") && !out.contains("hidden"),
+        "{out}"
+    );
     let (code, filter) = said(plain().env("RUST_LOG", "warn"), "RUST_LOG");
     assert_eq!(code, Some(0));
     assert!(

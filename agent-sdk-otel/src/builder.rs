@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::Sampler;
 use crate::error::TelemetryError;
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
-use crate::settings::{self, Header, Secret, Settings};
+use crate::settings::{self, Address, Header, Settings};
 use crate::telemetry::Telemetry;
 
 /// Settings for a [`Telemetry`]; made by [`Telemetry::builder`] or [`TelemetryBuilder::from_env`].
@@ -88,21 +88,23 @@ impl TelemetryBuilder {
     /// The collector's base address, such as `http://localhost:4318`; traces go to its
     /// `/v1/traces` and metrics to its `/v1/metrics`. Default: none, so that nothing is exported.
     pub fn endpoint(mut self, base: impl Into<String>) -> Self {
-        self.settings.endpoint = Some(Secret(base.into()));
+        self.settings.endpoint = Some(Address::new(base, "TelemetryBuilder::endpoint"));
         self
     }
 
     /// The full address for traces, used as it is, in place of the one from
     /// [`endpoint`](Self::endpoint).
     pub fn traces_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.settings.traces.endpoint = Some(Secret(url.into()));
+        self.settings.traces.endpoint =
+            Some(Address::new(url, "TelemetryBuilder::traces_endpoint"));
         self
     }
 
     /// The full address for metrics, used as it is, in place of the one from
     /// [`endpoint`](Self::endpoint).
     pub fn metrics_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.settings.metrics.endpoint = Some(Secret(url.into()));
+        self.settings.metrics.endpoint =
+            Some(Address::new(url, "TelemetryBuilder::metrics_endpoint"));
         self
     }
 
@@ -242,7 +244,7 @@ impl TelemetryBuilder {
     pub fn build(self) -> Result<Telemetry, TelemetryError> {
         if let Some(position) = self.bad_header {
             return Err(TelemetryError::setting(format!(
-                "header {position} is no HTTP header"
+                "header {position}, of TelemetryBuilder::header, is no name and value of an HTTP header"
             )));
         }
         Telemetry::start(self.settings)

@@ -295,7 +295,7 @@ async fn o2_a_shutdown_inside_a_current_thread_runtime_ends_in_time_when_grpc_ha
 fn log_records_go_to_their_own_service() {
     let (server, seen) = collector(vec![ok()]);
     let mut settings = read(|_| None).unwrap();
-    settings.endpoint = Some(crate::settings::Secret(server.url()));
+    settings.endpoint = Some(crate::settings::Address::new(server.url(), "the test"));
     settings.logs.protocol = Some(crate::Protocol::Grpc);
     let thread = ExportThread::start().unwrap();
     let resource = Resource::builder_empty().build();
