@@ -228,7 +228,7 @@ metrics! {
     SPANS_QUEUED = "agent_sdk.spans.queued", "{span}", "Spans or log records that wait for export or are being exported.";
     SPANS_EXPORTED = "agent_sdk.spans.exported", "{span}", "Spans or log records that the collector accepted.";
     SPANS_REJECTED = "agent_sdk.spans.rejected", "{span}", "Spans or log records that the collector refused in an accepted request.";
-    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans or log records that found the queue full or closed.";
+    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans or log records that found the queue full or closed, or could not be cleared of a secret.";
     SPANS_FAILED = "agent_sdk.spans.failed", "{span}", "Spans or log records whose request failed.";
     SPANS_SPILLED = "agent_sdk.spans.spilled", "{span}", "Spans or log records in files on disk, to be sent later.";
     SPANS_UNKNOWN = "agent_sdk.spans.unknown", "{span}", "Spans or log records that were sent but whose reply was lost.";

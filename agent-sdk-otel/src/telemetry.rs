@@ -19,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::breakers::Breakers;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
-use crate::content::{Capture, masked};
+use crate::content::Capture;
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
 use crate::instruments::MetricsObserver;
@@ -445,10 +445,9 @@ impl Traces {
             if let Some(tail) = &tail {
                 tail.keep(span.trace);
             }
-            match masked(&redactor, span.message) {
-                Some(message) => pipeline.push(&scope, &message),
-                None => pipeline.unsampled(),
-            }
+            pipeline.without_secrets(&redactor, span.message, |message| {
+                pipeline.push(&scope, message);
+            });
         })
     }
 
