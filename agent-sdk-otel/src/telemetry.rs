@@ -121,6 +121,9 @@ impl Telemetry {
                     let tail = settings.tail.clone();
                     let tail =
                         tail.map(|rules| Arc::new(TailSampler::new(rules, pipeline.clone())));
+                    if let Some(tail) = &tail {
+                        tail.observe(&metrics.meter());
+                    }
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
