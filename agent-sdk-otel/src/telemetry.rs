@@ -22,7 +22,7 @@ use crate::builder::TelemetryBuilder;
 use crate::content::Capture;
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
-use crate::instruments::MetricsObserver;
+use crate::instruments::{Labels, MetricsObserver};
 use crate::live::{Export, Live};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
@@ -164,6 +164,7 @@ impl Telemetry {
             .as_ref()
             .map(|traces| traces.export(settings.profile, settings.capture.redactor.clone()));
         let live = Live::start(&settings.live, &settings.capture.redactor, export)?;
+        let labels = Labels::new(&settings);
         let telemetry = Self {
             traces,
             logs,
@@ -172,8 +173,8 @@ impl Telemetry {
             capture,
             settings,
             live,
-            budgets: Budgets::default(),
-            breakers: Breakers::default(),
+            budgets: Budgets::new(labels.clone()),
+            breakers: Breakers::new(labels),
             metrics_flushed: Mutex::new(None),
             ignored_headers,
             dropped,

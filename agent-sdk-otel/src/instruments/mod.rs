@@ -37,7 +37,7 @@ use bound::{CountSeries, DistributionSeries};
 use cache::Cache;
 use key::Key;
 use known::{Known, OTHER};
-use labels::Labels;
+pub(crate) use labels::{Labels, WatchedNames};
 use request::RequestSeries;
 use set::Instruments;
 
@@ -84,10 +84,7 @@ impl MetricsObserver {
         Self {
             instruments: Instruments::new(&metrics.meter(), &metrics.exemplars()),
             profile: settings.profile,
-            labels: Labels {
-                keys: settings.capture.redactor.for_keys(),
-                unwanted: settings.unwanted_labels.as_slice().into(),
-            },
+            labels: Labels::new(settings),
             models: Known::default(),
             errors: Known::default(),
             active: Cache::default(),
