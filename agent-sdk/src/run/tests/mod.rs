@@ -1,6 +1,7 @@
 mod batches;
 mod budgets;
 mod crashes;
+
 mod driver;
 mod endings;
 mod forms;
@@ -8,6 +9,7 @@ mod inside;
 mod leases;
 mod lives;
 mod machine;
+mod names;
 mod questions;
 mod resume;
 mod stores;
