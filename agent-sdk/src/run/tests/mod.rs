@@ -1,6 +1,7 @@
 mod batches;
 mod budgets;
 mod crashes;
+mod decisions;
 
 mod driver;
 mod endings;
