@@ -49,14 +49,20 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
     let url = mask::address(&target.url);
     let origin = settings.address_from(signal);
     let (limit, protocol) = (target.timeout, target.protocol);
+    // Metrics have no queue: the next collection makes up for one that failed.
+    let when_full = match signal {
+        Signal::Metrics => String::new(),
+        Signal::Traces | Signal::Logs => format!("; {}", settings.when_full.words()),
+    };
+    let to = format!(
+        "to {url} ({origin}) as {}, compression {}, in {} at most{when_full}: ",
+        protocol.name(),
+        target.compression.name(),
+        seconds(limit)
+    );
     let began = Instant::now();
     let answer = probe(target);
     let took = began.elapsed();
-    let to = format!(
-        "to {url} ({origin}) as {}, in {} at most: ",
-        protocol.name(),
-        seconds(limit)
-    );
     match answer {
         Answer::Status(status) if status.is_success() => Finding::ok(
             check,

@@ -371,3 +371,44 @@ fn grpc_addresses_are_those_of_a_host() {
     let logs = "http://c/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     assert_eq!(url(&own, Signal::Logs).unwrap(), logs);
 }
+
+#[test]
+fn the_documents_of_from_env_have_every_variable_that_is_read() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let set = [
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK", "upload"),
+        ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH", "/tmp/x"),
+    ];
+    let settings = read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        let found = set.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    });
+    settings.unwrap();
+    let source = include_str!("../builder.rs");
+    let (documents, _) = source.split_once("pub fn from_env()").unwrap();
+    let mut read: std::collections::BTreeSet<_> = asked
+        .into_inner()
+        .into_iter()
+        .map(|name| {
+            let own = name.strip_prefix("OTEL_EXPORTER_OTLP_");
+            let own = own.and_then(|own| {
+                let signals = ["TRACES_", "METRICS_", "LOGS_"];
+                signals.iter().find_map(|signal| own.strip_prefix(signal))
+            });
+            own.map_or(name.clone(), |own| format!("OTEL_EXPORTER_OTLP_{own}"))
+        })
+        .collect();
+    assert!(read.len() > 40, "{read:?}");
+    let named = documents.split('`').filter(|word| {
+        ["OTEL_", "AGENT_SDK_", "RUST_"]
+            .iter()
+            .any(|start| word.starts_with(start))
+            && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    });
+    for name in named {
+        assert!(read.remove(name), "{name} is not read, or named twice");
+    }
+    assert!(read.is_empty(), "not in the documents: {read:?}");
+}
