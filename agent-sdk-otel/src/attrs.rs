@@ -158,6 +158,7 @@ names! {
     OPERATION_PATH = "agent_sdk.operation.path";
     PROPAGATION_HEADER = "agent_sdk.propagation.header";
     SIGNAL = "agent_sdk.signal";
+    TAIL_SAMPLING_REASON = "agent_sdk.tail_sampling.reason";
 }
 
 /// What stands before the key of a user's tag: the tag `team` leaves as `agent_sdk.tag.team`.

@@ -120,7 +120,7 @@ pub use otlp::{Compression, Protocol};
 pub use pipeline::{ExportAccount, SpillSettings, WhenFull};
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
-pub use sampling::{TailCounts, TailSampling};
+pub use sampling::{TailCounts, TailReasons, TailSampling};
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};
 pub use telemetry::Telemetry;
 

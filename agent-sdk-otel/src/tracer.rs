@@ -65,13 +65,6 @@ impl Handle {
             to: To::Span(Arc::downgrade(span)),
         }
     }
-
-    fn open(&self) -> Option<Arc<OperationSpan>> {
-        match &self.to {
-            To::Span(span) => span.upgrade(),
-            To::Context(_) => None,
-        }
-    }
 }
 
 /// A span of the user's, or a handle to an operation's.
@@ -79,6 +72,24 @@ impl Handle {
 pub(crate) enum BridgeSpan {
     User(Box<SdkSpan>),
     Operation(Handle),
+}
+
+/// Passes a call on to a user's span or to the one in a context, or does what it says with an operation's own, while that is there.
+macro_rules! pass_on {
+    ($to:expr, $call:ident($($given:expr),*), |$span:ident| $own:expr) => {
+        match $to {
+            BridgeSpan::User(span) => span.$call($($given),*),
+            BridgeSpan::Operation(Handle { to: To::Context(context), .. }) => {
+                context.span().$call($($given),*)
+            }
+            BridgeSpan::Operation(Handle { to: To::Span(span), .. }) => {
+                match span.upgrade() {
+                    Some($span) => $own,
+                    None => Default::default(),
+                }
+            }
+        }
+    };
 }
 
 impl Span for BridgeSpan {
@@ -90,20 +101,11 @@ impl Span for BridgeSpan {
     ) where
         T: Into<Cow<'static, str>>,
     {
-        match self {
-            Self::User(span) => span.add_event_with_timestamp(name, timestamp, attributes),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context
-                .span()
-                .add_event_with_timestamp(name, timestamp, attributes),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.event(&Event::new(name, timestamp, attributes, 0));
-                }
-            }
-        }
+        pass_on!(
+            self,
+            add_event_with_timestamp(name, timestamp, attributes),
+            |span| span.event(&Event::new(name, timestamp, attributes, 0))
+        );
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -114,46 +116,17 @@ impl Span for BridgeSpan {
     }
 
     fn is_recording(&self) -> bool {
-        match self {
-            Self::User(span) => span.is_recording(),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().is_recording(),
-            Self::Operation(handle) => {
-                handle.context.is_sampled() && handle.open().is_some_and(|span| span.is_open())
-            }
-        }
+        pass_on!(self, is_recording(), |span| span.context().is_sampled()
+            && span.is_open())
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        match self {
-            Self::User(span) => span.set_attribute(attribute),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().set_attribute(attribute),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.attributes(|all| all.any(&attribute));
-                }
-            }
-        }
+        pass_on!(self, set_attribute(attribute), |span| span
+            .attributes(|all| all.any(&attribute)));
     }
 
     fn set_status(&mut self, status: Status) {
-        match self {
-            Self::User(span) => span.set_status(status),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().set_status(status),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.set_status(status);
-                }
-            }
-        }
+        pass_on!(self, set_status(status), |span| span.set_status(status));
     }
 
     fn update_name<T>(&mut self, new_name: T)
@@ -167,18 +140,8 @@ impl Span for BridgeSpan {
     }
 
     fn add_link(&mut self, to: SpanContext, attributes: Vec<KeyValue>) {
-        match self {
-            Self::User(span) => span.add_link(to, attributes),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().add_link(to, attributes),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.link(&Link::new(to, attributes, 0));
-                }
-            }
-        }
+        pass_on!(self, add_link(to, attributes), |span| span
+            .link(&Link::new(to, attributes, 0)));
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {

@@ -109,7 +109,10 @@ mod tests {
     fn samplers_that_record_nothing_are_found() {
         let parent = |root: Sampler| Sampler::ParentBased(Box::new(root));
         let mut settings = Settings {
-            endpoint: Some(crate::settings::Secret("http://localhost:1".into())),
+            endpoint: Some(crate::settings::Address::new(
+                "http://localhost:1",
+                "the test",
+            )),
             ..Settings::default()
         };
         for (sampler, expected) in [

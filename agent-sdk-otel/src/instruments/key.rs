@@ -7,7 +7,7 @@ use agent_sdk::operation::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key<'a> {
     pub(super) kind: Kind,
-    /// The agent's, model's, tool's or workflow's name.
+    /// The model's, tool's or workflow's name; of an agent's run that of the one model that it asked.
     pub(super) name: &'a str,
     pub(super) provider: &'a str,
     /// The model that answered.
@@ -16,7 +16,7 @@ pub(super) struct Key<'a> {
     pub(super) port: Option<u16>,
     /// The class of a failure.
     pub(super) error: &'a str,
-    /// The agent that it belongs to.
+    /// The agent that it is or belongs to.
     pub(super) agent: &'a str,
     /// Where a cost comes from.
     pub(super) source: &'a str,

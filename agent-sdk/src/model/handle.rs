@@ -52,8 +52,13 @@ impl<M: Model> ErasedModel for M {
     ) -> BoxFuture<'a, Result<ChatResponse, ModelError>> {
         Box::pin(async move {
             let asked = request.clone();
-            let answer = self.chat(context, request).await;
-            answer.map_err(|error| error.without_quotes(&asked))
+            match self.chat(context, request).await {
+                Ok(mut response) => {
+                    response.take_out_keys();
+                    Ok(response)
+                }
+                Err(error) => Err(error.without_quotes(&asked)),
+            }
         })
     }
 

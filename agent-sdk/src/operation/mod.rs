@@ -9,6 +9,7 @@
 //! - observers hear of it in order, one call at a time within a run;
 //! - nothing is built for an observer that is not there.
 
+mod asked;
 mod builder;
 mod carried;
 mod clock;

@@ -336,6 +336,8 @@ pub struct OperationRecord<'a> {
     pub cost: Option<&'a Cost>,
     /// Sums over it and everything inside it.
     pub totals: &'a Totals,
+    /// The model that all chat requests of an agent asked, those of agents inside it apart; `None` where they asked none or several.
+    pub only_model: Option<&'a ModelInfo>,
     /// The profile, on an operation without a parent.
     pub profile: Option<&'a Arc<Profile>>,
 }

@@ -113,6 +113,14 @@ impl Redactor {
         self
     }
 
+    /// Also takes out the secrets that another one was given by value.
+    #[must_use]
+    pub fn with_secrets_of(mut self, other: &Self) -> Self {
+        let all = self.secrets.iter().chain(&*other.secrets);
+        self.secrets = all.cloned().collect();
+        self
+    }
+
     /// Also applies this function, after everything else, to each text by itself: of JSON to each string and to each key. Where it
     /// panics, the whole text is taken out.
     #[must_use]
