@@ -434,7 +434,7 @@ async fn guarded(
         .context()
         .time_left()
         .map_or(timeout, |left| left.min(timeout));
-    match tokio::time::timeout(limit, work.in_span(operation.span().clone())).await {
+    match tokio::time::timeout(limit, work.in_span(operation.span())).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(ToolError::new(ToolErrorKind::Panic, "the tool panicked")),
         Err(_) => Err(ToolError::new(
