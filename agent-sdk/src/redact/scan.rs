@@ -35,12 +35,12 @@ pub(super) struct Place<'t> {
 }
 
 pub(super) fn run(text: &str, wanted: Wanted) -> Cow<'_, str> {
-    if wanted == Wanted::Keys && text.len() < token::SHORTEST {
-        // All of it at once: short texts have no separator as a rule.
-        let separators = text.bytes().map(|byte| matches!(byte, b':' | b'='));
-        if !separators.fold(false, |one, other| one | other) {
-            return Cow::Borrowed(text);
-        }
+    let is_separator = |byte: &u8| matches!(byte, b':' | b'=');
+    if wanted == Wanted::Keys
+        && text.len() < token::SHORTEST
+        && !text.as_bytes().iter().any(is_separator)
+    {
+        return Cow::Borrowed(text);
     }
     let turns = match wanted {
         Wanted::Keys => &KEY_TURNS,
