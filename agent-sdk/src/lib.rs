@@ -45,8 +45,11 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts; who spent what, and reports of it |
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
+//! | [`orchestrator`] | running plans: live changes, resuming, what became of every step |
+//! | [`plan`] | steps that wait for each other: building, reading and checking them, the machine that decides |
 //! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`registry`] | agents, tools and functions by name |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
 //! | [`redact`] | taking keys, tokens and personal data out of texts |
@@ -74,8 +77,11 @@ pub mod message;
 pub mod model;
 pub mod monitor;
 pub mod operation;
+pub mod orchestrator;
+pub mod plan;
 pub mod profile;
 pub mod redact;
+pub mod registry;
 pub mod run;
 pub mod session;
 pub mod store;

@@ -21,7 +21,7 @@ use crate::{
     model::{ChatSettings, ModelError, ModelHandle, Prompt, ToolChoice},
     operation::Observers,
     run::Limits,
-    tool::{State, ToolHandle, ToolSet},
+    tool::{State, ToolHandle, ToolScheduler, ToolSet},
 };
 
 /// The largest context file that is read, in bytes, unless the builder is told otherwise.
@@ -34,9 +34,11 @@ pub struct AgentBuilder {
     name: Arc<str>,
     agent_type: Option<Arc<str>>,
     description: Option<Arc<str>>,
+    capabilities: Vec<Arc<str>>,
     instructions: Option<String>,
     model: Result<ModelHandle, ModelError>,
     tools: Vec<ToolHandle>,
+    scheduler: Option<ToolScheduler>,
     tool_choice: ToolChoice,
     chat: ChatSettings,
     prompt: Option<Prompt>,
@@ -60,9 +62,11 @@ impl AgentBuilder {
             name,
             agent_type: None,
             description: None,
+            capabilities: Vec::new(),
             instructions: None,
             model,
             tools: Vec::new(),
+            scheduler: None,
             tool_choice: ToolChoice::default(),
             chat: ChatSettings::default(),
             prompt: None,
@@ -93,6 +97,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Says one thing that the agent can do, in a word: for [`Registry::capable`](crate::registry::Registry::capable) and for whoever
+    /// chooses among agents. Default: none.
+    pub fn capability(mut self, capability: impl Into<Arc<str>>) -> Self {
+        self.capabilities.push(capability.into());
+        self
+    }
+
     /// Sets the instructions that the model is given before every conversation. Default: none.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
@@ -108,6 +119,14 @@ impl AgentBuilder {
     /// Adds tools.
     pub fn tools(mut self, tools: impl IntoIterator<Item = ToolHandle>) -> Self {
         self.tools.extend(tools);
+        self
+    }
+
+    /// Sets what the tool calls pass before their tools are called; it may be shared by many agents. Default: nothing.
+    ///
+    /// Agents inside this one have their own.
+    pub fn tool_scheduler(mut self, scheduler: ToolScheduler) -> Self {
+        self.scheduler = Some(scheduler);
         self
     }
 
@@ -279,9 +298,11 @@ impl AgentBuilder {
             name: self.name,
             agent_type: self.agent_type,
             description: self.description,
+            capabilities: self.capabilities,
             instructions: instructions.map(Into::into),
             model,
             tools,
+            scheduler: self.scheduler,
             tool_choice: self.tool_choice,
             chat: Arc::new(self.chat),
             prompt: self.prompt.map(Arc::new),

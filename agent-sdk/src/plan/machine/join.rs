@@ -1,0 +1,202 @@
+//! When a step's turn comes: what it waits for, its condition, whether a person must be asked.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd, Timer,
+};
+
+impl Machine {
+    /// Brings every step whose place changed to where it belongs.
+    pub(super) fn settle(&mut self) {
+        while let Some(number) = self.unsettled.pop() {
+            let Some(slot) = self.slot(number) else {
+                continue;
+            };
+            if slot.is_removed || !matches!(slot.state, State::Waiting) {
+                continue;
+            }
+            let (needed, ok, waiting) = (slot.needed(), slot.ok, slot.waiting);
+            if ok >= needed {
+                self.turn(number);
+            } else if ok.saturating_add(waiting) < needed {
+                self.cannot(number);
+            }
+        }
+        let is_doomed = std::mem::take(&mut self.is_doomed);
+        if is_doomed && self.frame.on_failure == FailurePolicy::Stop && self.stopped.is_none() {
+            self.stop(End::Failed);
+            self.unsettled.clear();
+        }
+    }
+
+    /// Too few of those that a step waits for succeeded.
+    fn cannot(&mut self, number: u32) {
+        let Some(slot) = self.slot(number) else {
+            return;
+        };
+        let ended = slot.node.waits_for.iter();
+        let ended = ended.filter_map(|other| {
+            let other = self.slot(*other)?;
+            match &other.state {
+                State::Ended(end) if !end.is_ok() => Some((&other.node.step.id, end.is_harmless())),
+                _ => None,
+            }
+        });
+        let mut because = None;
+        let mut is_harmless = true;
+        for (id, harmless) in ended {
+            // The one that failed is named before one that did not have to succeed.
+            if because.is_none() || (is_harmless && !harmless) {
+                because = Some(id.clone());
+            }
+            is_harmless &= harmless;
+        }
+        let because = because.map_or(SkipReason::Stopped, SkipReason::Step);
+        self.end_step(
+            number,
+            StepEnd::Skipped {
+                because,
+                is_harmless,
+            },
+        );
+        self.commands.push_back(Command::Passed { step: number });
+    }
+
+    /// Enough of those that a step waits for succeeded.
+    fn turn(&mut self, number: u32) {
+        if self.stopped.is_some() {
+            return self.skip(number, SkipReason::Stopped, false);
+        }
+        let Some(slot) = self.slot(number) else {
+            return;
+        };
+        if let Some(when) = &slot.node.when {
+            let held = when.holds(&self.params, |id| {
+                let other = self.number(id).and_then(|number| self.slot(number));
+                match other.map(|other| &other.state) {
+                    Some(State::Ended(StepEnd::Ok { output, .. })) => (Some(output), "ok"),
+                    Some(State::Ended(end)) => (None, end.as_str()),
+                    _ => (None, "open"),
+                }
+            });
+            match held {
+                Ok(true) => {}
+                Ok(false) => return self.skip(number, SkipReason::Condition, true),
+                Err(why) => return self.refuse(number, Fault::new("condition", why)),
+            }
+        }
+        if let Some(slot) = self.slot_mut(number)
+            && slot.node.step.approval.is_some()
+        {
+            slot.state = State::Asking;
+            self.commands.push_back(Command::Ask { step: number });
+            return;
+        }
+        self.activate(number);
+    }
+
+    /// Lets a step begin as soon as there is room.
+    pub(super) fn activate(&mut self, number: u32) {
+        let Some(slot) = self.slot(number) else {
+            return;
+        };
+        let must_be_there = slot.needed() as usize == slot.node.waits_for.len();
+        let over: Option<Arc<[Value]>> = match &slot.node.over {
+            None => None,
+            Some(over) => {
+                let scope = Inside {
+                    machine: self,
+                    must_be_there,
+                    item: None,
+                };
+                match over.resolve(&scope) {
+                    Ok(Value::Array(list)) => Some(list.into()),
+                    Ok(_) => {
+                        let why = "what it should run over is no list";
+                        return self.refuse(number, Fault::new("input", why));
+                    }
+                    Err(why) => return self.refuse(number, Fault::new("input", why)),
+                }
+            }
+        };
+        let round = slot.round;
+        let active = Active::new(over, round);
+        let is_empty = active.items.is_empty();
+        if let Some(time) = slot.node.step.timeout {
+            let timer = Timer::Step {
+                step: number,
+                round,
+            };
+            self.commands.push_back(Command::Wait { timer, time });
+        }
+        if let Some(slot) = self.slot_mut(number) {
+            slot.state = State::Active(Box::new(active));
+        }
+        if is_empty {
+            self.end_step(
+                number,
+                StepEnd::Ok {
+                    output: Value::Array(Vec::new()),
+                    fallback: 0,
+                    causes: Vec::new(),
+                },
+            );
+            self.commands.push_back(Command::Passed { step: number });
+        } else {
+            self.offer(number);
+        }
+    }
+
+    pub(super) fn skip(&mut self, number: u32, because: SkipReason, is_harmless: bool) {
+        self.end_step(
+            number,
+            StepEnd::Skipped {
+                because,
+                is_harmless,
+            },
+        );
+        self.commands.push_back(Command::Passed { step: number });
+    }
+
+    /// A step that cannot even begin.
+    pub(super) fn refuse(&mut self, number: u32, fault: Fault) {
+        self.end_step(
+            number,
+            StepEnd::Failed {
+                causes: vec![fault],
+            },
+        );
+        self.commands.push_back(Command::Passed { step: number });
+    }
+
+    /// Ends a step, and has those looked at that wait for it.
+    pub(super) fn end_step(&mut self, number: u32, end: StepEnd) {
+        let (is_ok, is_harmless) = (end.is_ok(), end.is_harmless());
+        let Some(slot) = self.slots.get_mut(number as usize) else {
+            return;
+        };
+        if slot.has_ended() {
+            return;
+        }
+        slot.state = State::Ended(end);
+        self.open = self.open.saturating_sub(1);
+        let waited_for_by = std::mem::take(&mut slot.waited_for_by);
+        if waited_for_by.is_empty() && !is_harmless {
+            self.is_doomed = true;
+        }
+        // Those that come first in the plan are looked at first.
+        for other in waited_for_by.iter().rev() {
+            if let Some(slot) = self.slots.get_mut(*other as usize) {
+                slot.waiting = slot.waiting.saturating_sub(1);
+                slot.ok += u32::from(is_ok);
+                self.unsettled.push(*other);
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(number as usize) {
+            slot.waited_for_by = waited_for_by;
+        }
+    }
+}

@@ -1,0 +1,4 @@
+mod files;
+mod machine;
+mod mistakes;
+mod references;
