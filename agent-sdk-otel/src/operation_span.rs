@@ -68,8 +68,8 @@ impl OperationSpan {
 
     /// The values of what runs inside it, whatever span is in it.
     pub(crate) fn values(&self) -> Context {
-        let inside = self.inside.get();
-        inside.map_or_else(|| self.run.put_into(&self.around), Clone::clone)
+        let inside = self.inside.get().cloned();
+        inside.unwrap_or_else(|| self.run.put_into(&self.around))
     }
 
     /// The context of what runs inside it.
