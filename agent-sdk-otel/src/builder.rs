@@ -152,7 +152,7 @@ impl TelemetryBuilder {
 
     /// Which traces are recorded. Default: what the caller decided, and all that begin here.
     pub fn sampler(mut self, sampler: Sampler) -> Self {
-        self.settings.sampler = sampler;
+        self.settings.sampler = Some(sampler);
         self
     }
 

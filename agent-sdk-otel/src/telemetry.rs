@@ -117,7 +117,7 @@ impl Telemetry {
                 Some(pipeline) => {
                     metrics.observe(&pipeline, Signal::Traces);
                     let sampler = CountingSampler {
-                        inner: settings.sampler.clone(),
+                        inner: settings.sampler(),
                         pipeline: pipeline.clone(),
                     };
                     let tail = settings.tail.clone();

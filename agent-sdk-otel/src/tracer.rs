@@ -7,12 +7,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{
-    Event, Link, Span, SpanBuilder, SpanContext, Status, TraceContextExt, Tracer,
-};
+use opentelemetry::trace::{Event, Link, Span, SpanBuilder, SpanContext, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
+use crate::ids;
 use crate::operation_span::OperationSpan;
 
 /// The name under which the layer asks for an operation's span.
@@ -29,16 +28,9 @@ impl Tracer for BridgeTracer {
         if builder.name != OPERATION {
             return BridgeSpan::User(Box::new(self.0.build_with_context(builder, around)));
         }
-        // The layer opened it inside the operation's own context.
-        let mut span = BridgeSpan::Operation(Handle {
-            context: around.span().span_context().clone(),
-            to: To::Context(around.clone()),
-        });
-        span.set_attributes(builder.attributes.unwrap_or_default());
-        for link in builder.links.unwrap_or_default() {
-            span.add_link(link.span_context, link.attributes);
-        }
-        span
+        // The layer starts it while the operation's `tracing` span opens.
+        let handle = ids::next().map_or_else(Handle::of_none, |span| Handle::new(&span));
+        BridgeSpan::Operation(handle)
     }
 }
 
@@ -48,22 +40,27 @@ impl Tracer for BridgeTracer {
 #[derive(Debug)]
 pub(crate) struct Handle {
     context: SpanContext,
-    to: To,
-}
-
-#[derive(Debug)]
-enum To {
-    Span(Weak<OperationSpan>),
-    /// The span of a context, which is a handle itself.
-    Context(Context),
+    span: Weak<OperationSpan>,
 }
 
 impl Handle {
     pub(crate) fn new(span: &Arc<OperationSpan>) -> Self {
         Self {
             context: span.context().clone(),
-            to: To::Span(Arc::downgrade(span)),
+            span: Arc::downgrade(span),
         }
+    }
+
+    /// To no span.
+    fn of_none() -> Self {
+        Self {
+            context: SpanContext::NONE,
+            span: Weak::new(),
+        }
+    }
+
+    fn open(&self) -> Option<Arc<OperationSpan>> {
+        self.span.upgrade()
     }
 }
 
@@ -74,20 +71,15 @@ pub(crate) enum BridgeSpan {
     Operation(Handle),
 }
 
-/// Passes a call on to a user's span or to the one in a context, or does what it says with an operation's own, while that is there.
+/// Passes a call on to a user's span, or does what it says with an operation's own, while that is there.
 macro_rules! pass_on {
     ($to:expr, $call:ident($($given:expr),*), |$span:ident| $own:expr) => {
         match $to {
             BridgeSpan::User(span) => span.$call($($given),*),
-            BridgeSpan::Operation(Handle { to: To::Context(context), .. }) => {
-                context.span().$call($($given),*)
-            }
-            BridgeSpan::Operation(Handle { to: To::Span(span), .. }) => {
-                match span.upgrade() {
-                    Some($span) => $own,
-                    None => Default::default(),
-                }
-            }
+            BridgeSpan::Operation(handle) => match handle.open() {
+                Some($span) => $own,
+                None => Default::default(),
+            },
         }
     };
 }
@@ -126,6 +118,10 @@ impl Span for BridgeSpan {
     }
 
     fn set_status(&mut self, status: Status) {
+        // As every span is started with.
+        if matches!(self, Self::Operation(_)) && status == Status::Unset {
+            return;
+        }
         pass_on!(self, set_status(status), |span| span.set_status(status));
     }
 

@@ -55,12 +55,15 @@ impl<'a> Key<'a> {
     pub(super) fn hash(&self, seed: u64) -> u64 {
         let port = self.port.map_or(0, |port| u64::from(port) + 1);
         let start = mix(seed, (port << 8) | self.kind as u64);
-        self.texts().into_iter().fold(start, |hash, text| {
+        let texts = (0_u64..).zip(self.texts());
+        // Most are empty.
+        let known = texts.filter(|(_, text)| !text.is_empty());
+        known.fold(start, |hash, (place, text)| {
             let (words, rest) = text.as_bytes().as_chunks::<8>();
             let words = words.iter().map(|word| u64::from_le_bytes(*word));
             let rest = rest
                 .iter()
-                .fold(1, |word, byte| (word << 8) | u64::from(*byte));
+                .fold(place + 1, |word, byte| (word << 8) | u64::from(*byte));
             mix(words.fold(hash, mix), rest)
         })
     }

@@ -154,7 +154,7 @@ fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(
         let ratio = env
             .parsed::<f64>("OTEL_TRACES_SAMPLER_ARG", "a ratio from 0 to 1")?
             .unwrap_or(1.0);
-        settings.sampler = sampler(&name, ratio)?;
+        settings.sampler = Some(sampler(&name, ratio)?).filter(|_| name != "parentbased_always_on");
     }
     let count = "a number above zero";
     if let Some(queue) = env.parsed::<NonZeroUsize>("OTEL_BSP_MAX_QUEUE_SIZE", count)? {

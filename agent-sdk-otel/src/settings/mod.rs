@@ -105,7 +105,8 @@ pub(crate) struct Settings {
     pub(crate) registry: Option<prometheus::Registry>,
     /// The names of labels that our metrics go without.
     pub(crate) unwanted_labels: Vec<String>,
-    pub(crate) sampler: Sampler,
+    /// Which traces are recorded. `None`: each that begins here, and of those of callers what they record.
+    pub(crate) sampler: Option<Sampler>,
     pub(crate) batch: BatchLimits,
     pub(crate) when_full: WhenFull,
     pub(crate) limits: Limits,
@@ -140,7 +141,7 @@ impl Default for Settings {
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             registry: None,
             unwanted_labels: Vec::new(),
-            sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+            sampler: None,
             batch: BatchLimits::default(),
             when_full: WhenFull::default(),
             limits: Limits::default(),
@@ -197,6 +198,12 @@ impl Settings {
         address
             .or(self.endpoint.as_ref())
             .map_or("the default", Address::from)
+    }
+
+    /// What decides which traces are recorded.
+    pub(crate) fn sampler(&self) -> Sampler {
+        let by_default = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        self.sampler.clone().unwrap_or_else(by_default)
     }
 
     /// Whether anything is sent.

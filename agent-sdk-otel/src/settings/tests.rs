@@ -130,7 +130,7 @@ fn samplers_have_their_standard_names() {
             ("OTEL_TRACES_SAMPLER", name),
             ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ];
-        let sampler = settings(&vars).unwrap().sampler;
+        let sampler = settings(&vars).unwrap().sampler();
         assert_eq!(format!("{sampler:?}"), expected);
     }
 }

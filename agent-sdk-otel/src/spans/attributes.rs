@@ -1,6 +1,5 @@
 //! The attributes of an operation.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use agent_sdk::budget::{Measure, Standing};
@@ -396,12 +395,16 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
         return;
     }
     let mut hex = String::with_capacity(16 * path.len());
-    for id in &path {
-        let _ = write!(hex, "{id}");
-    }
+    let digits = path.iter().flat_map(|id| id.0.to_be_bytes());
+    hex.extend(digits.flat_map(|byte| [byte >> 4, byte & 0xF].map(digit)));
     let ids: Vec<_> = (0..path.len())
         .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
         .collect();
     all.words(attrs::CRITICAL_PATH, &ids);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
+}
+
+/// The hexadecimal digit of a number below 16.
+fn digit(number: u8) -> char {
+    char::from_digit(number.into(), 16).unwrap_or('0')
 }

@@ -153,11 +153,10 @@ impl ModelHandle {
         aloud: bool,
     ) -> Result<ChatResponse, ModelError> {
         let operation = self.begin(context, &request, false, None);
-        let span = operation.span().clone();
         let result = self
             .model
             .chat_boxed(operation.context(), request)
-            .in_span(span)
+            .in_span(operation.span())
             .await;
         match &result {
             Ok(response) => {
@@ -198,11 +197,10 @@ impl ModelHandle {
                 .map(ChatStream::whole);
         }
         let operation = self.begin(context, &request, true, None);
-        let span = operation.span().clone();
         match self
             .model
             .stream_boxed(operation.context(), request)
-            .in_span(span)
+            .in_span(operation.span())
             .await
         {
             Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),
