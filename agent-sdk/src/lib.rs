@@ -45,6 +45,7 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts; who spent what, and reports of it |
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
+//! | [`orchestrator`] | running plans: live changes, resuming, what became of every step |
 //! | [`plan`] | steps that wait for each other: building, reading and checking them, the machine that decides |
 //! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
@@ -60,7 +61,7 @@
 //! |---|---|---|
 //! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
 //! | `bedrock` | no | the client of Amazon Bedrock, with AWS's own crates for signatures and frames |
-//! | `command` | no | alerts of budgets to a program, `budget::CommandAlerts` |
+//! | `command` | no | running programs: `budget::CommandAlerts`, and on Unix the tool `tool::builtin::RunCommand` |
 //! | `workspace` | no | the module `workspace`, over `cap-std` |
 //! | `sqlite` | no | the store in one file, `store::SqliteStore`, with SQLite compiled in |
 //! | `testing` | no | the module `testing` |
@@ -69,6 +70,8 @@
 pub mod agent;
 pub mod budget;
 pub mod cost;
+#[cfg(feature = "command")]
+mod group;
 mod guarded;
 mod ids;
 pub mod journal;
@@ -76,6 +79,7 @@ pub mod message;
 pub mod model;
 pub mod monitor;
 pub mod operation;
+pub mod orchestrator;
 pub mod plan;
 pub mod profile;
 pub mod redact;

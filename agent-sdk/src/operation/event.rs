@@ -12,8 +12,8 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::{
-    Details, Kind, OperationId, OperationInfo, OperationRecord, Outcome, Payload, RunId, SpanId,
-    TraceId,
+    Details, Kind, Member, OperationId, OperationInfo, OperationRecord, Outcome, Payload, RunId,
+    SpanId, TraceId,
 };
 use crate::{
     budget::{Alert, AlertKind},
@@ -57,6 +57,11 @@ pub struct Event {
     /// The session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Arc<str>>,
+    /// The [runs at once](crate::agent::parallel()) that it belongs to; of those inside each other, the innermost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<Arc<str>>,
+    #[serde(skip)]
+    pub(crate) member: Option<Arc<Member>>,
 }
 
 /// What happened; the variant's name in snake case is the `type` on the wire.
@@ -175,6 +180,9 @@ pub enum EventKind {
         /// The failure's class.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// Whether it came out of a cache, and the tool was not called.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cached: bool,
         /// Its whole time, in milliseconds.
         duration_ms: f64,
     },
@@ -278,6 +286,7 @@ impl Event {
         info: Option<&OperationInfo>,
         kind: EventKind,
     ) -> Self {
+        let member = info.and_then(|info| info.labels.member.clone());
         Self {
             kind,
             seq,
@@ -289,6 +298,8 @@ impl Event {
             span_id: info.map(|info| info.trace.span_id),
             agent_id: info.and_then(|info| info.agent.clone()),
             session_id: info.and_then(|info| info.labels.session.clone()),
+            batch_id: member.as_ref().map(|member| member.batch.clone()),
+            member,
         }
     }
 }
@@ -391,6 +402,7 @@ impl EventKind {
                     _ => None,
                 },
                 error,
+                cached: facts.cached,
                 duration_ms: millis(record.duration),
             },
             _ => return None,

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod catalog;
 mod entry;
 mod error;
 mod function;

@@ -341,6 +341,30 @@ impl Machine {
         }
     }
 
+    /// Whether there is something to be done that needs no room.
+    pub(crate) fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// Whether a step waits for its next try.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.steps().any(|step| step.state == StepState::Resting)
+    }
+
+    /// Whether a task was begun and something still waits for it.
+    pub(crate) fn runs(&self, task: Task) -> bool {
+        let slot = self.slot(task.step).filter(|slot| slot.round == task.round);
+        let Some(State::Active(active)) = slot.map(|slot| &slot.state) else {
+            return false;
+        };
+        let number = task.item.unwrap_or_default();
+        let progress = active.items.get(number as usize);
+        progress.is_some_and(|it| {
+            it.phase == slot::Phase::Running
+                && (it.choice, it.attempt) == (task.choice, task.attempt)
+        })
+    }
+
     /// What comes of all steps together.
     fn verdict(&self) -> End {
         let last = self.slots.iter();
@@ -403,5 +427,19 @@ impl Scope for Inside<'_> {
 
     fn item(&self) -> Option<(&Value, usize)> {
         self.item
+    }
+}
+
+impl StepState {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Asking => "asking",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Resting => "resting",
+            Self::Ended => "ended",
+        }
     }
 }
