@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{
-    Catalog, Change, Command, Machine, PlanError, SkipReason, Slot, State, StepEnd, Timer, check,
-    slot::Phase,
+    Catalog, Change, Command, Life, Machine, PlanError, SkipReason, Slot, State, StepEnd, Timer,
+    check, slot::Phase,
 };
 use crate::plan::{Plan, Problem, Step, graph::Node};
 
@@ -19,11 +19,11 @@ impl Machine {
     /// [`Plan::check`] says them.
     pub fn change(&mut self, change: &Change, catalog: &dyn Catalog) -> Result<(), PlanError> {
         let begins_anew = matches!(change, Change::Retry { .. } | Change::Restart { .. });
-        if self.is_finished && !begins_anew {
+        if self.life == Life::Over && !begins_anew {
             return refuse("the plan is over");
         }
-        if self.stopped.is_some() && !self.is_finished {
-            if !(begins_anew && self.is_earlier) {
+        if self.stopped.is_some() && self.life != Life::Over {
+            if !(begins_anew && self.life == Life::Earlier) {
                 return refuse("the plan is about to stop");
             }
             // It was allowed then, so the plan was over.
@@ -233,7 +233,7 @@ impl Machine {
         if let Some(time) = self
             .frame
             .timeout
-            .filter(|_| was_stopped || self.is_finished)
+            .filter(|_| was_stopped || self.life == Life::Over)
         {
             let timer = Timer::Plan;
             self.commands.push_back(Command::Wait { timer, time });
@@ -245,7 +245,9 @@ impl Machine {
                 slot.attempts = 0;
             }
         }
-        self.is_finished = false;
+        if self.life == Life::Over {
+            self.life = Life::Now;
+        }
         self.is_doomed = false;
         self.count();
     }

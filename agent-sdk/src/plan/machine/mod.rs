@@ -51,13 +51,22 @@ pub struct Machine {
     /// Steps that have not ended.
     open: usize,
     is_paused: bool,
-    /// Whether no command was asked for yet. What is applied then happened in an earlier life, and what of it ran is not known.
-    is_earlier: bool,
+    life: Life,
     /// Why nothing more begins.
     stopped: Option<End>,
-    is_finished: bool,
     /// Whether a step that nothing waits for ended badly since that was last looked at.
     is_doomed: bool,
+}
+
+/// Which part of its life a machine is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// No command was asked for yet: what is applied happened in an earlier life, and what of it ran is not known.
+    Earlier,
+    /// It says what to do.
+    Now,
+    /// It said that nothing is left to do.
+    Over,
 }
 
 /// One try of a step, or of one element of its list.
@@ -221,9 +230,8 @@ impl Machine {
             running: 0,
             open: graph.nodes.len(),
             is_paused: false,
-            is_earlier: true,
+            life: Life::Earlier,
             stopped: None,
-            is_finished: false,
             is_doomed: false,
             frame: plan.clone_frame(),
         };
@@ -301,12 +309,12 @@ impl Machine {
 
     /// Whether nothing more begins, and the plan is over as soon as what runs has ended.
     pub fn is_stopping(&self) -> bool {
-        self.stopped.is_some() && !self.is_finished
+        self.stopped.is_some() && self.life != Life::Over
     }
 
     /// How it ended, once it has.
     pub fn over(&self) -> Option<End> {
-        if !self.is_finished {
+        if self.life != Life::Over {
             return None;
         }
         Some(self.stopped.unwrap_or_else(|| self.verdict()))
@@ -353,16 +361,8 @@ impl Machine {
 
     /// Whether a task was begun and something still waits for it.
     pub(crate) fn runs(&self, task: Task) -> bool {
-        let slot = self.slot(task.step).filter(|slot| slot.round == task.round);
-        let Some(State::Active(active)) = slot.map(|slot| &slot.state) else {
-            return false;
-        };
-        let number = task.item.unwrap_or_default();
-        let progress = active.items.get(number as usize);
-        progress.is_some_and(|it| {
-            it.phase == slot::Phase::Running
-                && (it.choice, it.attempt) == (task.choice, task.attempt)
-        })
+        let slot = self.slot(task.step);
+        slot.and_then(|slot| slot.phase_of(task)) == Some(&slot::Phase::Running)
     }
 
     /// What comes of all steps together.

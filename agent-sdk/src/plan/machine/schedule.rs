@@ -2,24 +2,30 @@
 
 use serde_json::Value;
 
-use super::{Command, End, Ended, Fault, Input, Machine, State, StepEnd, Task, Timer, slot::Phase};
+use super::{
+    Command, End, Ended, Fault, Input, Life, Machine, State, StepEnd, Task, Timer, slot::Phase,
+};
 use crate::plan::Join;
 
 impl Machine {
     /// What to do next; `None` where something must happen first.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it is no iterator: what happens next leads to more commands"
+    )]
     pub fn next(&mut self) -> Option<Command> {
-        if self.is_earlier {
+        if self.life == Life::Earlier {
             self.leave_earlier();
         }
         loop {
             if let Some(command) = self.commands.pop_front() {
                 return Some(command);
             }
-            if self.is_finished {
+            if self.life == Life::Over {
                 return None;
             }
             if self.open == 0 && self.running == 0 {
-                self.is_finished = true;
+                self.life = Life::Over;
                 let end = self.over().unwrap_or(End::Failed);
                 return Some(Command::Finish(end));
             }
@@ -209,7 +215,7 @@ impl Machine {
             return self.give_up(number, end);
         }
         if is_stopping {
-            if active.is_running() || self.is_earlier {
+            if active.is_running() || self.life == Life::Earlier {
                 return;
             }
             let causes = std::mem::take(&mut active.causes);

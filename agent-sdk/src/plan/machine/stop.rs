@@ -1,6 +1,6 @@
 //! The end of a plan before its steps'.
 
-use super::{Command, End, Machine, SkipReason, State, StepEnd};
+use super::{Command, End, Life, Machine, SkipReason, State, StepEnd};
 
 impl Machine {
     /// Begins nothing more, and tells what runs to stop. A plan of which every step has ended is not stopped any more.
@@ -18,7 +18,7 @@ impl Machine {
                 State::Waiting | State::Asking => self.skip(number, SkipReason::Stopped, false),
                 State::Active(active) => {
                     let running = active.running(number);
-                    if running.is_empty() && !self.is_earlier {
+                    if running.is_empty() && self.life != Life::Earlier {
                         self.close(number);
                     }
                     for task in running {
@@ -50,7 +50,7 @@ impl Machine {
 
     /// What happened in earlier lives is complete: what no end was said of when the plan stopped did not end.
     pub(super) fn leave_earlier(&mut self) {
-        self.is_earlier = false;
+        self.life = Life::Now;
         if self.stopped.is_some() {
             self.close_all();
         }
