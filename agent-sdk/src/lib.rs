@@ -48,6 +48,7 @@
 //! | [`plan`] | steps that wait for each other: building, reading and checking them, the machine that decides |
 //! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
+//! | [`registry`] | agents, tools and functions by name |
 //! | [`session`] | conversations, shared state and files that outlive the process: versions, branches, differences, compression |
 //! | [`journal`] | the outcomes of a run, kept before it acts on them |
 //! | [`redact`] | taking keys, tokens and personal data out of texts |
@@ -78,6 +79,7 @@ pub mod operation;
 pub mod plan;
 pub mod profile;
 pub mod redact;
+pub mod registry;
 pub mod run;
 pub mod session;
 pub mod store;

@@ -34,6 +34,7 @@ pub struct AgentBuilder {
     name: Arc<str>,
     agent_type: Option<Arc<str>>,
     description: Option<Arc<str>>,
+    capabilities: Vec<Arc<str>>,
     instructions: Option<String>,
     model: Result<ModelHandle, ModelError>,
     tools: Vec<ToolHandle>,
@@ -60,6 +61,7 @@ impl AgentBuilder {
             name,
             agent_type: None,
             description: None,
+            capabilities: Vec::new(),
             instructions: None,
             model,
             tools: Vec::new(),
@@ -90,6 +92,13 @@ impl AgentBuilder {
     /// Says what the agent is for; as a tool, this is what the calling model reads. Default: none.
     pub fn description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = Some(description.into());
+        self
+    }
+
+    /// Says one thing that the agent can do, in a word: for [`Registry::capable`](crate::registry::Registry::capable) and for whoever
+    /// chooses among agents. Default: none.
+    pub fn capability(mut self, capability: impl Into<Arc<str>>) -> Self {
+        self.capabilities.push(capability.into());
         self
     }
 
@@ -279,6 +288,7 @@ impl AgentBuilder {
             name: self.name,
             agent_type: self.agent_type,
             description: self.description,
+            capabilities: self.capabilities,
             instructions: instructions.map(Into::into),
             model,
             tools,

@@ -22,7 +22,7 @@ pub(crate) use settings::Settings;
 
 use crate::{
     message::Conversation,
-    model::IntoModel,
+    model::{IntoModel, ModelInfo, ToolSpec},
     operation::RunId,
     run::{ReplayRequest, RunError, RunRequest, RunStream, TypedReport},
     store::Store,
@@ -57,6 +57,31 @@ impl Agent {
     /// The agent's name.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The kind of agent.
+    pub fn agent_type(&self) -> Option<&str> {
+        self.0.agent_type.as_deref()
+    }
+
+    /// What the agent is for.
+    pub fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+
+    /// What the agent says that it can do.
+    pub fn capabilities(&self) -> impl Iterator<Item = &str> {
+        self.0.capabilities.iter().map(|it| &**it)
+    }
+
+    /// The model that the agent asks.
+    pub fn model(&self) -> &ModelInfo {
+        self.0.model.info()
+    }
+
+    /// The agent's tools.
+    pub fn tools(&self) -> &[ToolSpec] {
+        self.0.tools.specs()
     }
 
     /// A run on a prompt: await it for its report.

@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) name: Arc<str>,
     pub(crate) agent_type: Option<Arc<str>>,
     pub(crate) description: Option<Arc<str>>,
+    pub(crate) capabilities: Vec<Arc<str>>,
     pub(crate) instructions: Option<Arc<str>>,
     pub(crate) model: ModelHandle,
     pub(crate) tools: ToolSet,

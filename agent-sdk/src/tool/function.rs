@@ -262,11 +262,7 @@ where
     T: Serialize,
     E: fmt::Display + 'static,
 {
-    let value = result.map_err(|error| {
-        // One of our own keeps its class: it may be a question and no failure.
-        let own = (&error as &dyn Any).downcast_ref::<ToolError>().cloned();
-        own.unwrap_or_else(|| ToolError::failed(error.to_string()))
-    })?;
+    let value = result.map_err(error_of)?;
     let unreadable = |error| ToolError::failed(format!("the tool's result is not JSON: {error}"));
     let json = serde_json::to_string(&value).map_err(unreadable)?;
     if json.starts_with('"') {
@@ -275,6 +271,13 @@ where
             .map_err(unreadable);
     }
     Ok(json.into())
+}
+
+/// What a function's error is to whoever called it by name.
+pub(crate) fn error_of<E: fmt::Display + 'static>(error: E) -> ToolError {
+    // One of our own keeps its class: it may be a question and no failure.
+    let own = (&error as &dyn Any).downcast_ref::<ToolError>().cloned();
+    own.unwrap_or_else(|| ToolError::failed(error.to_string()))
 }
 
 /// Joins the lines of a doc comment.

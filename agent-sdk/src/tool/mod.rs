@@ -20,7 +20,7 @@ pub use error::{ToolError, ToolErrorKind};
 #[doc(hidden)]
 pub use function::__doc;
 pub use function::{BlockingTool, FnTool, NoArguments, ToolFn};
-pub(crate) use function::{parse, schema_of};
+pub(crate) use function::{error_of, parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
 pub(crate) use scheduler::{Admitted, Batch, Finished, Returned, ToolSet, Turn, shown};

@@ -1,0 +1,166 @@
+//! Names that are not there, and names that are there twice.
+
+use std::{fmt, sync::Arc};
+
+use super::EntryKind;
+
+/// How many characters of a name are compared or shown: names come from plans, and plans from anywhere.
+const SHOWN: usize = 80;
+
+/// How many names an error brings up at most.
+const SUGGESTED: usize = 3;
+
+/// How many names are compared at most.
+const COMPARED: usize = 1_000;
+
+/// A name that is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateName {
+    kind: EntryKind,
+    name: Arc<str>,
+}
+
+impl DuplicateName {
+    pub(super) fn new(kind: EntryKind, name: Arc<str>) -> Self {
+        Self { kind, name }
+    }
+
+    /// The kind of both.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// The name of both.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for DuplicateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = (self.kind, shown(&self.name));
+        write!(
+            f,
+            "there is already {} {kind} `{name}`; give one of them another name",
+            article(kind)
+        )
+    }
+}
+
+impl std::error::Error for DuplicateName {}
+
+/// A name that nothing has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownName {
+    kind: EntryKind,
+    name: String,
+    nearest: Vec<Arc<str>>,
+    others: Vec<EntryKind>,
+}
+
+impl UnknownName {
+    pub(super) fn new<'a>(
+        kind: EntryKind,
+        name: &str,
+        known: impl Iterator<Item = &'a Arc<str>>,
+        others: Vec<EntryKind>,
+    ) -> Self {
+        Self {
+            nearest: nearest(name, known),
+            others,
+            ..Self::bare(kind, name)
+        }
+    }
+
+    pub(super) fn bare(kind: EntryKind, name: &str) -> Self {
+        Self {
+            kind,
+            name: name.chars().take(SHOWN).collect(),
+            nearest: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// The kind that was looked for.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// The name that was looked for; of a long one its first 80 characters.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of this kind that come near it, the nearest first; at most three.
+    pub fn nearest(&self) -> &[Arc<str>] {
+        &self.nearest
+    }
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no {} `{}`", self.kind, shown(&self.name))?;
+        if let Some(other) = self.others.first() {
+            return write!(f, ", but {} {other} of this name", article(*other));
+        }
+        for (number, name) in self.nearest.iter().enumerate() {
+            let before = if number == 0 { "; did you mean" } else { " or" };
+            write!(f, "{before} `{}`", shown(name))?;
+        }
+        f.write_str(if self.nearest.is_empty() { "" } else { "?" })
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
+fn article(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Agent => "an",
+        EntryKind::Tool | EntryKind::Function => "a",
+    }
+}
+
+fn shown(name: &str) -> String {
+    let cut: String = name.chars().take(SHOWN).collect();
+    cut.escape_debug().to_string()
+}
+
+/// The names that somebody who wrote `name` may have meant, the nearest first.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
+    let written = letters(name);
+    // A third of the letters may differ.
+    let most = (written.len() / 3).max(1);
+    let mut near: Vec<_> = known
+        .take(COMPARED)
+        .map(|candidate| (distance(&written, &letters(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .collect();
+    near.sort();
+    near.truncate(SUGGESTED);
+    near.into_iter().map(|(_, name)| name.clone()).collect()
+}
+
+/// A name's letters, without what is often mixed up: case, `-` and `_`.
+fn letters(name: &str) -> Vec<char> {
+    let letters = name.chars().take(SHOWN).flat_map(char::to_lowercase);
+    letters.map(|c| if c == '-' { '_' } else { c }).collect()
+}
+
+/// How many letters must be put in, left out or replaced to make one of the other.
+pub(super) fn distance(one: &[char], other: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, a) in one.iter().enumerate() {
+        let mut above_left = line;
+        let mut left = line + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(other) {
+            let replaced = above_left + usize::from(a != b);
+            above_left = *cell;
+            left = replaced.min(left + 1).min(*cell + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
