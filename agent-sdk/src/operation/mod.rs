@@ -23,6 +23,7 @@ mod incoming;
 mod inside;
 mod kind;
 mod observer;
+mod plan_event;
 mod propagation;
 mod record;
 mod run;
@@ -46,7 +47,7 @@ pub(crate) use context::Attempt;
 pub use context::{RunContext, Start};
 pub use details::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, MemoryDetails,
-    MemoryOperation, RetrievalDetails, StepDetails, ToolDetails,
+    MemoryOperation, RetrievalDetails, StepDetails, ToolDetails, WorkflowDetails,
 };
 pub use event::{Event, EventKind};
 pub use foreign::{
@@ -62,6 +63,7 @@ pub use incoming::{Ignored, Incoming};
 pub(crate) use inside::{Inside, Joined};
 pub use kind::{Kind, Outcome};
 pub use observer::{Interests, Observer, Observers};
+pub use plan_event::{PlannedStep, StepEnded, StepStarted, WorkflowEnded, WorkflowStarted};
 pub use propagation::{InvalidHost, Propagation};
 pub use record::{Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, Totals, Try};
 use run::Ended;
