@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use as_tool::AgentTool;
 pub use builder::{AgentBuilder, BuildError};
-pub(crate) use output::Output;
+pub(crate) use output::{Output, unfenced};
 pub(crate) use settings::Settings;
 
 use crate::{
