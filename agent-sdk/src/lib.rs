@@ -45,6 +45,7 @@
 //! | [`operation`] | the seam: operations, observers, events, and tracing of code that is not ours |
 //! | [`cost`] | prices and exact amounts; who spent what, and reports of it |
 //! | [`budget`] | how much may be spent, admitted before it is, and who is told |
+//! | [`orchestrator`] | running plans: live changes, resuming, what became of every step |
 //! | [`plan`] | steps that wait for each other: building, reading and checking them, the machine that decides |
 //! | [`monitor`] | what runs now: ages, and what was spent so far |
 //! | [`profile`] | tree, critical path and bottleneck of a run |
@@ -76,6 +77,7 @@ pub mod message;
 pub mod model;
 pub mod monitor;
 pub mod operation;
+pub mod orchestrator;
 pub mod plan;
 pub mod profile;
 pub mod redact;

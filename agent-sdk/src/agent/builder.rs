@@ -21,7 +21,7 @@ use crate::{
     model::{ChatSettings, ModelError, ModelHandle, Prompt, ToolChoice},
     operation::Observers,
     run::Limits,
-    tool::{State, ToolHandle, ToolSet},
+    tool::{State, ToolHandle, ToolScheduler, ToolSet},
 };
 
 /// The largest context file that is read, in bytes, unless the builder is told otherwise.
@@ -38,6 +38,7 @@ pub struct AgentBuilder {
     instructions: Option<String>,
     model: Result<ModelHandle, ModelError>,
     tools: Vec<ToolHandle>,
+    scheduler: Option<ToolScheduler>,
     tool_choice: ToolChoice,
     chat: ChatSettings,
     prompt: Option<Prompt>,
@@ -65,6 +66,7 @@ impl AgentBuilder {
             instructions: None,
             model,
             tools: Vec::new(),
+            scheduler: None,
             tool_choice: ToolChoice::default(),
             chat: ChatSettings::default(),
             prompt: None,
@@ -117,6 +119,14 @@ impl AgentBuilder {
     /// Adds tools.
     pub fn tools(mut self, tools: impl IntoIterator<Item = ToolHandle>) -> Self {
         self.tools.extend(tools);
+        self
+    }
+
+    /// Sets what the tool calls pass before their tools are called; it may be shared by many agents. Default: nothing.
+    ///
+    /// Agents inside this one have their own.
+    pub fn tool_scheduler(mut self, scheduler: ToolScheduler) -> Self {
+        self.scheduler = Some(scheduler);
         self
     }
 
@@ -292,6 +302,7 @@ impl AgentBuilder {
             instructions: instructions.map(Into::into),
             model,
             tools,
+            scheduler: self.scheduler,
             tool_choice: self.tool_choice,
             chat: Arc::new(self.chat),
             prompt: self.prompt.map(Arc::new),

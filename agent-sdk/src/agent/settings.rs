@@ -11,7 +11,7 @@ use crate::{
     model::{ChatSettings, ModelHandle, Prompt, ToolChoice},
     operation::{Observers, RunContext, RunId},
     run::Limits,
-    tool::{State, ToolSet},
+    tool::{State, ToolScheduler, ToolSet},
 };
 
 /// What an agent is made of; cheap to clone, for runs that change a part of it.
@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) instructions: Option<Arc<str>>,
     pub(crate) model: ModelHandle,
     pub(crate) tools: ToolSet,
+    pub(crate) scheduler: Option<ToolScheduler>,
     pub(crate) tool_choice: ToolChoice,
     pub(crate) chat: Arc<ChatSettings>,
     pub(crate) prompt: Option<Arc<Prompt>>,

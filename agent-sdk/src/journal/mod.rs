@@ -36,7 +36,7 @@ pub use definition::Definition;
 pub use events::{EventKeeper, StoredEvent};
 pub(crate) use inbox::Notice;
 pub use question::{Approver, Question, QuestionKind};
-pub use record::{Answered, Record, VERSION, Verdict};
+pub use record::{Answered, Record, StepTask, VERSION, Verdict};
 pub(crate) use record::{Line, newer};
 pub(crate) use runs::excerpt;
 pub use runs::{Runs, StoredRecord, StoredRun, Summary};
@@ -128,7 +128,9 @@ impl Journal {
         for entry in entries {
             let kept = Line::read(&journal.log, &entry)?;
             match &kept.record {
-                Record::Started { version, .. } if *version > VERSION => {
+                Record::Started { version, .. } | Record::PlanStarted { version, .. }
+                    if *version > VERSION =>
+                {
                     return Err(newer(&journal.log, u64::from(*version)));
                 }
                 _ => {}
@@ -160,7 +162,7 @@ impl Journal {
         let events = journal.log.of_kind(LogKind::Events);
         let kept = events::last_seq(&*journal.store, &events).await;
         journal.before.seq = journal.before.seq.max(kept.unwrap_or_default());
-        if journal.asked().is_none() {
+        if !journal.has_begun() {
             return Err(StoreError::new(
                 StoreErrorKind::NotFound,
                 format!(
@@ -204,6 +206,23 @@ impl Journal {
             Record::Started { conversation, .. } => Some(conversation.clone()),
             _ => None,
         }
+    }
+
+    /// Whether the outermost agent or plan began in an earlier life.
+    fn has_begun(&self) -> bool {
+        let earlier = lock(&self.earlier);
+        let first = earlier.get("").and_then(|records| records.first());
+        matches!(
+            first,
+            Some(Record::Started { .. } | Record::PlanStarted { .. })
+        )
+    }
+
+    /// Whether the run is a plan's.
+    pub(crate) fn is_plan(&self) -> bool {
+        let earlier = lock(&self.earlier);
+        let first = earlier.get("").and_then(|records| records.first());
+        matches!(first, Some(Record::PlanStarted { .. }))
     }
 
     /// The version of the session that has what the outermost agent was asked.

@@ -10,13 +10,14 @@ use crate::{
     message::{Conversation, ToolResult},
     model::ChatResponse,
     operation::{Outcome, Totals},
+    plan::{Change, Ended, Params, Plan, Task},
     run::Artifact,
     session::{SessionVersion, StateChange},
     store::{Entry, LogId, StoreError, StoreErrorKind},
 };
 
 /// The version of [`Record`]'s form.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Something that happened in a run and will not be done again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +88,58 @@ pub enum Record {
         /// What was wrong, for the model.
         reason: String,
     },
+    /// A plan began. The first record of the plan at its path, once.
+    PlanStarted {
+        /// The version of the records' form.
+        version: u32,
+        /// The plan.
+        plan: Box<Plan>,
+        /// What it was given.
+        #[serde(default)]
+        params: Params,
+        /// What decides about what is left to chance.
+        seed: u64,
+    },
+    /// A try of a step ended.
+    StepEnded {
+        /// Which.
+        task: StepTask,
+        /// How.
+        ended: Ended,
+        /// How long it took, in milliseconds.
+        #[serde(default)]
+        took_ms: f64,
+    },
+    /// A step's time was up.
+    StepTimedOut {
+        /// The step.
+        step: Arc<str>,
+        /// How often it was begun anew before.
+        #[serde(default)]
+        round: u32,
+    },
+    /// A step waits for a person's word.
+    StepAsked {
+        /// The step.
+        step: Arc<str>,
+        /// What is to be decided.
+        question: Question,
+    },
+    /// A person decided about a step.
+    StepDecided {
+        /// The step.
+        step: Arc<str>,
+        /// What was decided.
+        verdict: Verdict,
+    },
+    /// The plan was changed while it ran.
+    PlanChanged {
+        /// How.
+        change: Change,
+        /// Who changed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
     /// A life of the run is over, in an orderly way; of the outermost agent only. One that was killed has none.
     Stopped {
         /// How it ended.
@@ -95,6 +148,56 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+}
+
+/// Which try of which step: a [`Task`](crate::plan::Task) by the step's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepTask {
+    /// The step.
+    pub step: Arc<str>,
+    /// How often the step was begun anew before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub round: u32,
+    /// The number of the element, from 0, where the step has a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+    /// What ran: 0 is the step's own work, others are its fallbacks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub choice: u32,
+    /// The number of the try, from 1.
+    pub attempt: u32,
+}
+
+impl StepTask {
+    pub(crate) fn new(step: Arc<str>, task: Task) -> Self {
+        Self {
+            step,
+            round: task.round,
+            item: task.item,
+            choice: task.choice,
+            attempt: task.attempt,
+        }
+    }
+
+    /// The task of the step of this number.
+    pub(crate) fn of(&self, step: u32) -> Task {
+        Task {
+            step,
+            round: self.round,
+            item: self.item,
+            choice: self.choice,
+            attempt: self.attempt,
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what `serde` calls it with"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An answer of a model.

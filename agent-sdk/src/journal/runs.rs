@@ -212,18 +212,22 @@ impl Runs {
     /// The questions that a run waits to have answered.
     pub async fn questions(&self, id: &str) -> Result<Vec<Question>, StoreError> {
         let log = LogId::new(LogKind::Run, id)?;
-        let mut open: Vec<(Arc<str>, usize, Question)> = Vec::new();
+        // By the agent and the place of its call, or by the plan and its step.
+        let mut open: Vec<(Arc<str>, Arc<str>, Question)> = Vec::new();
         for StoredRecord { path, record, .. } in self.records(id).await? {
-            match record {
+            let (asked, question) = match record {
                 Record::ApprovalRequested { place, question } => {
-                    open.retain(|(at, asked, _)| (at, *asked) != (&path, place));
-                    open.push((path, place, question));
+                    (place.to_string().into(), Some(question))
                 }
                 Record::ApprovalGiven { place, .. } | Record::ToolReturned { place, .. } => {
-                    open.retain(|(at, asked, _)| (at, *asked) != (&path, place));
+                    (place.to_string().into(), None)
                 }
-                _ => {}
-            }
+                Record::StepAsked { step, question } => (step, Some(question)),
+                Record::StepDecided { step, .. } => (step, None),
+                _ => continue,
+            };
+            open.retain(|(at, it, _)| (at, it) != (&path, &asked));
+            open.extend(question.map(|question| (path, asked, question)));
         }
         let (_, notices) = inbox::read(&*self.store, &log, 0).await?;
         open.retain(|(_, _, question)| !notices.iter().any(|notice| notice.answers(question)));

@@ -95,6 +95,11 @@ impl PlanBuilder {
         self
     }
 
+    /// The plan, whatever is wrong with it.
+    pub(crate) fn unchecked(self) -> Plan {
+        self.plan
+    }
+
     /// The plan.
     ///
     /// # Errors

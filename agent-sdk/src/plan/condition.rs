@@ -13,8 +13,16 @@ use super::Params;
 /// The longest condition, in bytes.
 const MAX_BYTES: usize = 2_048;
 
-/// The most brackets, operators and dots in a condition: each of them may be a level of the parser's recursion.
+/// The most brackets inside each other, and the most sums, products and indices: each is a level of recursion where a condition is
+/// worked out, of up to 40 KiB in a debug build.
+const MAX_NESTING: usize = 8;
+const MAX_SUMS: usize = 16;
+
+/// The most brackets, operators and dots.
 const MAX_JOINTS: usize = 96;
+
+/// The stack on which a condition is read: the parser takes up to 200 KiB for a bracket in a debug build.
+const PARSER_STACK: usize = 16 << 20;
 
 /// A condition that was read.
 pub(super) struct Condition {
@@ -31,15 +39,12 @@ impl Condition {
         if text.len() > MAX_BYTES {
             return Err(format!("a condition is at most {MAX_BYTES} bytes long"));
         }
-        if joints(text) > MAX_JOINTS {
+        if !is_small(text) {
             return Err(format!(
-                "a condition has at most {MAX_JOINTS} brackets, operators and dots: let a step work out the rest"
+                "a condition has at most {MAX_NESTING} brackets inside each other, {MAX_SUMS} sums, products and indices, and {MAX_JOINTS} brackets, operators and dots: let a step work out the rest"
             ));
         }
-        let compiled = std::panic::catch_unwind(|| Program::compile(text));
-        let program = compiled
-            .map_err(|_| "this cannot be read as CEL".to_owned())?
-            .map_err(|errors| format!("this is not CEL: {}", errors.to_string().trim()))?;
+        let program = compiled(text)?;
         let mut condition = Self {
             program,
             steps: BTreeSet::new(),
@@ -183,12 +188,36 @@ fn entries(entry: &EntryExpr) -> Vec<&Expr> {
     }
 }
 
-/// How many brackets, operators and dots there are, those in strings included: an upper bound of how deep it is.
-fn joints(text: &str) -> usize {
-    let joints = text
-        .bytes()
-        .filter(|byte| b"([{?.!-+*/%<>=&|,".contains(byte));
-    joints.count()
+/// Reads a condition where there is room for it.
+fn compiled(text: &str) -> Result<Program, String> {
+    let read = |text: &str| {
+        Program::compile(text)
+            .map_err(|errors| format!("this is not CEL: {}", errors.to_string().trim()))
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(PARSER_STACK);
+        let thread = thread.spawn_scoped(scope, || read(text));
+        let thread =
+            thread.map_err(|error| format!("no thread could be had to read it: {error}"))?;
+        let read = thread.join();
+        read.unwrap_or_else(|_| Err("this cannot be read as CEL".to_owned()))
+    })
+}
+
+/// Whether it is small enough to be read and worked out, judged by its signs, those in strings included.
+fn is_small(text: &str) -> bool {
+    let (mut deep, mut deepest, mut sums, mut joints) = (0_usize, 0, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => deep += 1,
+            b')' | b']' | b'}' => deep = deep.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(deep);
+        sums += usize::from(b"[+-*/%".contains(&byte));
+        joints += usize::from(b"([{?.!-+*/%<>=&|,".contains(&byte));
+    }
+    deepest <= MAX_NESTING && sums <= MAX_SUMS && joints <= MAX_JOINTS
 }
 
 /// An error of CEL without the values in it.

@@ -44,6 +44,15 @@ pub struct Step {
     pub priority: i32,
 }
 
+impl Step {
+    /// What runs: 0 is its own work, others are its fallbacks in their order.
+    pub(crate) fn work_of(&self, choice: u32) -> &Work {
+        let choice = usize::try_from(choice).unwrap_or(usize::MAX);
+        let other = choice.checked_sub(1).and_then(|it| self.fallback.get(it));
+        other.map_or(&self.work, |other| &other.work)
+    }
+}
+
 /// What runs in a step.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -66,6 +66,7 @@ impl Driver<'_> {
             width: settings.limits.parallel_tools.get(),
             number: machine.turns(),
             calls,
+            scheduler: settings.scheduler.as_ref(),
         };
         let mut batch = Batch::new(turn, ready);
         let mut answers = Answers::new();

@@ -169,6 +169,13 @@ impl Machine {
             }
             Record::OutputRejected { reason } if self.phase_is_answered() => self.rejected(&reason),
             Record::Answered(_) | Record::OutputRejected { .. } => return false,
+            // A plan's, which no agent has.
+            Record::PlanStarted { .. }
+            | Record::PlanChanged { .. }
+            | Record::StepEnded { .. }
+            | Record::StepTimedOut { .. }
+            | Record::StepAsked { .. }
+            | Record::StepDecided { .. } => return false,
             Record::ToolStarted { place } => return self.put(place, Stage::Started),
             Record::ApprovalRequested { place, question } => {
                 return self.put(place, Stage::Asked(question));

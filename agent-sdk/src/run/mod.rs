@@ -23,6 +23,7 @@ mod tests;
 pub(crate) use control::{Control, Within};
 pub(crate) use driver::{Launch, drive};
 pub(crate) use durable::Durable;
+pub(crate) use error::Cause;
 pub use error::{RunError, RunErrorKind};
 pub use evaluation::Evaluation;
 pub use limits::{Limit, Limits};

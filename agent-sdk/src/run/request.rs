@@ -22,6 +22,7 @@ use crate::{
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
     session::{AutoCompress, Session, SharedState, Turn},
     store::Store,
+    tool::ToolScheduler,
 };
 
 /// A run that is about to start; made by [`Agent::run`] and [`Agent::run_with`].
@@ -122,6 +123,12 @@ impl<'a> RunRequest<'a> {
     /// Sets whether the model may, must or must not call a tool. A forced call is forced in the first turn only.
     pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
         Arc::make_mut(&mut self.settings).tool_choice = choice;
+        self
+    }
+
+    /// Sets what this run's tool calls pass before their tools are called, in place of the agent's.
+    pub fn tool_scheduler(mut self, scheduler: ToolScheduler) -> Self {
+        Arc::make_mut(&mut self.settings).scheduler = Some(scheduler);
         self
     }
 
@@ -236,6 +243,11 @@ impl<'a> RunRequest<'a> {
     pub fn accept_changes(mut self) -> Self {
         self.control().accept_changes = true;
         self
+    }
+
+    /// What the agent of this run is made of.
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 
     fn control(&mut self) -> &mut Control {

@@ -153,6 +153,11 @@ impl ToolContext {
         format!("{}/{}", self.run().run_id(), self.path)
     }
 
+    /// The span of the call's operation.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.operation.info().span
+    }
+
     /// The call's place in the run: `TURN/CALL`, after those of the calls around it.
     pub(crate) fn path(&self) -> &str {
         &self.path

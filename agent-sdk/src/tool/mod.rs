@@ -9,9 +9,12 @@ mod error;
 mod function;
 mod handle;
 mod options;
+mod perform;
 mod scheduler;
+mod set;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::future::Future;
 
@@ -23,7 +26,10 @@ pub use function::{BlockingTool, FnTool, NoArguments, ToolFn};
 pub(crate) use function::{error_of, parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
-pub(crate) use scheduler::{Admitted, Batch, Finished, Returned, ToolSet, Turn, shown};
+pub(crate) use perform::{Calling, perform, shown};
+pub use scheduler::ToolScheduler;
+pub(crate) use set::ToolSet;
+pub(crate) use turn::{Admitted, Batch, Finished, Returned, Turn};
 
 use crate::{message::Content, model::ToolSpec};
 

@@ -104,7 +104,7 @@ async fn a_blocking_tool_runs_beside_the_runtime_and_may_panic() {
 async fn a_result_that_is_too_long_loses_its_middle() {
     let long = FnTool::new("long", "", async || Ok::<_, String>("é".repeat(300_000)));
     let shown = result_of(long, "long", "{}").await;
-    assert!(shown.len() < scheduler::MAX_OUTPUT_BYTES + 100);
+    assert!(shown.len() < perform::MAX_OUTPUT_BYTES + 100);
     assert!(shown.contains("bytes cut") && shown.starts_with('é') && shown.ends_with('é'));
 }
 

@@ -122,9 +122,9 @@ impl Machine {
                 }
             }
         };
-        let active = Active::new(over);
-        let is_empty = active.items.is_empty();
         let round = slot.round;
+        let active = Active::new(over, round);
+        let is_empty = active.items.is_empty();
         if let Some(time) = slot.node.step.timeout {
             let timer = Timer::Step {
                 step: number,

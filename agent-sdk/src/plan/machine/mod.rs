@@ -61,6 +61,8 @@ pub struct Machine {
 pub struct Task {
     /// The number of the step, from 0; see [`Machine::step`].
     pub step: u32,
+    /// How often the step was begun anew before.
+    pub round: u32,
     /// The number of the element, from 0, where the step has a list.
     pub item: Option<u32>,
     /// What runs: 0 is the step's own work, others are its fallbacks in their order.
@@ -328,6 +330,25 @@ impl Machine {
         }
     }
 
+    /// Whether there is something to be done that needs no room.
+    pub(crate) fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// Whether a task was begun and something still waits for it.
+    pub(crate) fn runs(&self, task: Task) -> bool {
+        let slot = self.slot(task.step).filter(|slot| slot.round == task.round);
+        let Some(State::Active(active)) = slot.map(|slot| &slot.state) else {
+            return false;
+        };
+        let number = task.item.unwrap_or_default();
+        let progress = active.items.get(number as usize);
+        progress.is_some_and(|it| {
+            it.phase == slot::Phase::Running
+                && (it.choice, it.attempt) == (task.choice, task.attempt)
+        })
+    }
+
     /// What comes of all steps together.
     fn verdict(&self) -> End {
         let last = self.slots.iter();
@@ -392,5 +413,19 @@ impl Scope for Inside<'_> {
 
     fn item(&self) -> Option<(&Value, usize)> {
         self.item
+    }
+}
+
+impl StepState {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Asking => "asking",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Resting => "resting",
+            Self::Ended => "ended",
+        }
     }
 }

@@ -139,6 +139,9 @@ impl Machine {
             self.running = self.running.saturating_sub(1);
             return true;
         }
+        if slot.round != task.round {
+            return false;
+        }
         let number = task.item.unwrap_or_default();
         let Some(progress) = slot.progress_mut(number) else {
             return false;
@@ -317,6 +320,9 @@ impl Machine {
             return false;
         };
         let (priority, round) = (slot.node.step.priority, slot.round);
+        if round != task.round {
+            return false;
+        }
         let Some(progress) = slot.progress_mut(number) else {
             return false;
         };

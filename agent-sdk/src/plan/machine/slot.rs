@@ -36,6 +36,8 @@ pub(super) enum State {
 /// A step that could begin.
 #[derive(Debug)]
 pub(super) struct Active {
+    /// How often the step was begun anew before.
+    pub(super) round: u32,
     /// The list of a step that has one.
     pub(super) over: Option<Arc<[Value]>>,
     pub(super) items: Vec<Progress>,
@@ -141,7 +143,7 @@ impl Slot {
 }
 
 impl Active {
-    pub(super) fn new(over: Option<Arc<[Value]>>) -> Self {
+    pub(super) fn new(over: Option<Arc<[Value]>>, round: u32) -> Self {
         let many = over.as_ref().map_or(1, |over| over.len());
         let fresh = || Progress {
             choice: 0,
@@ -149,6 +151,7 @@ impl Active {
             phase: Phase::Ready,
         };
         Self {
+            round,
             over,
             items: std::iter::repeat_with(fresh).take(many).collect(),
             next: 0,
@@ -168,6 +171,7 @@ impl Active {
         let progress = self.items.get(number as usize)?;
         Some(Task {
             step,
+            round: self.round,
             item: self.item_of(number),
             choice: progress.choice,
             attempt: progress.attempt,

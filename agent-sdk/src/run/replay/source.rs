@@ -89,6 +89,8 @@ impl Source {
     pub(crate) fn in_place_of(self: &Arc<Self>, own: &Settings, path: &Arc<str>) -> Settings {
         let mut settings = own.clone();
         settings.output_file = None;
+        // What is repeated is what came of it all.
+        settings.scheduler = None;
         #[cfg(feature = "workspace")]
         {
             settings.workspace = None;

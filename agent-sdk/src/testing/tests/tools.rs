@@ -31,6 +31,7 @@ async fn call(width: usize, tools: Vec<ToolHandle>, names: &[&str]) -> (String, 
             width,
             number: 1,
             calls: &calls,
+            scheduler: None,
         },
         places,
     );

@@ -24,7 +24,11 @@ async fn wrong(answer: &str) -> Vec<String> {
     assert_eq!(error.kind(), PlannerErrorKind::InvalidPlan, "{error}");
     let said: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
     for problem in &said {
-        assert!(problem.chars().count() < 600, "{} characters", problem.len());
+        assert!(
+            problem.chars().count() < 600,
+            "{} characters",
+            problem.len()
+        );
         assert!(!problem.chars().any(crate::text::is_control), "{problem:?}");
     }
     assert!(said.len() <= 64, "{} problems", said.len());
@@ -35,15 +39,30 @@ async fn wrong(answer: &str) -> Vec<String> {
 async fn an_answer_that_is_no_plan_is_refused_with_its_reason() {
     for (answer, reason) in [
         ("", "the answer has no text"),
-        ("I cannot do that.", "the answer is not JSON of the form of a plan: expected value"),
-        ("[]", "the answer is not JSON of the form of a plan: invalid length 0, expected struct Draft with 3 elements"),
-        ("{}", "the answer is not JSON of the form of a plan: missing field `name`"),
+        (
+            "I cannot do that.",
+            "the answer is not JSON of the form of a plan: expected value",
+        ),
+        (
+            "[]",
+            "the answer is not JSON of the form of a plan: invalid length 0, expected struct Draft with 3 elements",
+        ),
+        (
+            "{}",
+            "the answer is not JSON of the form of a plan: missing field `name`",
+        ),
         (
             r#"{"name": "p", "steps": [], "budget": "none"}"#,
             "budget: the answer is not JSON of the form of a plan: unknown field `budget`, expected one of `name`, `description`, `steps`",
         ),
-        (r#"{"name": "p", "steps": []}"#, "steps: a plan has at least one step"),
-        (r#"{"name": "p", "steps": [{"id": "a"}]}"#, "steps[0]: it does nothing: give one of `agent`, `tool` and `function`"),
+        (
+            r#"{"name": "p", "steps": []}"#,
+            "steps: a plan has at least one step",
+        ),
+        (
+            r#"{"name": "p", "steps": [{"id": "a"}]}"#,
+            "steps[0]: it does nothing: give one of `agent`, `tool` and `function`",
+        ),
         (
             r#"{"name": "p", "steps": [{"id": "a", "agent": "writer", "tool": "search"}]}"#,
             "steps[0]: it has more than one of `agent`, `tool` and `function`",
@@ -59,11 +78,16 @@ async fn an_answer_that_is_no_plan_is_refused_with_its_reason() {
 
 #[tokio::test]
 async fn a_model_cannot_choose_models_retries_and_plans_inside() {
-    for key in ["config", "retry", "timeout", "approval", "fallback", "plan", "priority", "join"] {
+    for key in [
+        "config", "retry", "timeout", "approval", "fallback", "plan", "priority", "join",
+    ] {
         let answer = json!({"name": "p", "steps": [{"id": "a", "agent": "writer", key: {}}]});
         let said = wrong(&answer.to_string()).await;
         let expected = format!("steps[0].{key}: unknown field `{key}`");
-        assert!(said.len() == 1 && said[0].starts_with(&expected), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].starts_with(&expected),
+            "{said:?}"
+        );
     }
 }
 
@@ -81,7 +105,10 @@ async fn hostile_answers_are_refused_in_few_words() {
         {"id": "b", "agent": "writer", evil.as_str(): 1},
     ]});
     let said = wrong(&answer.to_string()).await;
-    assert!(said[0].starts_with("steps[1].\\u{1b}]0;owned\\u{7}\\u{202e}"), "{said:?}");
+    assert!(
+        said[0].starts_with("steps[1].\\u{1b}]0;owned\\u{7}\\u{202e}"),
+        "{said:?}"
+    );
 
     let ids: Vec<_> = (0..5_000).map(|n| format!("{evil:.20}{n}")).collect();
     let answer = json!({"name": evil, "steps": [
@@ -99,7 +126,10 @@ async fn hostile_answers_are_refused_in_few_words() {
     );
     assert_eq!(wrong(&deep).await.len(), 1);
     let long = wrong(&"x".repeat(300_000)).await;
-    assert_eq!(long, ["the answer is 300000 bytes long, and the longest plan is 262144"]);
+    assert_eq!(
+        long,
+        ["the answer is 300000 bytes long, and the longest plan is 262144"]
+    );
 }
 
 #[tokio::test]
@@ -116,8 +146,16 @@ async fn a_goal_that_the_model_refuses_and_answers_that_are_not_whole_are_not_re
     let good = report().to_string();
     let cut = |reason| Turn::from(good.as_str()).finish(reason);
     for (turn, kind, class) in [
-        (Turn::new().refusal("No."), PlannerErrorKind::Refused, "refused"),
-        (cut(FinishReason::Length), PlannerErrorKind::Truncated, "truncated"),
+        (
+            Turn::new().refusal("No."),
+            PlannerErrorKind::Refused,
+            "refused",
+        ),
+        (
+            cut(FinishReason::Length),
+            PlannerErrorKind::Truncated,
+            "truncated",
+        ),
         (
             cut(FinishReason::ContentFilter),
             PlannerErrorKind::ContentFilter,
@@ -126,7 +164,9 @@ async fn a_goal_that_the_model_refuses_and_answers_that_are_not_whole_are_not_re
     ] {
         let trace = TraceCapture::new();
         let model = ScriptedModel::new([turn, Turn::from(good.as_str())]);
-        let planner = Planner::builder(model.clone()).observers(trace.observers()).build();
+        let planner = Planner::builder(model.clone())
+            .observers(trace.observers())
+            .build();
         let error = planner.plan("x", &registry()).await.unwrap_err();
         assert_eq!((error.kind(), error.kind().as_str()), (kind, class));
         assert!(error.problems().is_empty());
@@ -167,7 +207,9 @@ async fn a_failed_request_fails_the_planning_with_its_class() {
 #[tokio::test]
 async fn without_anything_to_run_no_model_is_asked() {
     let (model, trace) = (model([report().to_string()]), TraceCapture::new());
-    let planner = Planner::builder(model.clone()).observers(trace.observers()).build();
+    let planner = Planner::builder(model.clone())
+        .observers(trace.observers())
+        .build();
     let error = planner.plan("x", &Registry::new()).await.unwrap_err();
     assert_eq!(error.kind(), PlannerErrorKind::NothingRegistered);
     assert_eq!((model.asked(), error.rounds()), (0, 0));
@@ -179,8 +221,13 @@ async fn a_budget_stops_the_next_round() {
     let wrong = r#"{"name": "p", "steps": []}"#;
     let budget = Budget::per_run("run").max_usd(Usd::from_nanos(180_000));
     let ledger = Ledger::builder().budget(budget).build().unwrap();
-    let (model, trace) = (model([wrong.to_owned(), report().to_string()]), TraceCapture::new());
-    let planner = Planner::builder(model.clone()).ledger(&ledger).observers(trace.observers());
+    let (model, trace) = (
+        model([wrong.to_owned(), report().to_string()]),
+        TraceCapture::new(),
+    );
+    let planner = Planner::builder(model.clone())
+        .ledger(&ledger)
+        .observers(trace.observers());
     let error = planner.build().plan("x", &registry()).await.unwrap_err();
     assert_eq!(error.kind(), PlannerErrorKind::Budget, "{error}");
     let operations = trace.operations();

@@ -57,8 +57,13 @@ depends_on = ["write"]
 #[tokio::test]
 async fn the_model_is_told_the_goal_the_form_and_what_is_registered() {
     let model = model([report().to_string()]);
-    let planner = Planner::builder(model.clone()).instructions("Plan well.").build();
-    planner.plan("A page about Rust", &registry()).await.unwrap();
+    let planner = Planner::builder(model.clone())
+        .instructions("Plan well.")
+        .build();
+    planner
+        .plan("A page about Rust", &registry())
+        .await
+        .unwrap();
 
     let [request] = model.requests().try_into().unwrap();
     assert_eq!(
@@ -66,7 +71,10 @@ async fn the_model_is_told_the_goal_the_form_and_what_is_registered() {
         [Message::user("A page about Rust")]
     );
     let said = request.instructions.unwrap();
-    assert!(said.starts_with("Plan well.\n\n# The form of a plan\n"), "{said}");
+    assert!(
+        said.starts_with("Plan well.\n\n# The form of a plan\n"),
+        "{said}"
+    );
     let (_, told) = said.split_once("A plan has at most 24 steps.\n\n").unwrap();
     let look = crate::tool::ToolHandle::from(crate::testing::CountingTool::new("search"));
     let schema: Value = serde_json::from_str(look.spec().parameters.get()).unwrap();
@@ -168,14 +176,28 @@ async fn a_wrong_plan_in_the_last_round_is_an_error_with_all_its_mistakes() {
         {"id": "z", "agent": "writer", "when": "steps.q ==", "map": 3},
     ]});
     let (model, trace) = (model([first, last.to_string()]), TraceCapture::new());
-    let planner = Planner::builder(model.clone()).observers(trace.observers()).build();
-    let error = planner.plan("A secret page", &registry()).await.unwrap_err();
+    let planner = Planner::builder(model.clone())
+        .observers(trace.observers())
+        .build();
+    let error = planner
+        .plan("A secret page", &registry())
+        .await
+        .unwrap_err();
 
     assert_eq!(error.kind(), PlannerErrorKind::InvalidPlan);
-    let places: Vec<_> = error.problems().iter().map(|it| it.place.as_str()).collect();
+    let places: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|it| it.place.as_str())
+        .collect();
     assert_eq!(
         places,
-        ["steps[1].when", "steps[0].id", "steps[0].agent", "steps[1].map.over"]
+        [
+            "steps[1].when",
+            "steps[0].id",
+            "steps[0].agent",
+            "steps[1].map.over"
+        ]
     );
     assert_eq!(error.answer().unwrap().as_str(), last.to_string());
     assert_eq!((error.rounds(), error.report().model_calls), (2, 2));
@@ -185,7 +207,10 @@ async fn a_wrong_plan_in_the_last_round_is_an_error_with_all_its_mistakes() {
         "no plan was made: 4 things are wrong with the model's plan, in round 2"
     );
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("steps[0].agent: there is no agent `nobody`"), "{source}");
+    assert!(
+        source.contains("steps[0].agent: there is no agent `nobody`"),
+        "{source}"
+    );
     let debug = format!("{:?}", error.answer());
     assert!(!debug.contains("nobody"), "an answer is content: {debug}");
     assert_eq!(
@@ -200,7 +225,8 @@ async fn as_many_rounds_are_made_as_were_asked_for() {
     let turns = [wrong.to_owned(), wrong.to_owned(), report().to_string()];
     for (max_turns, is_made) in [(1, false), (2, false), (3, true)] {
         let model = model(turns.clone());
-        let planner = Planner::builder(model.clone()).max_turns(NonZeroU32::new(max_turns).unwrap());
+        let planner =
+            Planner::builder(model.clone()).max_turns(NonZeroU32::new(max_turns).unwrap());
         let made = planner.build().plan("x", &registry()).await;
         assert_eq!(made.is_ok(), is_made, "{max_turns}");
         assert_eq!(model.asked(), max_turns as usize);
@@ -214,7 +240,14 @@ async fn the_plan_is_told_as_an_event_with_what_each_step_waits_for() {
     planner.build().plan("A page", &registry()).await.unwrap();
     assert_eq!(
         log.types(),
-        ["run_started", "chat_started", "text_chunk", "chat_completed", "plan_created", "run_report"]
+        [
+            "run_started",
+            "chat_started",
+            "text_chunk",
+            "chat_completed",
+            "plan_created",
+            "run_report"
+        ]
     );
     let events = log.events();
     let created = events.iter().find_map(|event| match &event.kind {

@@ -1,0 +1,276 @@
+//! One call of a tool: its operation, and what comes of it.
+//!
+//! Whatever a tool does, its call has exactly one result.
+
+use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use super::{State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput, ToolScheduler};
+use crate::{
+    budget::{Amounts, BudgetError, Measure, Reservation},
+    message::ToolCall,
+    operation::{
+        Details, InSpan, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals,
+        decision,
+    },
+    redact,
+    session::{SharedState, StateChange},
+};
+
+/// The longest result that a model is shown, in bytes; a longer one loses its middle.
+pub(crate) const MAX_OUTPUT_BYTES: usize = 256 * 1024;
+
+/// What the words in the place of a middle take at most, in bytes.
+const CUT_BYTES: usize = 64;
+
+/// A call that is to be made.
+#[derive(Clone)]
+pub(crate) struct Calling<'a> {
+    /// What the call's operation hangs under.
+    pub(crate) context: &'a RunContext,
+    /// `None` where there is no tool of that name.
+    pub(crate) tool: Option<&'a ToolHandle>,
+    pub(crate) call: &'a ToolCall,
+    /// The call's place in the run, the same whenever it is made again: its idempotency key is made of it.
+    pub(crate) path: Arc<str>,
+    /// Whether a person allowed it.
+    pub(crate) is_approved: bool,
+    /// Since when it waits for its turn.
+    pub(crate) queued: Instant,
+    pub(crate) state: &'a State,
+    /// What it passes before the tool is called.
+    pub(crate) scheduler: Option<&'a ToolScheduler>,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) struct Performed {
+    pub(crate) result: Result<ToolOutput, ToolError>,
+    /// Whether the call has no result yet: it asks a person first, or an agent inside it paused with the run. It is made again
+    /// later, and counts then.
+    pub(crate) goes_on: bool,
+    pub(crate) took: Duration,
+    /// What it came to, with everything inside it.
+    pub(crate) spent: Totals,
+    /// How it changed the shared state.
+    pub(crate) changes: Vec<StateChange>,
+}
+
+/// Makes a call for whoever is no agent: counts it in the budgets that cap calls, opens its operation, and calls the tool.
+///
+/// The output is as long as the tool made it. A budget that does not admit the call is an error of the kind
+/// [`Budget`](ToolErrorKind::Budget), without an operation. Dropping the future drops the tool's, and ends the operation as
+/// cancelled.
+pub(crate) async fn perform(calling: Calling<'_>) -> Performed {
+    match seat(calling.context, &calling.call.name).await {
+        Ok(seat) => calling.make(seat).await,
+        Err(refused) => Performed {
+            result: Err(refused.into()),
+            goes_on: false,
+            took: Duration::ZERO,
+            spent: Totals::default(),
+            changes: Vec::new(),
+        },
+    }
+}
+
+impl Calling<'_> {
+    /// Makes the call in its own operation. `seat` is its place in the budgets that cap calls, from [`seat`].
+    pub(crate) async fn make(self, mut seat: Option<Reservation>) -> Performed {
+        let context = self.context.clone().with_child_cancellation();
+        let context = context.inside_tool(&self.path);
+        // A call that is over, or dropped, tells whatever it has set going.
+        let over = context.cancellation().clone().drop_guard();
+        let operation = self.begin(&context);
+        // It counts from now on, however it ends.
+        if let Some(seat) = &mut seat {
+            seat.begin();
+        }
+        let started = operation.info().started_at;
+        let waited = started.saturating_duration_since(self.queued);
+        operation.record(|facts| facts.queued = Some(waited));
+        let (state, shared) = forked(self.state);
+        let result = self.call(&operation, state).await;
+        drop(over);
+        let (outcome, goes_on) = self.judge(&result);
+        match &result {
+            _ if goes_on => {}
+            Err(error) => {
+                let class = error.kind().as_str();
+                let handle = operation.handle();
+                handle.fail(class, format!("the tool call failed: {class}"));
+            }
+            Ok(_) => {}
+        }
+        let spent = match &result {
+            _ if goes_on => operation.close(outcome, Payload::None),
+            Ok(output) => operation.close(outcome, Payload::Result(&cut(output.content.as_str()))),
+            Err(error) => operation.close(outcome, Payload::Result(&cut(&error.to_string()))),
+        };
+        if goes_on && let Some(seat) = seat {
+            seat.release();
+        }
+        Performed {
+            result,
+            goes_on,
+            took: started.elapsed(),
+            spent,
+            changes: shared.map(|it| it.take_changes()).unwrap_or_default(),
+        }
+    }
+
+    fn begin(&self, context: &RunContext) -> Operation {
+        let details = ToolDetails {
+            call_id: Some(self.call.id.clone()),
+            description: self.tool.map(|tool| tool.spec().description.clone()),
+            tool_type: None,
+        };
+        let limited;
+        let context = match self.tool {
+            Some(tool) => {
+                limited = context.clone().with_timeout(tool.options().timeout);
+                &limited
+            }
+            None => context,
+        };
+        context
+            .start(Kind::Tool, shown_name(self.tool, self.call))
+            .details(Details::Tool(details))
+            .payload(Payload::Arguments(&self.call.arguments))
+            .begin()
+    }
+
+    async fn call(&self, operation: &Operation, state: State) -> Result<ToolOutput, ToolError> {
+        let Some(tool) = self.tool else {
+            return Err(ToolError::new(
+                ToolErrorKind::UnknownTool,
+                "there is no such tool here; use one of those that were offered",
+            ));
+        };
+        let context = ToolContext::new(
+            operation.handle(),
+            self.call.id.clone(),
+            state,
+            self.path.clone(),
+            self.is_approved,
+        );
+        match self.scheduler {
+            Some(scheduler) => scheduler.pass(tool, context, &self.call.arguments).await,
+            None => guarded(tool, context, &self.call.arguments).await,
+        }
+    }
+
+    /// How the operation ends, and whether the call goes on later.
+    fn judge(&self, result: &Result<ToolOutput, ToolError>) -> (Outcome, bool) {
+        let within = self.context.within();
+        let Err(error) = result else {
+            return (Outcome::Ok, false);
+        };
+        match error.kind() {
+            ToolErrorKind::Paused if within.is_some_and(|within| within.pausing().is_some()) => {
+                (Outcome::Paused, true)
+            }
+            // A tool that asks again although it was allowed has failed.
+            ToolErrorKind::NeedsApproval if !self.is_approved => (Outcome::Paused, true),
+            kind => (outcome_of(kind), false),
+        }
+    }
+}
+
+fn outcome_of(error: ToolErrorKind) -> Outcome {
+    match error {
+        ToolErrorKind::Timeout => Outcome::Timeout,
+        ToolErrorKind::Cancelled => Outcome::Cancelled,
+        ToolErrorKind::Limit => Outcome::Limit,
+        ToolErrorKind::Budget => Outcome::Budget,
+        _ => Outcome::Error,
+    }
+}
+
+/// Puts a call aside in the budgets that cap them.
+pub(super) async fn seat(
+    context: &RunContext,
+    tool: &Arc<str>,
+) -> Result<Option<Reservation>, BudgetError> {
+    let ledger = context.ledger();
+    let Some(ledger) = ledger.filter(|ledger| ledger.caps(Measure::ToolCalls)) else {
+        return Ok(None);
+    };
+    let one = ledger.reserve(context, Amounts::one_tool_call(), tool.clone());
+    let seat = Box::pin(one).await.map(Some);
+    seat.inspect_err(|refused| {
+        decision::budget_refused(context, refused.budget(), "the tool call");
+    })
+}
+
+/// The application's state for one call, in which it has the shared state to itself.
+fn forked(state: &State) -> (State, Option<Arc<SharedState>>) {
+    let mut state = state.clone();
+    let shared = state.get::<SharedState>().map(|all| Arc::new(all.fork()));
+    if let Some(shared) = &shared {
+        state.insert(shared.clone());
+    }
+    (state, shared)
+}
+
+/// Calls a tool so that it can neither panic nor take longer than its time and that of its context.
+pub(super) async fn guarded(
+    tool: &ToolHandle,
+    context: ToolContext,
+    arguments: &str,
+) -> Result<ToolOutput, ToolError> {
+    let (span, left) = (context.span().clone(), context.run().time_left());
+    // A tool's own code may panic when it is called, not only when it is polled.
+    let work = AssertUnwindSafe(async { tool.call(context, arguments).await }).catch_unwind();
+    let timeout = tool.options().timeout;
+    let limit = left.map_or(timeout, |left| left.min(timeout));
+    match tokio::time::timeout(limit, work.in_span(span)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(ToolError::new(ToolErrorKind::Panic, "the tool panicked")),
+        Err(_) => Err(ToolError::new(
+            ToolErrorKind::Timeout,
+            format!("the tool did not answer within {limit:?}"),
+        )),
+    }
+}
+
+/// What a call's operation is named. The name of a tool that is not there is a model's text, unless it could be one's name.
+fn shown_name(tool: Option<&ToolHandle>, call: &ToolCall) -> Arc<str> {
+    match shown(&call.name) {
+        other if tool.is_none() && *other != *call.name => other.into(),
+        _ => call.name.clone(),
+    }
+}
+
+/// A name that a model gave a tool, or `other` where it could not be a tool's and so may say anything.
+pub(crate) fn shown(name: &str) -> &str {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let is_name =
+        (1..=64).contains(&name.len()) && name.bytes().all(letter) && redact::keys(name) == *name;
+    if is_name { name } else { "other" }
+}
+
+/// Cuts the middle out of a result that is too long for a model; what comes out is not.
+pub(super) fn shorten(text: String) -> String {
+    match cut(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(short) => short,
+    }
+}
+
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_OUTPUT_BYTES {
+        return Cow::Borrowed(text);
+    }
+    let half = (MAX_OUTPUT_BYTES - CUT_BYTES) / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    let (head, tail) = (
+        text.get(..head).unwrap_or(""),
+        text.get(tail..).unwrap_or(""),
+    );
+    let cut = text.len() - head.len() - tail.len();
+    Cow::Owned(format!("{head}\n[… {cut} bytes cut …]\n{tail}"))
+}
