@@ -536,6 +536,9 @@ impl Drive<'_> {
                 id: Some(step.id.clone()),
                 step_kind: Some(work.kind().as_str().into()),
                 attempt: Some(task.attempt),
+                number: Some(task.step.saturating_add(1)),
+                description: step.description.clone(),
+                ..StepDetails::default()
             }))
             .begin();
         let now = operation.info().started_at;
@@ -634,7 +637,9 @@ impl Drive<'_> {
         let details = StepDetails {
             id: Some(it.id.clone()),
             step_kind: Some(it.work.kind().as_str().into()),
-            attempt: None,
+            number: Some(step.saturating_add(1)),
+            description: it.description.clone(),
+            ..StepDetails::default()
         };
         let operation = operation.details(Details::Step(details)).begin();
         if let Some(class) = class {
