@@ -26,12 +26,12 @@ use super::{
 use crate::{
     journal::{Journal, Question, Record, Verdict},
     operation::{
-        Details, Kind, Meter, Operation, Outcome, Payload, RunContext, StepDetails, Totals,
-        TraceContext,
+        Details, EventKind, Kind, Meter, Operation, Outcome, Payload, RunContext, StepDetails,
+        Totals, TraceContext, WorkflowDetails,
     },
     plan::{
         Change, Command, End, Ended, Input, Machine, Params, Plan, PlanError, Step, StepEnd, Task,
-        Timer,
+        Timer, Work, WorkKind,
     },
     registry::Registry,
     run::RunReport,
@@ -106,7 +106,16 @@ pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
                 Err(error) => return not_begun(name, Cause::Invalid(error)),
             }
         }
-        let operation = begin(&context, &name, journal.as_deref().filter(|_| is_root));
+        let details = WorkflowDetails {
+            total_steps: Some(machine.len()),
+            workspace: None,
+        };
+        let operation = begin(
+            &context,
+            &name,
+            details,
+            journal.as_deref().filter(|_| is_root),
+        );
         if let Some(journal) = journal.as_ref().filter(|_| is_root) {
             let ask_before = within.as_ref().map(|within| &*within.control.ask_before);
             let trace = operation.info().trace;
@@ -129,6 +138,7 @@ pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
             answers: FuturesUnordered::new(),
             asked: left.asked,
             doubts: left.doubts,
+            kinds: Kinds::default(),
             notes: Vec::new(),
             has_paused: false,
         };
@@ -177,6 +187,9 @@ async fn instead(
     path: &str,
     mut outcome: PlanOutcome,
 ) -> (Result<(), Cause>, PlanOutcome) {
+    operation.context().publish(|| EventKind::PlanFallback {
+        reason: Cause::Failed.kind().as_str().into(),
+    });
     let around = if path.is_empty() { "" } else { "/" };
     let params = params
         .iter()
@@ -211,8 +224,14 @@ fn not_begun(plan: Arc<str>, cause: Cause) -> Finished {
     }
 }
 
-fn begin(context: &RunContext, name: &Arc<str>, journal: Option<&Journal>) -> Operation {
-    let mut start = context.start(Kind::Workflow, name.clone());
+fn begin(
+    context: &RunContext,
+    name: &Arc<str>,
+    details: WorkflowDetails,
+    journal: Option<&Journal>,
+) -> Operation {
+    let start = context.start(Kind::Workflow, name.clone());
+    let mut start = start.details(Details::Workflow(details));
     if let Some(earlier) = journal.and_then(|journal| journal.before().trace) {
         start = start.link(earlier);
     }
@@ -303,10 +322,33 @@ pub(super) struct Drive<'a> {
     /// What earlier lives asked and nobody has answered, by step.
     pub(super) asked: std::collections::BTreeMap<Arc<str>, Question>,
     pub(super) doubts: std::collections::BTreeMap<Arc<str>, Vec<bool>>,
+    kinds: Kinds,
     /// By step.
     notes: Vec<Note>,
     /// Whether something in a step waits for the run to go on.
     has_paused: bool,
+}
+
+/// The names of the kinds of work, made once for a plan.
+struct Kinds([(WorkKind, Arc<str>); 4]);
+
+impl Default for Kinds {
+    fn default() -> Self {
+        let kinds = [
+            WorkKind::Agent,
+            WorkKind::Tool,
+            WorkKind::Function,
+            WorkKind::Plan,
+        ];
+        Self(kinds.map(|kind| (kind, kind.as_str().into())))
+    }
+}
+
+impl Kinds {
+    fn of(&self, kind: WorkKind) -> Arc<str> {
+        let name = self.0.iter().find(|(it, _)| *it == kind);
+        name.map_or_else(|| kind.as_str().into(), |(_, name)| name.clone())
+    }
 }
 
 /// What waits for a person's word.
@@ -530,17 +572,12 @@ impl Drive<'_> {
                 start = start.link(trace);
             }
         }
-        let work = step.work_of(task.choice);
-        let operation = start
-            .details(Details::Step(StepDetails {
-                id: Some(step.id.clone()),
-                step_kind: Some(work.kind().as_str().into()),
-                attempt: Some(task.attempt),
-                number: Some(task.step.saturating_add(1)),
-                description: step.description.clone(),
-                ..StepDetails::default()
-            }))
-            .begin();
+        let details = self.details(step, task.step, step.work_of(task.choice));
+        let details = Details::Step(StepDetails {
+            attempt: Some(task.attempt),
+            ..details
+        });
+        let operation = start.details(details).begin();
         let now = operation.info().started_at;
         self.note(task.step).started.get_or_insert(now);
         let work = Try {
@@ -557,6 +594,26 @@ impl Drive<'_> {
         self.live.insert(task, abort);
         let work: BoxFuture<'static, Made> = Box::pin(work.make());
         self.tries.push(Abortable::new(work, registration));
+    }
+
+    /// What is said of a step when it begins.
+    fn details(&self, step: &Step, number: u32, work: &Work) -> StepDetails {
+        let agent_type = match work {
+            Work::Agent { name, .. } => {
+                let agent = self.settings.registry.find_agent(name).ok();
+                agent.and_then(|agent| agent.settings().agent_type.clone())
+            }
+            _ => None,
+        };
+        StepDetails {
+            id: Some(step.id.clone()),
+            step_kind: Some(self.kinds.of(work.kind())),
+            attempt: None,
+            number: Some(number.saturating_add(1)),
+            total_steps: Some(self.machine.len()),
+            description: step.description.clone(),
+            agent_type,
+        }
     }
 
     fn note(&mut self, step: u32) -> &mut Note {
@@ -634,13 +691,7 @@ impl Drive<'_> {
             return;
         };
         let operation = self.context.start(Kind::Step, it.id.clone());
-        let details = StepDetails {
-            id: Some(it.id.clone()),
-            step_kind: Some(it.work.kind().as_str().into()),
-            number: Some(step.saturating_add(1)),
-            description: it.description.clone(),
-            ..StepDetails::default()
-        };
+        let details = self.details(&it, step, &it.work);
         let operation = operation.details(Details::Step(details)).begin();
         if let Some(class) = class {
             let handle = operation.handle();
@@ -701,6 +752,11 @@ impl Drive<'_> {
                 let changed = self.machine.change(&change, &self.catalog);
                 let is_changed = changed.is_ok();
                 if is_changed {
+                    self.context.publish(|| EventKind::PlanChanged {
+                        change: change.as_str(),
+                        changed_step: change.step().cloned(),
+                        by: by.clone(),
+                    });
                     let record = Record::PlanChanged { change, by };
                     self.keep(&[record]).await?;
                 }

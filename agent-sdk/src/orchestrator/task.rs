@@ -139,12 +139,16 @@ impl Try {
                 return (task, Came::Halted(cause));
             }
         };
+        let given = match &ended {
+            Ended::Ok { output } => Payload::Given(output),
+            _ => Payload::None,
+        };
         let Some(journal) = journal else {
-            operation.end(outcome, Payload::None);
+            operation.end(outcome, given);
             return (task, Came::Ended(ended));
         };
         let span = operation.span().clone();
-        let spent = operation.close(outcome, Payload::None);
+        let spent = operation.close(outcome, given);
         let spent = spent.since(&journal.kept_inside(&path));
         let record = kept::step_ended(step.id.clone(), task, &ended, took.as_secs_f64() * 1e3);
         let records = [record];
