@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     PlanOutcome, Settings,
-    drive::{Finished, Launch, run_plan},
     error::Cause,
     kept,
+    launch::{Finished, Launch, run_plan},
 };
 use crate::{
     agent::Agent,
@@ -93,14 +93,14 @@ impl Try {
         let work = work.in_span(span);
         let did = match self.step.retry.timeout {
             None => work.await,
-            Some(time) => match tokio::time::timeout(time, work).await {
-                Ok(did) => did,
-                Err(_) => {
-                    let fault =
-                        Fault::new("timeout", format!("this try took longer than {time:?}"));
-                    return Did::Failed(fault.passing(), Outcome::Timeout);
-                }
-            },
+            Some(time) => {
+                let Ok(did) = tokio::time::timeout(time, work).await else {
+                    let why = format!("this try took longer than {time:?}");
+                    let fault = Fault::new("timeout", why).passing();
+                    return Did::Failed(fault, Outcome::Timeout);
+                };
+                did
+            }
         };
         did.unwrap_or_else(|_| Did::Failed(Fault::new("panic", "it panicked"), Outcome::Error))
     }
