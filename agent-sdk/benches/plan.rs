@@ -27,7 +27,7 @@ fn machine(plan: &Plan) -> Machine {
 
 /// Runs it to its end: every task succeeds at once.
 fn run(mut machine: Machine) -> Machine {
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         if let Command::Start { task, .. } = command {
             let output = Value::Null;
             let ended = Ended::Ok { output };

@@ -156,6 +156,7 @@ impl RunContextBuilder {
             operation: None,
             labels: Arc::new(self.labels),
             agent: None,
+            step: None,
             cancellation: self.cancellation,
             deadline: self
                 .timeout

@@ -9,7 +9,7 @@ use tracing::Span;
 use super::{
     Baggage, Details, EventKind, Joined, Kind, Labels, Observer, Opening, Operation,
     OperationHandle, OperationInfo, Payload, Run, RunContextBuilder, RunId, Shared, SpanId,
-    TraceContext, Watching, shared::open_span,
+    StepDetails, TraceContext, Watching, shared::open_span,
 };
 use crate::{
     budget::{Ledger, Standing},
@@ -27,6 +27,7 @@ pub struct RunContext {
     pub(super) operation: Option<Arc<Shared>>,
     pub(super) labels: Arc<Labels>,
     pub(super) agent: Option<Arc<str>>,
+    pub(super) step: Option<Arc<str>>,
     pub(super) cancellation: CancellationToken,
     pub(super) deadline: Option<Instant>,
     pub(super) depth: u8,
@@ -468,6 +469,10 @@ impl<'a> Start<'a> {
         } else {
             context.agent.clone()
         };
+        let step = match &details {
+            Details::Step(StepDetails { id: Some(id), .. }) => Some(id.clone()),
+            _ => context.step.clone(),
+        };
         let shared = run.start(asked, payload, |id, parent| {
             match (asked, &parent) {
                 (Some(asked), None) => links.push(asked.info.trace),
@@ -509,6 +514,7 @@ impl<'a> Start<'a> {
                 started: run.clock.wall(started_at),
                 started_at,
                 agent: agent.clone(),
+                step: step.clone(),
                 labels: context.labels.clone(),
                 details,
                 span,
@@ -521,6 +527,7 @@ impl<'a> Start<'a> {
         let context = RunContext {
             operation: Some(shared.clone()),
             agent,
+            step,
             depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
             ..context.inside(kind, &shared)
         };

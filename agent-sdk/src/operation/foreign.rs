@@ -14,7 +14,7 @@ use futures_util::Stream;
 use super::{
     AgentDetails, ChatDetails, Details, EmbeddingDetails, Kind, MemoryDetails, MemoryOperation,
     Operation, OperationHandle, Outcome, Payload, RetrievalDetails, RunContext, StepDetails,
-    ToolDetails, TraceContext,
+    ToolDetails, TraceContext, WorkflowDetails,
 };
 use crate::{message::CallId, model::ModelInfo, run::RunReport};
 
@@ -126,7 +126,12 @@ pub fn trace_tool(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 /// ```
 pub fn trace_workflow(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
-    Traced::new(context, Kind::Workflow, name, Details::None)
+    Traced::new(
+        context,
+        Kind::Workflow,
+        name,
+        Details::Workflow(WorkflowDetails::default()),
+    )
 }
 
 /// Traces a step of a workflow.

@@ -25,6 +25,7 @@ mod inside;
 mod kind;
 mod member;
 mod observer;
+mod plan_event;
 mod propagation;
 mod record;
 mod run;
@@ -48,7 +49,7 @@ pub(crate) use context::Attempt;
 pub use context::{RunContext, Start};
 pub use details::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, MemoryDetails,
-    MemoryOperation, RetrievalDetails, StepDetails, ToolDetails,
+    MemoryOperation, RetrievalDetails, StepDetails, ToolDetails, WorkflowDetails,
 };
 pub use event::{Event, EventKind};
 pub use foreign::{
@@ -65,6 +66,7 @@ pub(crate) use inside::{Inside, Joined};
 pub use kind::{Kind, Outcome};
 pub(crate) use member::Member;
 pub use observer::{Interests, Observer, Observers};
+pub use plan_event::{PlannedStep, StepEnded, StepStarted, WorkflowEnded, WorkflowStarted};
 pub use propagation::{InvalidHost, Propagation};
 pub use record::{Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, Totals, Try};
 use run::Ended;

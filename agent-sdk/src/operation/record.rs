@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -47,6 +48,8 @@ pub struct OperationInfo {
     pub started_at: Instant,
     /// The agent that it belongs to.
     pub agent: Option<Arc<str>>,
+    /// The id of the plan's step that it belongs to, the innermost one.
+    pub step: Option<Arc<str>>,
     /// What the run's caller attached.
     pub labels: Arc<Labels>,
     /// What only its kind has.
@@ -378,4 +381,6 @@ pub enum Payload<'a> {
     Arguments(&'a str),
     /// What a tool gave.
     Result(&'a str),
+    /// What a plan or a step of one gave.
+    Given(&'a Value),
 }

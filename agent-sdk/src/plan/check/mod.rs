@@ -24,15 +24,14 @@ pub trait Catalog {
     fn names(&self, kind: WorkKind) -> Option<Vec<Arc<str>>>;
 
     /// The JSON schema of what one is given, where it is known.
-    fn input_schema(&self, kind: WorkKind, name: &str) -> Option<Value>;
+    fn input_schema(&self, kind: WorkKind, name: &str) -> Option<Arc<Value>>;
 
     /// The JSON schema of what one gives, where it is known.
-    fn output_schema(&self, kind: WorkKind, name: &str) -> Option<Value>;
+    fn output_schema(&self, kind: WorkKind, name: &str) -> Option<Arc<Value>>;
 }
 
 /// A catalog in which everything may be, and of which nothing is known.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
 pub struct Open;
 
 impl Catalog for Open {
@@ -40,11 +39,11 @@ impl Catalog for Open {
         None
     }
 
-    fn input_schema(&self, _: WorkKind, _: &str) -> Option<Value> {
+    fn input_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
         None
     }
 
-    fn output_schema(&self, _: WorkKind, _: &str) -> Option<Value> {
+    fn output_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
         None
     }
 }

@@ -9,11 +9,7 @@ use crate::plan::Join;
 
 impl Machine {
     /// What to do next; `None` where something must happen first.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it is no iterator: what happens next leads to more commands"
-    )]
-    pub fn next(&mut self) -> Option<Command> {
+    pub fn command(&mut self) -> Option<Command> {
         if self.life == Life::Earlier {
             self.leave_earlier();
         }
