@@ -1,4 +1,13 @@
-//! What deciding about a plan costs: the plan's machine alone, with steps that do nothing, by the time of one step.
+//! What deciding about a plan costs: the plan's machine alone, with steps that do nothing.
+//!
+//! | 10,000 steps | checked and read, each | run, each |
+//! |---|---|---|
+//! | in one layer | 1.9 µs | 0.32 µs |
+//! | as a chain | 2.3 µs | 0.29 µs |
+//! | 100 layers of 100, each step waiting for the whole layer before | 30 µs | 1.5 µs |
+//!
+//! The best of 15 runs on a 2-core shared x86-64 VM that was busy with other work (load 10 to 13), with the dependencies not
+//! optimized, November 2026: read them as upper bounds.
 
 use std::hint::black_box;
 

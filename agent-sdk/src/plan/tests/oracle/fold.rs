@@ -100,7 +100,9 @@ fn again(sketch: &Sketch, ideas: &[Idea], cut: Index, with_waits: bool) {
     }
     let stops = sketch.stops || sketch.stop.is_some() || sketch.timeout().is_some();
     let is_wide = sketch.width.is_none();
-    if !(is_wide && (with_waits || !stops) || ideas.is_empty() && !stops) {
+    // What ran before the cut does not begin again while the plan is paused: a stop then finds less of it under way.
+    let is_alike = with_waits && !other.is_paused();
+    if !(is_wide && (is_alike || !stops) || ideas.is_empty() && !stops) {
         return;
     }
     let mut end = obey(&mut other);
