@@ -2,3 +2,4 @@ mod files;
 mod machine;
 mod mistakes;
 mod references;
+mod show;
