@@ -1,4 +1,5 @@
 mod files;
+mod format;
 mod machine;
 mod mistakes;
 mod references;
