@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 pub use as_tool::AgentTool;
 pub use builder::{AgentBuilder, BuildError};
-pub(crate) use output::Output;
+pub(crate) use output::{Output, unfenced};
 pub use parallel::{Parallel, ParallelEvent, ParallelReport, ParallelStream, parallel};
 pub use roles::Role;
 pub(crate) use settings::Settings;

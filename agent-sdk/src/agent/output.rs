@@ -73,14 +73,17 @@ impl Output {
 
     /// Reads an answer, with or without the code fence that some models put around JSON.
     pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-        let text = text.trim();
-        let fenced = text
-            .strip_prefix("```json")
-            .or_else(|| text.strip_prefix("```"));
-        let json = fenced
-            .and_then(|text| text.strip_suffix("```"))
-            .unwrap_or(text);
-        serde_json::from_str(json)
+        serde_json::from_str(unfenced(text))
             .map_err(|error| format!("the answer is not JSON of the schema: {error}"))
     }
+}
+
+/// An answer without the code fence that some models put around JSON.
+pub(crate) fn unfenced(text: &str) -> &str {
+    let text = text.trim();
+    let fenced = text
+        .strip_prefix("```json")
+        .or_else(|| text.strip_prefix("```"));
+    let json = fenced.and_then(|text| text.strip_suffix("```"));
+    json.map_or(text, str::trim)
 }

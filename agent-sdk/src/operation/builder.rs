@@ -156,6 +156,7 @@ impl RunContextBuilder {
             operation: None,
             labels: Arc::new(self.labels),
             agent: None,
+            step: None,
             cancellation: self.cancellation,
             deadline: self
                 .timeout
@@ -168,6 +169,8 @@ impl RunContextBuilder {
             request_key: None,
             attempt: Attempt::first(None),
             baggage,
+            priority: crate::tool::Priority::NORMAL,
+            holding: None,
         }
     }
 }

@@ -9,11 +9,12 @@ use tracing::Span;
 use super::{
     Baggage, Details, EventKind, Joined, Kind, Labels, Observer, Opening, Operation,
     OperationHandle, OperationInfo, Payload, Run, RunContextBuilder, RunId, Shared, SpanId,
-    TraceContext, Watching, shared::open_span,
+    StepDetails, TraceContext, Watching, shared::open_span,
 };
 use crate::{
     budget::{Ledger, Standing},
     run::{Pace, Within},
+    tool::{Holding, Priority},
 };
 
 /// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
@@ -26,6 +27,7 @@ pub struct RunContext {
     pub(super) operation: Option<Arc<Shared>>,
     pub(super) labels: Arc<Labels>,
     pub(super) agent: Option<Arc<str>>,
+    pub(super) step: Option<Arc<str>>,
     pub(super) cancellation: CancellationToken,
     pub(super) deadline: Option<Instant>,
     pub(super) depth: u8,
@@ -38,6 +40,9 @@ pub struct RunContext {
     pub(super) request_key: Option<Arc<str>>,
     pub(super) attempt: Attempt,
     pub(super) baggage: Baggage,
+    pub(super) priority: Priority,
+    /// What the tool calls around hold.
+    pub(super) holding: Option<Arc<Holding>>,
 }
 
 /// Which try of a model request this is.
@@ -127,6 +132,42 @@ impl RunContext {
             self.deadline
                 .map_or(deadline, |earlier| earlier.min(deadline)),
         );
+        self
+    }
+
+    /// A context that nobody but its holder cancels, with a deadline of its own or none: for work that others wait for as well.
+    #[must_use]
+    pub(crate) fn detached(mut self, limit: Option<Duration>) -> Self {
+        self.cancellation = CancellationToken::new();
+        self.deadline = None;
+        match limit {
+            Some(limit) => self.with_timeout(limit),
+            None => self,
+        }
+    }
+
+    /// How much the tool calls matter that are made under this context, where they wait for a
+    /// [`ToolScheduler`](crate::tool::ToolScheduler).
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// A context whose tool calls matter so much.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// What the tool calls around this context hold.
+    pub(crate) fn holding(&self) -> Option<&Arc<Holding>> {
+        self.holding.as_ref()
+    }
+
+    /// The context of a tool call that holds something.
+    #[must_use]
+    pub(crate) fn with_holding(mut self, holding: Arc<Holding>) -> Self {
+        self.holding = Some(holding);
         self
     }
 
@@ -428,6 +469,10 @@ impl<'a> Start<'a> {
         } else {
             context.agent.clone()
         };
+        let step = match &details {
+            Details::Step(StepDetails { id: Some(id), .. }) => Some(id.clone()),
+            _ => context.step.clone(),
+        };
         let shared = run.start(asked, payload, |id, parent| {
             match (asked, &parent) {
                 (Some(asked), None) => links.push(asked.info.trace),
@@ -469,6 +514,7 @@ impl<'a> Start<'a> {
                 started: run.clock.wall(started_at),
                 started_at,
                 agent: agent.clone(),
+                step: step.clone(),
                 labels: context.labels.clone(),
                 details,
                 span,
@@ -481,6 +527,7 @@ impl<'a> Start<'a> {
         let context = RunContext {
             operation: Some(shared.clone()),
             agent,
+            step,
             depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
             ..context.inside(kind, &shared)
         };

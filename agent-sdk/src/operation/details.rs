@@ -15,6 +15,8 @@ pub enum Details {
     /// Nothing more.
     #[default]
     None,
+    /// A plan that runs.
+    Workflow(WorkflowDetails),
     /// A step of a plan.
     Step(StepDetails),
     /// An agent's run.
@@ -83,6 +85,19 @@ impl Details {
     }
 }
 
+/// What a `workflow` operation is told at its start; the operation's name is the plan's.
+#[derive(Clone, Debug, Default)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "written out by whoever opens the operation"
+)]
+pub struct WorkflowDetails {
+    /// How many steps the plan has.
+    pub total_steps: Option<u32>,
+    /// The directory that it works in.
+    pub workspace: Option<Arc<Path>>,
+}
+
 /// What a `step` operation is told at its start; the operation's name is the step's.
 #[derive(Clone, Debug, Default)]
 #[allow(
@@ -96,6 +111,14 @@ pub struct StepDetails {
     pub step_kind: Option<Arc<str>>,
     /// The number of the try, from 1.
     pub attempt: Option<u32>,
+    /// Its number in the plan, from 1.
+    pub number: Option<u32>,
+    /// How many steps the plan has.
+    pub total_steps: Option<u32>,
+    /// What it is for.
+    pub description: Option<Arc<str>>,
+    /// The kind of agent that runs in it.
+    pub agent_type: Option<Arc<str>>,
 }
 
 /// What an `agent` operation is told at its start.

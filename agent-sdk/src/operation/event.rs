@@ -12,8 +12,8 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::{
-    Details, Kind, Member, OperationId, OperationInfo, OperationRecord, Outcome, Payload, RunId,
-    SpanId, TraceId,
+    Details, Facts, Kind, Member, OperationId, OperationInfo, OperationRecord, Outcome, Payload,
+    PlannedStep, RunId, SpanId, StepEnded, StepStarted, TraceId, WorkflowEnded, WorkflowStarted,
 };
 use crate::{
     budget::{Alert, AlertKind},
@@ -57,6 +57,9 @@ pub struct Event {
     /// The session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Arc<str>>,
+    /// The step of a plan that it belongs to, the innermost one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_id: Option<Arc<str>>,
     /// The [runs at once](crate::agent::parallel()) that it belongs to; of those inside each other, the innermost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<Arc<str>>,
@@ -77,6 +80,41 @@ pub enum EventKind {
     },
     /// A run is over; its last event.
     RunReport(Box<RunReport>),
+    /// A plan's run began.
+    WorkflowStarted(WorkflowStarted),
+    /// A plan succeeded.
+    WorkflowCompleted(WorkflowEnded),
+    /// A plan did not succeed: it failed, was given up or paused, as its outcome says.
+    WorkflowFailed(WorkflowEnded),
+    /// A goal became a plan.
+    PlanCreated {
+        /// Its steps, in its order.
+        steps: Vec<PlannedStep>,
+    },
+    /// A plan was changed while it ran.
+    PlanChanged {
+        /// What was done: the name of the [`Change`](crate::plan::Change).
+        change: &'static str,
+        /// The id of the step that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        changed_step: Option<Arc<str>>,
+        /// Who did it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
+    /// Another plan runs in the place of one that failed.
+    PlanFallback {
+        /// The class of the failure.
+        reason: Arc<str>,
+    },
+    /// A step of a plan began.
+    StepStarted(StepStarted),
+    /// A step of a plan succeeded.
+    StepCompleted(StepEnded),
+    /// A step of a plan did not succeed: it failed, was given up or paused, as its outcome says.
+    StepFailed(StepEnded),
+    /// A step of a plan was skipped.
+    StepSkipped(StepEnded),
     /// An agent began.
     AgentInitialized {
         /// The kind of agent.
@@ -180,6 +218,9 @@ pub enum EventKind {
         /// The failure's class.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// Whether it came out of a cache, and the tool was not called.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cached: bool,
         /// Its whole time, in milliseconds.
         duration_ms: f64,
     },
@@ -295,6 +336,7 @@ impl Event {
             span_id: info.map(|info| info.trace.span_id),
             agent_id: info.and_then(|info| info.agent.clone()),
             session_id: info.and_then(|info| info.labels.session.clone()),
+            step_id: info.and_then(|info| info.step.clone()),
             batch_id: member.as_ref().map(|member| member.batch.clone()),
             member,
         }
@@ -319,6 +361,8 @@ impl EventKind {
 
     pub(crate) fn of_start(info: &OperationInfo, payload: Payload<'_>) -> Option<Self> {
         Some(match (info.kind, &info.details) {
+            (Kind::Workflow, _) => Self::workflow_started(info),
+            (Kind::Step, _) => Self::step_started(info),
             (Kind::Agent, _) => Self::AgentInitialized {
                 agent_type: agent_type(info),
                 task: task(payload),
@@ -344,11 +388,10 @@ impl EventKind {
 
     pub(crate) fn of_end(record: &OperationRecord<'_>, payload: Payload<'_>) -> Option<Self> {
         let OperationRecord { info, facts, .. } = record;
-        let error = facts
-            .error
-            .as_ref()
-            .map(|failure| failure.class.clone().into_owned());
+        let error = class(facts);
         Some(match (info.kind, &info.details) {
+            (Kind::Workflow, _) => Self::workflow_ended(record),
+            (Kind::Step, _) => Self::step_ended(record, payload),
             (Kind::Agent, _) => {
                 let end = AgentEnd {
                     agent_type: agent_type(info),
@@ -399,6 +442,7 @@ impl EventKind {
                     _ => None,
                 },
                 error,
+                cached: facts.cached,
                 duration_ms: millis(record.duration),
             },
             _ => return None,
@@ -441,6 +485,12 @@ pub(crate) fn call_id(info: &OperationInfo) -> Option<CallId> {
         Details::Tool(tool) => tool.call_id.clone(),
         _ => None,
     }
+}
+
+/// The class of a failure.
+pub(super) fn class(facts: &Facts) -> Option<String> {
+    let failure = facts.error.as_ref()?;
+    Some(failure.class.clone().into_owned())
 }
 
 pub(crate) fn millis(duration: Duration) -> f64 {

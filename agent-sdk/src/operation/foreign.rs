@@ -14,7 +14,7 @@ use futures_util::Stream;
 use super::{
     AgentDetails, ChatDetails, Details, EmbeddingDetails, Kind, MemoryDetails, MemoryOperation,
     Operation, OperationHandle, Outcome, Payload, RetrievalDetails, RunContext, StepDetails,
-    ToolDetails, TraceContext,
+    ToolDetails, TraceContext, WorkflowDetails,
 };
 use crate::{message::CallId, model::ModelInfo, run::RunReport};
 
@@ -126,7 +126,12 @@ pub fn trace_tool(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example());
 /// ```
 pub fn trace_workflow(context: &RunContext, name: impl Into<Arc<str>>) -> Traced {
-    Traced::new(context, Kind::Workflow, name, Details::None)
+    Traced::new(
+        context,
+        Kind::Workflow,
+        name,
+        Details::Workflow(WorkflowDetails::default()),
+    )
 }
 
 /// Traces a step of a workflow.
@@ -265,8 +270,7 @@ impl Traced {
         work: impl AsyncFnOnce(OperationHandle) -> Result<T, E>,
     ) -> (Result<T, E>, Operation) {
         let operation = self.begin();
-        let span = operation.span().clone();
-        let result = work(operation.handle()).in_span(span).await;
+        let result = work(operation.handle()).in_span(operation.span()).await;
         if result.is_err() {
             operation
                 .handle()
@@ -278,7 +282,7 @@ impl Traced {
     /// Waits for a future of any output. It ends as `ok`, unless [`OperationHandle::fail`] was told otherwise.
     pub async fn future<F: Future>(self, future: F) -> F::Output {
         let operation = self.begin();
-        let output = future.in_span(operation.span().clone()).await;
+        let output = future.in_span(operation.span()).await;
         finish(operation);
         output
     }

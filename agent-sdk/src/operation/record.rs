@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -47,6 +48,8 @@ pub struct OperationInfo {
     pub started_at: Instant,
     /// The agent that it belongs to.
     pub agent: Option<Arc<str>>,
+    /// The id of the plan's step that it belongs to, the innermost one.
+    pub step: Option<Arc<str>>,
     /// What the run's caller attached.
     pub labels: Arc<Labels>,
     /// What only its kind has.
@@ -124,9 +127,9 @@ pub struct Facts {
     pub chunk_gaps_us: Vec<u32>,
     /// How long the reader of a stream kept it waiting.
     pub consumer_wait: Duration,
-    /// How long it waited for its turn before it started to work; of a model request, the waits of all its tries.
+    /// How long it waited for its turn before it started to work; of a model request or a tool call, the waits of all its tries.
     pub queued: Option<Duration>,
-    /// How many tries a model request took, the first included; `None` where it would not have been tried again.
+    /// How many tries a model request or a tool call took, the first included; `None` where it would not have been tried again.
     pub attempts: Option<u32>,
     /// How many tries before the last may have been charged without anybody knowing: they timed out, broke off or got lost,
     /// and no usage was reported.
@@ -139,9 +142,11 @@ pub struct Facts {
     pub budget_max_tokens: Option<u32>,
     /// How the budget stands that is nearest to its cap, of an agent or a workflow: as the last of its requests left it.
     pub budget: Option<Box<Standing>>,
-    /// Whether the answer came out of the response cache: nothing was sent, and it cost nothing.
+    /// Whether the answer came out of a cache: nothing was sent, no tool was called, and it cost nothing.
     pub cached: bool,
-    /// The model that failed before this one was asked in its place.
+    /// Whether a tool call shares the execution of an identical one that was under way: it cost nothing more.
+    pub coalesced: bool,
+    /// The model or tool that failed before this one was asked in its place.
     pub fallback_for: Option<Arc<str>>,
     /// The class of that failure.
     pub fallback_reason: Option<&'static str>,
@@ -334,6 +339,8 @@ pub struct OperationRecord<'a> {
     pub cost: Option<&'a Cost>,
     /// Sums over it and everything inside it.
     pub totals: &'a Totals,
+    /// The model that all chat requests of an agent asked, those of agents inside it apart; `None` where they asked none or several.
+    pub only_model: Option<&'a ModelInfo>,
     /// The profile, on an operation without a parent.
     pub profile: Option<&'a Arc<Profile>>,
 }
@@ -374,4 +381,6 @@ pub enum Payload<'a> {
     Arguments(&'a str),
     /// What a tool gave.
     Result(&'a str),
+    /// What a plan or a step of one gave.
+    Given(&'a Value),
 }

@@ -454,7 +454,8 @@ fn in_size(text: &str) -> Result<(), PlanError> {
     )))
 }
 
-fn read<T: DeserializeOwned>(json: &str, place: &str) -> Result<T, Problem> {
+/// Reads a part of a plan; what is wrong is said with its place.
+pub(super) fn read<T: DeserializeOwned>(json: &str, place: &str) -> Result<T, Problem> {
     let mut from = serde_json::Deserializer::from_str(json);
     let read = serde_path_to_error::deserialize(&mut from).map_err(|error| {
         let inside = error.path().to_string();

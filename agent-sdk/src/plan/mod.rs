@@ -48,6 +48,7 @@ mod file;
 mod graph;
 mod machine;
 mod params;
+mod planner;
 mod problem;
 mod reference;
 mod show;
@@ -68,6 +69,7 @@ pub use machine::{
     Timer,
 };
 pub use params::{Param, ParamKind, Params};
+pub use planner::{PlanRequest, Planned, Planner, PlannerBuilder, PlannerError, PlannerErrorKind};
 pub use problem::{PlanError, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -38,6 +38,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
+use catalog::Held;
 pub use entry::{Entry, EntryKind, Listing};
 pub use error::{DuplicateName, UnknownName};
 pub use function::{FunctionHandle, RunFn};
@@ -53,7 +54,7 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Registry(Arc<RwLock<Entries>>);
 
-type Entries = BTreeMap<EntryKind, BTreeMap<Arc<str>, Entry>>;
+type Entries = BTreeMap<EntryKind, BTreeMap<Arc<str>, Held>>;
 
 impl Registry {
     /// An empty registry.
@@ -74,7 +75,7 @@ impl Registry {
         if of_kind.contains_key(&name) {
             return Err(DuplicateName::new(kind, name));
         }
-        of_kind.insert(name, entry);
+        of_kind.insert(name, Held::new(entry));
         drop(entries);
         Ok(self)
     }
@@ -118,7 +119,7 @@ impl Registry {
     pub fn get(&self, kind: EntryKind, name: &str) -> Result<Entry, UnknownName> {
         let entries = self.read();
         if let Some(found) = entries.get(&kind).and_then(|of_kind| of_kind.get(name)) {
-            return Ok(found.clone());
+            return Ok(found.entry.clone());
         }
         let others = EntryKind::ALL.into_iter().filter(|other| {
             let of_kind = entries.get(other);
@@ -177,7 +178,7 @@ impl Registry {
             .read()
             .values()
             .flat_map(BTreeMap::values)
-            .cloned()
+            .map(|held| held.entry.clone())
             .collect();
         entries.into_iter()
     }

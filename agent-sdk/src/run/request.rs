@@ -22,7 +22,7 @@ use crate::{
     operation::{Event, EventKind, Interests, Member, Observer, RunContext, RunId},
     session::{AutoCompress, Session, SharedState, Turn},
     store::Store,
-    tool::ToolScheduler,
+    tool::{Priority, ToolScheduler},
 };
 
 /// A run that is about to start; made by [`Agent::run`] and [`Agent::run_with`].
@@ -42,6 +42,7 @@ pub struct RunRequest<'a> {
     session: Option<Turn<'a>>,
     compression: Option<AutoCompress>,
     pub(super) budgets: Vec<Budget>,
+    priority: Option<Priority>,
     pub(super) callbacks: Callbacks,
 }
 
@@ -80,6 +81,7 @@ impl<'a> RunRequest<'a> {
             session: None,
             compression: None,
             budgets: Vec::new(),
+            priority: None,
             callbacks: Callbacks::default(),
         }
     }
@@ -129,6 +131,12 @@ impl<'a> RunRequest<'a> {
     /// Sets what this run's tool calls pass before their tools are called, in place of the agent's.
     pub fn tool_scheduler(mut self, scheduler: ToolScheduler) -> Self {
         Arc::make_mut(&mut self.settings).scheduler = Some(scheduler);
+        self
+    }
+
+    /// Sets how much this run's tool calls matter, where they wait for a [scheduler](ToolScheduler). Default: what its context says.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
         self
     }
 
@@ -306,9 +314,13 @@ impl<'a> RunRequest<'a> {
             session,
             compression,
             budgets,
+            priority,
             callbacks,
         } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
+        if let Some(priority) = priority {
+            context = context.with_priority(priority);
+        }
         let mut refused = None;
         for budget in budgets {
             let ledger = match context.ledger() {

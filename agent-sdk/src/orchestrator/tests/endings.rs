@@ -62,10 +62,10 @@ async fn p6_a_chain_of_fallbacks_that_is_exhausted_keeps_every_cause_in_order() 
         .map(|(_, fault)| fault.to_string())
         .collect();
     let expected = [
-        "try 1: failed: it broke",
-        "try 2: failed: it broke",
+        "try 1: tool_error: it broke",
+        "try 2: tool_error: it broke",
         "fallback 1: panic: the function panicked",
-        "fallback 2: failed: it broke",
+        "fallback 2: tool_error: it broke",
     ];
     assert_eq!(causes, expected);
     assert_eq!(report.step("s").unwrap().attempts, 4);

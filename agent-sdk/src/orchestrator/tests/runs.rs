@@ -28,14 +28,14 @@ async fn a_plan_takes_as_long_as_its_longest_way() {
         .run(&plan(steps))
         .await
         .unwrap();
-    assert_eq!(began.elapsed(), Duration::from_millis(200 + 3));
+    assert_eq!(began.elapsed(), Duration::from_millis(200));
     assert_eq!(report.output, 50);
-    assert_eq!(report.work(), Duration::from_millis(350 + 5));
+    assert_eq!(report.work(), Duration::from_millis(350));
     let started = report
         .steps
         .iter()
         .map(|step| step.started.unwrap().as_millis());
-    assert_eq!(started.collect::<Vec<_>>(), [0, 0, 51, 101, 152]);
+    assert_eq!(started.collect::<Vec<_>>(), [0, 0, 50, 100, 150]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ async fn so_many_run_at_once_as_the_plan_allows() {
         .unwrap();
     let began = Instant::now();
     orchestrator(&deeds).run(&narrow).await.unwrap();
-    assert_eq!(began.elapsed().as_millis(), 33);
+    assert_eq!(began.elapsed().as_millis(), 30);
     let (mut running, mut most) = (0, 0);
     for deed in deeds.take() {
         running += if deed.starts_with("begin") { 1 } else { -1 };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Join, MAX_DEPTH, Plan, PlanError, Problem, Retry, Work, WorkKind,
     graph::{Graph, Node, unknown},
-    reference::Reference,
+    reference::{Reference, Template},
 };
 
 /// The most steps that a plan may have.
@@ -24,10 +24,10 @@ pub trait Catalog {
     fn names(&self, kind: WorkKind) -> Option<Vec<Arc<str>>>;
 
     /// The JSON schema of what one is given, where it is known.
-    fn input_schema(&self, kind: WorkKind, name: &str) -> Option<Value>;
+    fn input_schema(&self, kind: WorkKind, name: &str) -> Option<Arc<Value>>;
 
     /// The JSON schema of what one gives, where it is known.
-    fn output_schema(&self, kind: WorkKind, name: &str) -> Option<Value>;
+    fn output_schema(&self, kind: WorkKind, name: &str) -> Option<Arc<Value>>;
 }
 
 /// A catalog in which everything may be, and of which nothing is known.
@@ -40,11 +40,11 @@ impl Catalog for Open {
         None
     }
 
-    fn input_schema(&self, _: WorkKind, _: &str) -> Option<Value> {
+    fn input_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
         None
     }
 
-    fn output_schema(&self, _: WorkKind, _: &str) -> Option<Value> {
+    fn output_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
         None
     }
 }
@@ -214,10 +214,20 @@ impl Checker<'_> {
             at.say("join", "needs one that succeeds, and waits for none");
         }
         if let Some(map) = &step.map
-            && node.over.as_ref().is_some_and(|over| over.is_literal())
+            && node.over.as_ref().is_some_and(Template::is_literal)
             && !map.over.is_array()
         {
             at.say("map.over", "is neither a list nor a reference to one");
+        }
+        if let Some(map) = &step.map
+            && let (Value::Array(list), Join::Quorum(needed)) = (&map.over, map.join)
+            && list.len() < needed.get() as usize
+        {
+            let many = list.len();
+            at.say(
+                "map.join",
+                format!("needs {needed} that succeed, and the list has {many}"),
+            );
         }
         for (place, template) in node.templates() {
             let is_map = step.map.is_some() && place != "map.over";

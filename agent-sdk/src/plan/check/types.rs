@@ -1,5 +1,7 @@
 //! Whether what a step is given fits what is known of what it is for.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{At, Catalog, Graph, Work, unknown};
@@ -24,34 +26,31 @@ pub(super) fn input(
     let Some(schema) = catalog.input_schema(work.kind(), work.name()) else {
         return;
     };
-    let mut whole;
-    let template = match (work, template) {
-        // What it is to do is a member of what it is given.
-        (
-            Work::Tool {
-                action: Some(action),
-                ..
-            }
-            | Work::Function {
-                action: Some(action),
-                ..
-            },
-            Template::Literal(Value::Object(object)),
-        ) => {
+    // What it is to do is a member of what it is given.
+    let action = match work {
+        Work::Tool { action, .. } | Work::Function { action, .. } => action.as_deref(),
+        _ => None,
+    };
+    let action = action.map(|action| ("action".to_owned(), Value::from(action)));
+    let whole;
+    let template = match template {
+        Template::Literal(Value::Null) if matches!(work, Work::Agent { .. }) => return,
+        Template::Literal(Value::Null) => {
+            whole = Template::Literal(Value::Object(action.into_iter().collect()));
+            &whole
+        }
+        Template::Literal(Value::Object(object)) if action.is_some() => {
             let mut object = object.clone();
-            object.insert("action".to_owned(), Value::from(&**action));
+            object.extend(action);
             whole = Template::Literal(Value::Object(object));
             &whole
         }
-        (_, Template::Literal(Value::Null)) => {
-            let object = Map::new();
-            whole = Template::Literal(Value::Object(object));
-            if matches!(work, Work::Agent { .. }) {
-                return;
-            }
-            &mut whole
+        Template::Object(parts) => {
+            let action = action.map(|(key, value)| (key, Template::Literal(value)));
+            whole = Template::Object(parts.iter().cloned().chain(action).collect());
+            &whole
         }
-        (_, other) => other,
+        other => other,
     };
     checker.fits(&schema, template, place, at);
 }
@@ -90,8 +89,8 @@ struct Types<'a> {
 }
 
 impl Types<'_> {
-    /// The schema of what a step gives, where it is known.
-    fn gives(&self, id: &str) -> Option<Value> {
+    /// The schema of what a step gives, where it is known, and whether it gives a list of such.
+    fn gives(&self, id: &str) -> Option<(Arc<Value>, bool)> {
         let number = *self.graph.numbers.get(id)?;
         let step = &self.graph.nodes.get(number as usize)?.step;
         if !step.fallback.is_empty() {
@@ -100,25 +99,28 @@ impl Types<'_> {
         let one = self
             .catalog
             .output_schema(step.work.kind(), step.work.name())?;
-        Some(match step.map {
-            Some(_) => serde_json::json!({"type": "array", "items": one}),
-            None => one,
-        })
+        Some((one, step.map.is_some()))
     }
 
-    /// The schema of what a reference refers to; says so where it can refer to nothing.
-    fn pointer(&self, reference: &Reference, place: &str, at: &mut At<'_>) -> Option<Value> {
+    /// The types that a reference can be of, where they are known; says so where it can refer to nothing.
+    fn pointer(&self, reference: &Reference, place: &str, at: &mut At<'_>) -> Option<Vec<String>> {
         let Reference::Step { id, pointer } = reference else {
             return None;
         };
-        let mut schema = self.gives(id)?;
+        let (given, mut is_list) = self.gives(id)?;
+        let mut schema = &*given;
         for part in pointer.split('/').skip(1) {
             let part = part.replace("~1", "/").replace("~0", "~");
-            if let Some(items) = schema
-                .get("items")
-                .filter(|_| part.parse::<usize>().is_ok())
-            {
-                schema = items.clone();
+            let is_number = part.parse::<usize>().is_ok();
+            if is_list {
+                if !is_number {
+                    return None;
+                }
+                is_list = false;
+                continue;
+            }
+            if let Some(items) = schema.get("items").filter(|_| is_number) {
+                schema = items;
                 continue;
             }
             let properties = schema.get("properties")?.as_object()?;
@@ -138,9 +140,12 @@ impl Types<'_> {
                 }
                 return None;
             };
-            schema = inside.clone();
+            schema = inside;
         }
-        Some(schema)
+        if is_list {
+            return Some(vec!["array".to_owned()]);
+        }
+        Some(kinds(schema)?.into_iter().map(str::to_owned).collect())
     }
 
     fn fits(&self, schema: &Value, template: &Template, place: &str, at: &mut At<'_>) {
@@ -160,8 +165,8 @@ impl Types<'_> {
                     place: String::new(),
                     problems: &mut quiet,
                 };
-                if let Some(given) = self.pointer(reference, place, &mut nobody)
-                    && let (Some(given), Some(wanted)) = (kinds(&given), kinds(schema))
+                if let (Some(given), Some(wanted)) =
+                    (self.pointer(reference, place, &mut nobody), kinds(schema))
                     && !given
                         .iter()
                         .any(|given| wanted.iter().any(|wanted| is_one(given, wanted)))

@@ -1,152 +1,14 @@
-//! What a plan does, with a driver that ends tasks by a script.
+//! What a plan does.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::hand::{Hand, plan, step};
 use crate::plan::{
     Change, Command, End, Ended, FailurePolicy, Fault, Input, Join, Machine, Map, Open, Params,
-    Plan, Retry, Step, Task, Timer, Work,
+    Plan, Retry, Work,
 };
-
-/// Drives a machine by hand.
-struct Hand {
-    machine: Machine,
-    /// What was said, in order.
-    log: Vec<String>,
-    running: Vec<(Task, Value)>,
-    timers: Vec<(Timer, Duration)>,
-}
-
-impl Hand {
-    fn of(plan: &Plan) -> Self {
-        Self::with(plan, &[])
-    }
-
-    fn with(plan: &Plan, params: &[(&str, Value)]) -> Self {
-        let params: Params = params
-            .iter()
-            .map(|(name, value)| ((*name).into(), value.clone()))
-            .collect();
-        let machine = Machine::new(plan, &Open, &params, 7).unwrap();
-        let mut hand = Self {
-            machine,
-            log: Vec::new(),
-            running: Vec::new(),
-            timers: Vec::new(),
-        };
-        hand.obey();
-        hand
-    }
-
-    fn name(&self, task: Task) -> String {
-        let mut name = self.machine.step(task.step).unwrap().id.to_string();
-        if let Some(item) = task.item {
-            name = format!("{name}[{item}]");
-        }
-        if task.choice > 0 {
-            name = format!("{name} fallback {}", task.choice);
-        }
-        if task.attempt > 1 {
-            name = format!("{name} try {}", task.attempt);
-        }
-        name
-    }
-
-    /// Does as the machine says until it wants to be told something.
-    fn obey(&mut self) {
-        while let Some(command) = self.machine.next() {
-            let said = match command {
-                Command::Start { task, input } => {
-                    self.running.push((task, input));
-                    format!("start {}", self.name(task))
-                }
-                Command::Drop { task } => format!("drop {}", self.name(task)),
-                Command::Interrupt { task } => format!("interrupt {}", self.name(task)),
-                Command::Wait { timer, time } => {
-                    self.timers.push((timer, time));
-                    continue;
-                }
-                Command::Ask { step } => format!("ask {}", self.machine.step(step).unwrap().id),
-                Command::Passed { step } => {
-                    format!("passed {}", self.machine.step(step).unwrap().id)
-                }
-                Command::Finish(end) => format!("finish {}", end.as_str()),
-            };
-            self.log.push(said);
-        }
-    }
-
-    fn say(&mut self, input: Input) -> bool {
-        let fitted = self.machine.apply(input);
-        self.obey();
-        fitted
-    }
-
-    /// Ends the task of this name.
-    fn end(&mut self, name: &str, ended: Ended) {
-        let at = self
-            .running
-            .iter()
-            .position(|(task, _)| self.name(*task) == name);
-        let (task, _) = self
-            .running
-            .remove(at.unwrap_or_else(|| panic!("{name} does not run: {:?}", self.log)));
-        assert!(self.say(Input::Ended { task, ended }));
-    }
-
-    fn ok(&mut self, name: &str) {
-        let output = json!(format!("{name} is done"));
-        self.end(name, Ended::Ok { output });
-    }
-
-    fn fail(&mut self, name: &str) {
-        let fault = Fault::new("broken", format!("{name} broke")).passing();
-        self.end(name, Ended::Failed { fault });
-    }
-
-    fn ring(&mut self) {
-        let (timer, _) = self.timers.remove(0);
-        assert!(self.say(Input::Timer(timer)));
-    }
-
-    fn change(&mut self, change: &Change) -> Result<(), String> {
-        let changed = self.machine.change(change, &Open);
-        self.obey();
-        changed.map_err(|error| error.to_string())
-    }
-
-    fn said(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.log)
-    }
-
-    fn ends(&self) -> BTreeMap<String, &'static str> {
-        let steps = self.machine.steps();
-        let ends = steps.map(|step| {
-            (
-                step.step.id.to_string(),
-                step.end.map_or("open", |end| end.as_str()),
-            )
-        });
-        ends.collect()
-    }
-
-    fn input(&self, name: &str) -> &Value {
-        let running = self
-            .running
-            .iter()
-            .find(|(task, _)| self.name(*task) == name);
-        &running.unwrap().1
-    }
-}
-
-fn plan(steps: impl IntoIterator<Item = crate::plan::StepBuilder>) -> Plan {
-    Plan::builder("test").steps(steps).build().unwrap()
-}
-
-fn step(id: &str) -> crate::plan::StepBuilder {
-    Step::function(id, "work")
-}
 
 fn diamond() -> Plan {
     plan([
@@ -538,7 +400,7 @@ fn the_same_inputs_bring_another_machine_to_the_same_place() {
     }
     other.go_on();
     let mut commands = Vec::new();
-    while let Some(command) = other.next() {
+    while let Some(command) = other.command() {
         if let Command::Start { task, .. } = command {
             commands.push(other.step(task.step).unwrap().id.to_string());
         }
@@ -559,7 +421,7 @@ fn p2_a_chain_and_a_fan_of_100_000_steps_overflow_nothing() {
     });
     let mut machine = Machine::new(&plan(chain), &Open, &Params::new(), 0).unwrap();
     let mut first = true;
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         if let Command::Start { task, .. } = command {
             assert!(std::mem::take(&mut first));
             let fault = Fault::new("broken", "");
@@ -574,7 +436,7 @@ fn p2_a_chain_and_a_fan_of_100_000_steps_overflow_nothing() {
     let join = step("join").after((0..MANY).map(|n| format!("s{n}")));
     let mut machine = Machine::new(&plan(fan.chain([join])), &Open, &Params::new(), 0).unwrap();
     let mut begun = 0;
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         if let Command::Start { task, .. } = command {
             begun += 1;
             machine.apply(Input::Ended {

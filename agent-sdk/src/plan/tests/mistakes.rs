@@ -18,25 +18,25 @@ impl Catalog for Known {
         })
     }
 
-    fn input_schema(&self, kind: WorkKind, _: &str) -> Option<Value> {
+    fn input_schema(&self, kind: WorkKind, _: &str) -> Option<Arc<Value>> {
         match kind {
-            WorkKind::Tool => Some(json!({
+            WorkKind::Tool => Some(Arc::new(json!({
                 "type": "object",
                 "properties": {"query": {"type": "string"}, "most": {"type": "integer"}},
                 "required": ["query"],
                 "additionalProperties": false,
-            })),
+            }))),
             _ => None,
         }
     }
 
-    fn output_schema(&self, kind: WorkKind, _: &str) -> Option<Value> {
+    fn output_schema(&self, kind: WorkKind, _: &str) -> Option<Arc<Value>> {
         match kind {
-            WorkKind::Function => Some(json!({
+            WorkKind::Function => Some(Arc::new(json!({
                 "type": "object",
                 "properties": {"total": {"type": "integer"}, "words": {"type": "array", "items": {"type": "string"}}},
                 "required": ["total"],
-            })),
+            }))),
             _ => None,
         }
     }
@@ -252,4 +252,42 @@ fn parameters_are_filled_in_and_each_wrong_one_is_said() {
             "params.d: is not a parameter of plan `p`, which has `a`, `b`, `c`",
         ]
     );
+}
+
+#[test]
+fn an_action_is_a_member_of_what_a_tool_is_given() {
+    struct Acting;
+    impl Catalog for Acting {
+        fn names(&self, _: WorkKind) -> Option<Vec<Arc<str>>> {
+            None
+        }
+
+        fn input_schema(&self, kind: WorkKind, _: &str) -> Option<Arc<Value>> {
+            (kind == WorkKind::Tool).then(|| {
+                Arc::new(json!({
+                    "type": "object",
+                    "properties": {"action": {"enum": ["read", "write"]}, "text": {"type": "string"}},
+                    "required": ["action"],
+                }))
+            })
+        }
+
+        fn output_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
+            None
+        }
+    }
+    let of_input = |action: &str, input: &str| {
+        let plan = format!(
+            "name = 'p'\n[[steps]]\nid = 'a'\nagent = 'w'\n[[steps]]\nid = 'b'\ntool = 't'\n{action}\n{input}"
+        );
+        said(&plan, &Acting)
+    };
+    for input in [
+        "",
+        "input = { text = 'x' }",
+        "input = { text = '${steps.a}' }",
+    ] {
+        assert_eq!(of_input("action = 'read'", input), [""; 0], "{input}");
+        assert_eq!(of_input("", input).len(), 1, "{input}");
+    }
 }
