@@ -23,6 +23,7 @@ mod model;
 mod output;
 mod perform;
 mod person;
+mod plan;
 mod prices;
 mod prompt;
 mod questions;
@@ -83,6 +84,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Budget(arguments) => budget::run(&arguments.what, &mut output),
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
+        Command::Plan(arguments) => plan::run(&arguments.what, &mut output),
         Command::Prices(arguments) => prices::run(&arguments.what, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::Inspect(arguments) => match arguments.what {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cost;
+mod plan;
 mod prices;
 mod run;
 mod runs;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::{
     budget::{BudgetArguments, BudgetCommand, SetBudgetArguments},
     cost::{CostArguments, CostCommand, ReportArguments, ReportFormat, UsageCostArguments},
+    plan::{CheckPlanArguments, Drawing, PlanArguments, PlanCommand, ShowPlanArguments},
     prices::{
         DiffPricesArguments, DoctorArguments, ListPricesArguments, PricesArguments, PricesCommand,
         RefreshPricesArguments, ShowPricesArguments,
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Cleanup(CleanupArguments),
     /// Reviews a folder with a scripted model: no key and no network needed.
     Demo(DemoArguments),
+    /// Checks and draws plans: steps that wait for each other.
+    Plan(PlanArguments),
     /// Sets, lists and resets budgets: what may be spent, by whom, in which time.
     Budget(BudgetArguments),
     /// Says what a usage costs and which price that is, or reports what was spent.

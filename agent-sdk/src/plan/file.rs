@@ -3,12 +3,15 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, SeqAccess, Visitor, value},
+};
 use serde_json::{Value, value::RawValue};
 
 use super::{
     AgentConfig, Alternative, FailurePolicy, Join, Map, Param, Plan, PlanError, Problem, Retry,
-    Step, Work, step::is_default, time,
+    Step, Work, graph::nearest, step::is_default, time,
 };
 
 /// The version of a plan's form.
@@ -19,7 +22,7 @@ pub(crate) const MAX_DEPTH: usize = 8;
 
 /// A step as it is written.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a step, which is a table")]
 pub(super) struct RawStep {
     /// Its name in the plan: letters, digits, `_` and `-`, at most 64.
     id: Arc<str>,
@@ -79,7 +82,7 @@ pub(super) struct RawStep {
 
 /// An alternative as it is written.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an alternative, which is a table")]
 pub(super) struct RawAlternative {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agent: Option<Arc<str>>,
@@ -98,7 +101,7 @@ pub(super) struct RawAlternative {
 }
 
 /// One, or a list.
-#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Many {
     List(Vec<Alternative>),
@@ -108,6 +111,29 @@ enum Many {
 impl Default for Many {
     fn default() -> Self {
         Self::List(Vec::new())
+    }
+}
+
+/// By hand, so that it is said what is wrong in an alternative, and where.
+impl<'de> Deserialize<'de> for Many {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OneOrList;
+        impl<'de> Visitor<'de> for OneOrList {
+            type Value = Many;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an alternative or a list of them")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Many, A::Error> {
+                Deserialize::deserialize(value::SeqAccessDeserializer::new(list)).map(Many::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, one: A) -> Result<Many, A::Error> {
+                Deserialize::deserialize(value::MapAccessDeserializer::new(one)).map(Many::One)
+            }
+        }
+        from.deserialize_any(OneOrList)
     }
 }
 
@@ -295,7 +321,7 @@ impl From<Alternative> for RawAlternative {
 
 /// A plan whose steps are not read yet, so that each of them can say what is wrong with it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a plan, which is a table")]
 struct RawPlan {
     #[serde(default = "version")]
     version: u32,
@@ -340,7 +366,7 @@ pub(super) fn is_yes(value: &bool) -> bool {
 const MAX_BYTES: usize = 16 << 20;
 
 impl Plan {
-    /// Reads a plan that is written as TOML.
+    /// Reads a plan that is written as TOML; `docs/plan-format.md` says what can stand in it.
     ///
     /// # Errors
     ///
@@ -440,10 +466,25 @@ pub(super) fn read<T: DeserializeOwned>(json: &str, place: &str) -> Result<T, Pr
         };
         let text = error.into_inner().to_string();
         // Lines and columns are those of the JSON that a TOML file became.
-        let words = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        Problem::new(place, words)
+        let words = text.split(" at line ").next().unwrap_or(&text);
+        Problem::new(place, meant(words))
     })?;
     from.end()
         .map_err(|error| Problem::new(place, error.to_string()))?;
     Ok(read)
+}
+
+/// What is wrong in a file; of a key or a word that is not known, with the one that was perhaps meant.
+fn meant(words: &str) -> String {
+    let unknown = words
+        .strip_prefix("unknown field `")
+        .or_else(|| words.strip_prefix("unknown variant `"));
+    let near = unknown.and_then(|rest| {
+        let (name, known) = rest.split_once('`')?;
+        nearest(name, known.split('`').skip(1).step_by(2))
+    });
+    match near {
+        Some(near) => format!("{words}; is `{near}` meant?"),
+        None => words.to_owned(),
+    }
 }

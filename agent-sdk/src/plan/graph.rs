@@ -213,17 +213,18 @@ impl Graph {
 
 /// A name that is not there, with the one that was perhaps meant.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known
-        .map(|other| (distance(name, other), other))
-        .min()
-        .filter(|(far, _)| {
-            let long = name.chars().count();
-            *far <= 2.max(long / 3) && *far <= long / 2
-        });
-    match near {
-        Some((_, other)) => format!("there is no {what} `{name}`; is `{other}` meant?"),
+    match nearest(name, known) {
+        Some(other) => format!("there is no {what} `{name}`; is `{other}` meant?"),
         None => format!("there is no {what} `{name}`"),
     }
+}
+
+/// The name that was perhaps meant by one that is not there.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|other| (distance(name, other), other)).min();
+    let (far, other) = near?;
+    let long = name.chars().count();
+    (far <= 2.max(long / 3) && far <= long / 2).then_some(other)
 }
 
 /// How many letters must be changed, put in or left out to come from one name to another.

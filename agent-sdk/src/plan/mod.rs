@@ -51,6 +51,7 @@ mod params;
 mod planner;
 mod problem;
 mod reference;
+mod show;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -77,7 +78,7 @@ pub use step::{AgentConfig, Alternative, Join, Map, Retry, Step, Work, WorkKind}
 
 /// Steps, and what they wait for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a plan, which is a table")]
 #[non_exhaustive]
 pub struct Plan {
     /// The version of the form that it is written in: 1.

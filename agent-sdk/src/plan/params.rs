@@ -10,7 +10,7 @@ use super::{Plan, PlanError, Problem};
 
 /// A parameter of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a parameter, which is a table")]
 #[non_exhaustive]
 pub struct Param {
     /// What it is for, for people.

@@ -134,7 +134,10 @@ impl WorkKind {
 
 /// What is different about an agent in one step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the settings of an agent, which are a table"
+)]
 #[non_exhaustive]
 pub struct AgentConfig {
     /// Another model than its own, as `provider:model`.
@@ -191,7 +194,7 @@ impl Join {
 
 /// A step that runs once for each element of a list. What it gives is the list of what they gave, in the list's order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `over`")]
 #[non_exhaustive]
 pub struct Map {
     /// The list, or a reference to one. In the step's input, `${item}` is the element and `${index}` its number from 0.
@@ -217,7 +220,7 @@ impl Map {
 
 /// What happens after a failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table with `attempts`")]
 #[non_exhaustive]
 pub struct Retry {
     /// How many tries there are, the first one included. Default: 1.

@@ -13,9 +13,14 @@ fn read(text: &str) -> Result<Duration, String> {
     Duration::try_from(read).map_err(|_| wrong())
 }
 
-fn write<S: Serializer>(time: Duration, serializer: S) -> Result<S::Ok, S::Error> {
+/// A length of time as it is written in a file.
+pub(super) fn shown(time: Duration) -> String {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-    serializer.collect_str(&format_args!("{time:#}"))
+    format!("{time:#}")
+}
+
+fn write<S: Serializer>(time: Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(time))
 }
 
 pub(super) mod required {

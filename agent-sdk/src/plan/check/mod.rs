@@ -286,7 +286,10 @@ impl Checker<'_> {
 
     fn work(&self, work: &Work, place: &str, names: &Names, at: &mut At<'_>) {
         if let Work::Plan(plan) = work {
-            let place = at.inside(if place.is_empty() { "plan" } else { place });
+            let place = match place {
+                "" => at.inside("plan"),
+                place => at.inside(&format!("{place}.plan")),
+            };
             return self.inner(plan, &place, at.problems);
         }
         let (kind, name) = (work.kind(), work.name());

@@ -141,7 +141,7 @@ retrys = 1
             "steps[2].retry.attempts: invalid value: integer `0`, expected a nonzero u32",
             "steps[3].timeout: `soon` is no length of time; write for example `250ms`, `30s`, `5m` or `1h 30m`",
             "steps[4]: step `e`: `config` is for agents, and this is a tool",
-            "steps[5].retrys: unknown field `retrys`, expected one of `id`, `description`, `agent`, `tool`, `function`, `plan`, `action`, `config`, `input`, `depends_on`, `join`, `when`, `approval`, `map`, `retry`, `timeout`, `fallback`, `priority`",
+            "steps[5].retrys: unknown field `retrys`, expected one of `id`, `description`, `agent`, `tool`, `function`, `plan`, `action`, `config`, `input`, `depends_on`, `join`, `when`, `approval`, `map`, `retry`, `timeout`, `fallback`, `priority`; is `retry` meant?",
         ]
     );
 }

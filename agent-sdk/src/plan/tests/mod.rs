@@ -1,7 +1,9 @@
 mod corners;
 mod files;
+mod format;
 mod hand;
 mod machine;
 mod mistakes;
 mod oracle;
 mod references;
+mod show;

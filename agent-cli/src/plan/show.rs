@@ -1,0 +1,50 @@
+//! `agent plan show`.
+
+use std::path::Path;
+
+use super::source::{self, Source};
+use crate::{
+    args::{Drawing, ShowPlanArguments},
+    exit::{Exit, Failure},
+    file,
+    output::Output,
+    terminal::safe_line,
+    text::bytes,
+};
+
+pub(super) fn run(arguments: &ShowPlanArguments, output: &mut Output) -> Result<Exit, Failure> {
+    let source = Source::read(&arguments.file)?;
+    let plan = match source.plan() {
+        Ok(plan) => plan,
+        Err(mistakes) => return Err(source::failure(&source, &mistakes, output)),
+    };
+    let path = arguments.output.as_deref();
+    let format = arguments.format.or_else(|| path.and_then(by_ending));
+    let drawing = match format.unwrap_or(Drawing::Text) {
+        Drawing::Text => plan.to_text(),
+        Drawing::Mermaid => plan.to_mermaid(),
+        Drawing::Svg => plan.to_svg(),
+    };
+    match path {
+        None => output.write(drawing)?,
+        Some(path) => {
+            let written = file::write(path, drawing.trim_end())?;
+            output.line(format_args!(
+                "drew plan {} to {}, {}",
+                safe_line(&plan.name),
+                safe_line(&path.display().to_string()),
+                bytes(written)
+            ))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn by_ending(path: &Path) -> Option<Drawing> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    match ending.as_str() {
+        "svg" => Some(Drawing::Svg),
+        "mmd" | "mermaid" => Some(Drawing::Mermaid),
+        _ => None,
+    }
+}
