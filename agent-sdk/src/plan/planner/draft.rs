@@ -34,7 +34,7 @@ const NAMES_BYTES: usize = 4 * 1024;
 
 /// What a model answers. Its steps are read one by one, so that each can say what is wrong with it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `name` and `steps`")]
 struct Draft {
     name: Arc<str>,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Draft {
 
 /// A step as a model writes it. What is `null`, or text without a word, is not there.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `id`")]
 struct DraftStep {
     id: Arc<str>,
     #[serde(default)]

@@ -87,7 +87,7 @@ async fn the_model_is_told_the_goal_the_form_and_what_is_registered() {
 
 - "researcher": Finds things out.
   can: English
-- "writer": Writes [31mtexts.
+- "writer": Writes texts.
   can: English
 
 ## Tools
