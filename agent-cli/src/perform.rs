@@ -261,7 +261,7 @@ async fn follow(
         let (person, asker) = person::person(pause);
         screen.ask(person);
         request = request.approver(asker);
-    } else if job.work.store().is_none() && !job.recipe.ask.is_empty() {
+    } else if job.work.store().is_none() && job.recipe.asks() {
         screen.output.note(
             "warning: nobody can be asked here and nothing is kept, so calls that need a person's approval are refused",
         );

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
-    args::{ModelName, RunArguments},
+    args::{BuiltinTool, ModelName, RunArguments},
     exit::Failure,
     model::{self, Chosen, Tape},
     prices, secret, tools,
@@ -55,6 +55,13 @@ pub(crate) struct Recipe {
     /// Whether the workspace was made for the run, and its answer and its report are saved there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) own_workspace: bool,
+    /// The built-in tools, and what is allowed to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tools: Vec<BuiltinTool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_hosts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) allow_programs: Vec<String>,
     /// The tools whose calls a person approves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ask: Vec<String>,
@@ -98,6 +105,9 @@ impl Recipe {
                 .collect(),
             write: arguments.write,
             own_workspace: false,
+            tools: arguments.tools.clone(),
+            allow_hosts: arguments.allow_hosts.clone(),
+            allow_programs: arguments.allow_programs.clone(),
             ask: arguments.ask.clone(),
             no_stream: arguments.no_stream,
             record: full(&arguments.record)?,
@@ -178,6 +188,8 @@ impl Recipe {
         if let Some(turns) = self.max_turns {
             agent = agent.max_turns(turns);
         }
+        let builtin = tools::builtin(self)?;
+        agent = agent.tools(builtin.clone());
         match &self.workspace {
             Some(workspace) => {
                 let workspace = tools::workspace(workspace)?;
@@ -186,7 +198,7 @@ impl Recipe {
                 } else {
                     workspace.read_tools()
                 };
-                self.check_asks(&tools)?;
+                self.check_asks(&[tools.as_slice(), &builtin].concat())?;
                 agent = if self.own_workspace {
                     // With it come its tools.
                     agent.workspace(workspace)
@@ -194,7 +206,7 @@ impl Recipe {
                     agent.tools(tools)
                 };
             }
-            None => self.check_asks(&[])?,
+            None => self.check_asks(&builtin)?,
         }
         let agent = agent
             .build()
@@ -207,6 +219,11 @@ impl Recipe {
         })
     }
 
+    /// Whether a person has to approve calls.
+    pub(crate) fn asks(&self) -> bool {
+        !self.ask.is_empty() || self.tools.contains(&BuiltinTool::RunCommand)
+    }
+
     /// A tool that is not there would never be asked about, and nobody would notice.
     fn check_asks(&self, tools: &[ToolHandle]) -> Result<(), Failure> {
         let has = |name: &String| tools.iter().any(|tool| *tool.spec().name == **name);
@@ -216,7 +233,8 @@ impl Recipe {
         let known: Vec<_> = tools.iter().map(|tool| &*tool.spec().name).collect();
         let failure = Failure::usage(format!("`--ask {unknown}`: the agent has no such tool"));
         Err(failure.advice(if known.is_empty() {
-            "It has none; `--workspace DIR` gives it tools for files.".to_owned()
+            "It has none; `--workspace DIR` gives it tools for files, `--tool TOOL` a built-in one."
+                .to_owned()
         } else {
             format!("It has {}.", known.join(", "))
         }))

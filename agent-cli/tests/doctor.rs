@@ -52,8 +52,12 @@ fn with_a_collector_that_accepts_all_is_well_and_no_secret_is_said() {
     assert_eq!((code, err), (Some(0), ""), "{out}");
     for words in [
         "OTEL_EXPORTER_OTLP_HEADERS=authorization=[set]",
-        &format!("to {base}/v1/traces (the common address) as http/protobuf"),
-        &format!("to {base}/v1/metrics (the common address) as http/protobuf"),
+        &format!(
+            "to {base}/v1/traces (OTEL_EXPORTER_OTLP_ENDPOINT) as http/protobuf, compression none, in 10.0 s at most; a full queue drops what comes: "
+        ),
+        &format!(
+            "to {base}/v1/metrics (OTEL_EXPORTER_OTLP_ENDPOINT) as http/protobuf, compression none, in 10.0 s at most: "
+        ),
         "the collector accepted it",
         "its trace is ",
         "the subscriber wants the spans of operations",
@@ -63,6 +67,16 @@ fn with_a_collector_that_accepts_all_is_well_and_no_secret_is_said() {
     assert!(!out.contains("failed"), "{out}");
     let (_, span) = said(&mut doctor(&server, &[], &base), "test span");
     assert_eq!(span["status"], "ok");
+    let mut other = doctor(&server, &[], &base);
+    other
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("AGENT_SDK_OTEL_WHEN_FULL", "block:50");
+    let (_, logs) = said(&mut other, "logs");
+    let says = logs["says"].as_str().unwrap();
+    assert!(
+        says.contains("compression gzip") && says.contains("waited for, 50ms at most"),
+        "{says}"
+    );
     // To look changes nothing.
     assert_eq!(std::fs::read_dir(server.home.path()).unwrap().count(), 0);
 }
@@ -112,6 +126,15 @@ fn settings_that_lose_spans_and_filters_that_would_hide_them_are_found() {
     );
     let (code, variable) = said(plain().env("OTEL_TRACES_SAMPLER", "sometimes"), "variable");
     assert_eq!(code, Some(1), "{variable}");
+    let address = "https://user:hidden@host:port";
+    let (code, _) = said(&mut doctor(&server, &[], address), "variable");
+    assert_eq!(code, Some(1));
+    let output = doctor(&server, &[], address).output().unwrap();
+    let (_, out, _) = ended(&output);
+    assert!(
+        out.contains("OTEL_EXPORTER_OTLP_ENDPOINT takes an address") && !out.contains("hidden"),
+        "{out}"
+    );
     let (code, filter) = said(plain().env("RUST_LOG", "warn"), "RUST_LOG");
     assert_eq!(code, Some(0));
     assert!(

@@ -135,6 +135,7 @@ names! {
     TOOL_ATTEMPT = "agent_sdk.tool.attempt";
     TOOL_QUEUE_MS = "agent_sdk.tool.queue_ms";
     TOOL_CACHED = "agent_sdk.tool.cached";
+    TOOL_COALESCED = "agent_sdk.tool.coalesced";
     TOOL_FALLBACK_FOR = "agent_sdk.tool.fallback_for";
     CHAT_ATTEMPTS = "agent_sdk.chat.attempts";
     CHAT_QUEUE_MS = "agent_sdk.chat.queue_ms";
@@ -157,6 +158,7 @@ names! {
     OPERATION_PATH = "agent_sdk.operation.path";
     PROPAGATION_HEADER = "agent_sdk.propagation.header";
     SIGNAL = "agent_sdk.signal";
+    TAIL_SAMPLING_REASON = "agent_sdk.tail_sampling.reason";
 }
 
 /// What stands before the key of a user's tag: the tag `team` leaves as `agent_sdk.tag.team`.

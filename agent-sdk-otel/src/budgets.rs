@@ -6,25 +6,35 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agent_sdk::budget::{Ledger, Standing};
 use opentelemetry::metrics::Meter;
 
+use crate::instruments::{Labels, WatchedNames};
 use crate::{attrs, metric};
 
 /// The kinds of alerts, so that each has a series from the start and its first one is seen to be new.
 const KINDS: [&str; 4] = ["threshold", "exhausted", "pace", "debt"];
 
 /// The ledgers that are watched.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Budgets(Arc<Mutex<Vec<Ledger>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Budgets(Arc<Watched>);
+
+#[derive(Debug)]
+struct Watched {
+    names: WatchedNames,
+    ledgers: Mutex<Vec<Ledger>>,
+}
 
 impl Budgets {
-    fn ledgers(&self) -> MutexGuard<'_, Vec<Ledger>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(labels: Labels) -> Self {
+        Self(Arc::new(Watched {
+            names: WatchedNames::new(labels, attrs::BUDGET_NAME),
+            ledgers: Mutex::default(),
+        }))
     }
 
     /// Adds a ledger; with the first one the instruments are made.
     pub(crate) fn watch(&self, ledger: &Ledger, meter: &Meter) {
         // Not held while instruments are made: whoever collects holds theirs and waits for this.
         let is_first = {
-            let mut ledgers = self.ledgers();
+            let mut ledgers = self.0.ledgers();
             ledgers.push(ledger.clone());
             ledgers.len() == 1
         };
@@ -35,41 +45,45 @@ impl Budgets {
 
     fn register(&self, meter: &Meter) {
         for (def, read) in GAUGES {
-            let budgets = self.clone();
+            let watched = self.0.clone();
             def.f64_observable_gauge(meter, move |gauge| {
-                for (name, standing) in budgets.latest() {
+                for (name, standing) in watched.latest() {
                     if let Some(usd) = read(&standing) {
-                        gauge.observe(usd, &[attrs::text(attrs::BUDGET_NAME, name)]);
+                        gauge.observe(usd, &watched.names.of(&name, &[]));
                     }
                 }
             });
         }
-        let budgets = self.clone();
+        let watched = self.0.clone();
         metric::BUDGET_REFUSALS.u64_observable_counter(meter, move |counter| {
-            for (name, count) in budgets.refusals() {
-                counter.observe(count, &[attrs::text(attrs::BUDGET_NAME, name)]);
+            for (name, count) in watched.refusals() {
+                counter.observe(count, &watched.names.of(&name, &[]));
             }
         });
-        let budgets = self.clone();
+        let watched = self.0.clone();
         metric::BUDGET_ALERTS.u64_observable_counter(meter, move |counter| {
-            for ((name, kind), count) in budgets.alerts() {
-                let labels = [
-                    attrs::text(attrs::BUDGET_ALERT, kind),
-                    attrs::text(attrs::BUDGET_NAME, name),
-                ];
-                counter.observe(count, &labels);
+            for ((name, kind), count) in watched.alerts() {
+                let kind = [(attrs::BUDGET_ALERT, kind)];
+                counter.observe(count, &watched.names.of(&name, &kind));
             }
         });
     }
+}
 
-    /// How each budget stands; where two ledgers have one of a name, the one that is nearer to its cap.
+impl Watched {
+    fn ledgers(&self) -> MutexGuard<'_, Vec<Ledger>> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How each budget stands; where several are shown under one name, the one that is nearest to its cap.
     fn latest(&self) -> BTreeMap<Arc<str>, Standing> {
         let mut all = BTreeMap::<Arc<str>, Standing>::new();
         for standing in self.ledgers().iter().flat_map(Ledger::latest) {
-            match all.get(&standing.budget) {
+            let name = self.names.value(&standing.budget);
+            match all.get(&name) {
                 Some(known) if known.percent >= standing.percent => {}
                 _ => {
-                    all.insert(standing.budget.clone(), standing);
+                    all.insert(name, standing);
                 }
             }
         }
@@ -84,7 +98,7 @@ impl Budgets {
                 .iter()
                 .map(|budget| (budget.name.clone(), 0));
             for (name, count) in names.chain(ledger.refusals()) {
-                *all.entry(name).or_default() += count;
+                *all.entry(self.names.value(&name)).or_default() += count;
             }
         }
         all
@@ -95,8 +109,9 @@ impl Budgets {
         for ledger in self.ledgers().iter() {
             let names = ledger.budgets().iter();
             let none = names.flat_map(|budget| KINDS.map(|kind| ((budget.name.clone(), kind), 0)));
-            for (key, count) in none.chain(ledger.alerts()) {
-                *all.entry(key).or_default() += count;
+            for ((name, kind), count) in none.chain(ledger.alerts()) {
+                let kind = self.names.other(attrs::BUDGET_ALERT, kind);
+                *all.entry((self.names.value(&name), kind)).or_default() += count;
             }
         }
         all

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::Sampler;
 use crate::error::TelemetryError;
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
-use crate::settings::{self, Header, Secret, Settings};
+use crate::settings::{self, Address, Header, Settings};
 use crate::telemetry::Telemetry;
 
 /// Settings for a [`Telemetry`]; made by [`Telemetry::builder`] or [`TelemetryBuilder::from_env`].
@@ -24,19 +24,44 @@ pub struct TelemetryBuilder {
 }
 
 impl TelemetryBuilder {
-    /// Settings from the standard `OTEL_*` variables, which can then be changed.
+    /// Settings from the standard `OTEL_*` variables and the SDK's own, which can then be changed.
     ///
-    /// Read are `OTEL_SDK_DISABLED`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the
-    /// `OTEL_EXPORTER_OTLP_` family with `ENDPOINT`, `HEADERS`, `TIMEOUT`, `COMPRESSION` (`gzip`, `none`)
-    /// and `PROTOCOL` (`http/protobuf`, and with the feature `grpc` also `grpc`), each also for `TRACES_`,
-    /// `METRICS_` and `LOGS_`, `OTEL_TRACES_EXPORTER` (`otlp`, `none`), `OTEL_METRICS_EXPORTER` (`otlp`, `prometheus`, `none`),
-    /// `OTEL_EXPORTER_PROMETHEUS_HOST` and `_PORT`, `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_BSP_*`,
-    /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_SEMCONV_STABILITY_OPT_IN` and
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, and for [files of content](crate::ContentFiles)
-    /// `OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK` (`upload`, `none`) with `OTEL_INSTRUMENTATION_GENAI_UPLOAD_` and `BASE_PATH`,
-    /// `FORMAT`, `MAX_QUEUE_SIZE`.
-    /// `AGENT_SDK_OTEL_WHEN_FULL` (`drop`, `block:MILLISECONDS` or `spill:DIRECTORY`) and
-    /// `AGENT_SDK_OTEL_SPILL_MAX_BYTES` say what [`when_full`](Self::when_full) does. Durations are in milliseconds.
+    /// An empty value counts as unset. Durations are in milliseconds unless it says otherwise.
+    ///
+    /// | Variable | What it says |
+    /// |---|---|
+    /// | `OTEL_SDK_DISABLED` | with `true` nothing is recorded, and nothing else is read |
+    /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who this is: a name, a list of `name=value` |
+    /// | `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector's [base address](Self::endpoint) |
+    /// | `OTEL_EXPORTER_OTLP_HEADERS` | headers of each request, a list of `name=value` |
+    /// | `OTEL_EXPORTER_OTLP_TIMEOUT` | how long a request [may take](Self::export_timeout) |
+    /// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` or `none` |
+    /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`, and with the feature `grpc` also `grpc` |
+    /// | the five before with `TRACES_`, `METRICS_` or `LOGS_` after `OTLP_` | the same of one signal; its address is used as it is |
+    /// | `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` or `none`; default: `otlp` where there is an address |
+    /// | `OTEL_METRICS_EXPORTER` | a list of `otlp`, `prometheus` and `none` |
+    /// | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | [where](Self::metrics_address) metrics are served |
+    /// | `OTEL_METRIC_EXPORT_INTERVAL` | [how often](Self::metric_interval) metrics are sent |
+    /// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `always_on`, `always_off` or `traceidratio` with its ratio, each also after `parentbased_` |
+    /// | `AGENT_SDK_OTEL_TAIL` | [rules of tail sampling](crate::TailSampling), such as `errors,slow=10s,share=0.1` |
+    /// | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, `OTEL_BSP_SCHEDULE_DELAY` | the [queue](Self::queue_spans), its [batches](Self::batch_spans) and how long they [wait](Self::batch_delay) |
+    /// | `OTEL_BSP_EXPORT_TIMEOUT` | how long a request of traces may take, where that is shorter |
+    /// | `AGENT_SDK_OTEL_WHEN_FULL`, `AGENT_SDK_OTEL_SPILL_MAX_BYTES` | what a [full queue](Self::when_full) does: `drop`, `block:MILLISECONDS` or `spill:DIRECTORY`, and how large the directory gets |
+    /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | [how much](Self::span_limits) a span holds |
+    /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` | [how long](Self::attribute_length) a text on it is, in bytes |
+    /// | `OTEL_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT` | the same, where a span has none of its own |
+    /// | `OTEL_PROPAGATORS` | a list of `tracecontext`, `baggage` and `none` |
+    /// | `AGENT_SDK_PROPAGATE_TO` | the [hosts](Self::propagate_to) that are told of traces, a list |
+    /// | `AGENT_SDK_BAGGAGE_KEYS` | what of baggage is [on spans](Self::baggage_keys), a list |
+    /// | `OTEL_SEMCONV_STABILITY_OPT_IN` | with `gen_ai_latest_experimental` only the [newest names](EmissionProfile::Latest) leave |
+    /// | `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` | where [content](Self::content) goes: `NO_CONTENT`, `SPAN_ONLY`, `EVENT_ONLY` or `SPAN_AND_EVENT` |
+    /// | `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` | with `true` each model request is [an event](Self::emit_events) |
+    /// | `OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK` | with `upload` content goes to [files](crate::ContentFiles) |
+    /// | `OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH`, `OTEL_INSTRUMENTATION_GENAI_UPLOAD_FORMAT`, `OTEL_INSTRUMENTATION_GENAI_UPLOAD_MAX_QUEUE_SIZE` | where they are, `json` or `jsonl`, and how many wait |
+    /// | `RUST_LOG` | [which events](Self::log_filter) are exported as logs |
+    /// | `AGENT_SDK_OTEL_LIVE` | with `true` what runs is [listed](Self::live) |
+    /// | `AGENT_SDK_OTEL_PENDING_SPANS` | after how many seconds an operation [shows before it ends](Self::pending_spans) |
+    /// | `AGENT_SDK_OTEL_CRASH_FOLDER`, `AGENT_SDK_OTEL_CRASH_INTERVAL` | where [word is left](Self::crash_reports) of what ran, and every how many seconds |
     ///
     /// # Errors
     ///
@@ -88,21 +113,23 @@ impl TelemetryBuilder {
     /// The collector's base address, such as `http://localhost:4318`; traces go to its
     /// `/v1/traces` and metrics to its `/v1/metrics`. Default: none, so that nothing is exported.
     pub fn endpoint(mut self, base: impl Into<String>) -> Self {
-        self.settings.endpoint = Some(Secret(base.into()));
+        self.settings.endpoint = Some(Address::new(base, "TelemetryBuilder::endpoint"));
         self
     }
 
     /// The full address for traces, used as it is, in place of the one from
     /// [`endpoint`](Self::endpoint).
     pub fn traces_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.settings.traces.endpoint = Some(Secret(url.into()));
+        self.settings.traces.endpoint =
+            Some(Address::new(url, "TelemetryBuilder::traces_endpoint"));
         self
     }
 
     /// The full address for metrics, used as it is, in place of the one from
     /// [`endpoint`](Self::endpoint).
     pub fn metrics_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.settings.metrics.endpoint = Some(Secret(url.into()));
+        self.settings.metrics.endpoint =
+            Some(Address::new(url, "TelemetryBuilder::metrics_endpoint"));
         self
     }
 
@@ -125,7 +152,7 @@ impl TelemetryBuilder {
 
     /// Which traces are recorded. Default: what the caller decided, and all that begin here.
     pub fn sampler(mut self, sampler: Sampler) -> Self {
-        self.settings.sampler = sampler;
+        self.settings.sampler = Some(sampler);
         self
     }
 
@@ -242,7 +269,7 @@ impl TelemetryBuilder {
     pub fn build(self) -> Result<Telemetry, TelemetryError> {
         if let Some(position) = self.bad_header {
             return Err(TelemetryError::setting(format!(
-                "header {position} is no HTTP header"
+                "header {position}, of TelemetryBuilder::header, is no name and value of an HTTP header"
             )));
         }
         Telemetry::start(self.settings)

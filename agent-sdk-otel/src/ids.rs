@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use agent_sdk::operation::{
-    Baggage, IdSource, Identity, Kind, Opening, OperationInfo, RandomIds, TraceContext, TraceId,
+    Baggage, IdSource, Identity, Opening, OperationInfo, RandomIds, TraceContext, TraceId,
     TraceState as SentState,
 };
 use opentelemetry::Context;
@@ -34,7 +34,8 @@ pub(crate) fn next() -> Option<Arc<OperationSpan>> {
 /// user's own, or another library's. Whether a layer of ours, or any, sees its `tracing` span makes no difference to what is exported.
 #[derive(Debug)]
 pub(crate) struct SpanIds {
-    pub(crate) sampler: Sampler,
+    /// As in the settings.
+    pub(crate) sampler: Option<Sampler>,
     pub(crate) pipeline: Pipeline,
     pub(crate) limits: Limits,
     /// The members of baggage that become attributes.
@@ -73,9 +74,8 @@ impl IdSource for SpanIds {
         if !trace.sampled {
             self.pipeline.unsampled();
         }
-        let written_on = operation.kind != Kind::Attempt;
         let run = RunLabels::of(operation, &around, &self.baggage_keys);
-        let span = OperationSpan::new(theirs(trace, state), around, run, written_on, self.limits);
+        let span = OperationSpan::new(theirs(trace, state), around, run, self.limits);
         let span = Arc::new(span);
         NEXT.set(Some(span.clone()));
         Identity {
@@ -89,11 +89,9 @@ impl IdSource for SpanIds {
         baggage::travelling(operation)
     }
 
-    fn opened(&self, _: &Identity, span: &Span) {
+    fn opened(&self, _: &Identity, _: &Span) {
         // What no layer looked at belongs to nobody any more.
-        if let Some(operation) = NEXT.take() {
-            operation.opened(span);
-        }
+        NEXT.set(None);
     }
 }
 
@@ -105,12 +103,12 @@ impl SpanIds {
         parent: Option<TraceContext>,
         trace: TraceId,
     ) -> bool {
-        match (&self.sampler, parent) {
-            (Sampler::AlwaysOn, _) => return true,
-            (Sampler::AlwaysOff, _) => return false,
-            (Sampler::ParentBased(_), Some(parent)) => return parent.sampled,
-            _ => {}
-        }
+        let sampler = match (&self.sampler, parent) {
+            (Some(Sampler::AlwaysOn), _) | (None, None) => return true,
+            (Some(Sampler::AlwaysOff), _) => return false,
+            (Some(Sampler::ParentBased(_)) | None, Some(parent)) => return parent.sampled,
+            (Some(sampler), _) => sampler,
+        };
         let parent = parent.map(|parent| {
             Context::new().with_remote_span_context(theirs(parent, TraceState::NONE))
         });
@@ -123,7 +121,7 @@ impl SpanIds {
             &mut attributes,
         );
         let name = operation.details.span_name(operation.kind, operation.name);
-        let decision = self.sampler.should_sample(
+        let decision = sampler.should_sample(
             parent.as_ref(),
             trace.0.into(),
             &name,
@@ -141,7 +139,7 @@ fn values_inside(outer: &OperationSpan) -> Context {
         if current.span().span_context().span_id() == outer.context().span_id() {
             current.clone()
         } else {
-            outer.values().clone()
+            outer.values()
         }
     })
 }

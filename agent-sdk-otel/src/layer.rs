@@ -3,13 +3,13 @@
 //! The user's spans are `tracing-opentelemetry`'s from beginning to end. Those of operations are opened and exported by the bridge; here
 //! they only have to be *found*: as the current context of the code inside them, as the parent of a user's span, and by
 //! `Span::current().context()` or `set_attribute`. `tracing-opentelemetry` finds what it put on a span itself, so it is shown a span without
-//! fields, inside the operation's context, and asks [`BridgeTracer`] for it when somebody needs it. Entering an operation's span, which
+//! fields, and has to start that at once: [`BridgeTracer`] answers with a handle to the operation's span. Entering an operation's span, which
 //! every poll of its future does, only makes its context current.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use opentelemetry::ContextGuard;
+use opentelemetry::{Context as OtelContext, ContextGuard};
 use tracing::callsite::{Callsite, Identifier};
 use tracing::field::FieldSet;
 use tracing::metadata::Kind;
@@ -70,8 +70,14 @@ where
         .with_error_events_to_status(false)
 }
 
+/// Attempts are not asked for: nothing that is exported opens in them, and a span that no layer asks for costs nothing.
 fn is_exported(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && (metadata.target() == TARGET || !is_noise(metadata.target()))
+    metadata.is_span()
+        && if metadata.target() == TARGET {
+            metadata.name() != ATTEMPT
+        } else {
+            !is_noise(metadata.target())
+        }
 }
 
 /// A filter by what never changes of a span.
@@ -107,9 +113,7 @@ struct Operation(Arc<OperationSpan>);
 /// Whose span was entered.
 enum Entered {
     Users,
-    Operation(opentelemetry::Context),
-    /// An operation in which only the core's code runs.
-    Unwatched,
+    Operation(OtelContext),
 }
 
 thread_local! {
@@ -126,33 +130,29 @@ where
         let Some(operation) = is_operation.then(ids::next).flatten() else {
             return self.users.on_new_span(attributes, id, layers);
         };
-        if !operation.is_written_on() {
-            return;
-        }
-        let inside = operation.inside().clone();
         let before = layers.span(id).map(|span| {
             let mut extensions = span.extensions_mut();
-            extensions.replace(Operation(operation)).is_some()
+            extensions.replace(Operation(operation.clone())).is_some()
         });
         // Where two such layers are installed, the first is the one that has it.
         if before == Some(false) {
-            let inside = inside.attach();
+            let values = operation.values().attach();
             let fields = FOUND.fields();
             let none = fields.value_set_all(&[]);
             let shown = Attributes::new(&FOUND, &none);
-            self.users.on_new_span(&shown, id, layers);
-            drop(inside);
+            self.users.on_new_span(&shown, id, layers.clone());
+            drop(values);
+            // Entering starts it, so that what is written on the `tracing` span goes to the operation's at once.
+            self.users.on_enter(id, layers.clone());
+            operation.found_as(OtelContext::current());
+            self.users.on_exit(id, layers);
         }
     }
 
     fn on_enter(&self, id: &Id, layers: Context<'_, S>) {
         let entered = layers.span(id).map(|span| {
-            let metadata = span.metadata();
-            if metadata.target() != TARGET {
+            if span.metadata().target() != TARGET {
                 return Entered::Users;
-            }
-            if metadata.name() == ATTEMPT {
-                return Entered::Unwatched;
             }
             let extensions = span.extensions();
             // An operation that others named is a span like the user's.
@@ -168,7 +168,7 @@ where
                 let guard = inside.attach();
                 ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), guard)));
             }
-            Some(Entered::Unwatched) | None => {}
+            None => {}
         }
     }
 

@@ -43,7 +43,8 @@
 //! Metrics come from every operation, sampled or not. Their labels are names that developers chose
 //! and classes of failures: no ids, no text of users or models, at most 2,000 series a metric.
 //!
-//! Budgets are among the metrics where the ledger is [watched](Telemetry::watch), circuit breakers where [they are](Telemetry::watch_breaker).
+//! Budgets are among the metrics where the ledger is [watched](Telemetry::watch), circuit breakers where [they are](Telemetry::watch_breaker),
+//! and tools where [their scheduler is](Telemetry::watch_tools).
 //!
 //! `/metrics` is `OpenMetrics` 1.0 for a scraper that asks for it, as Prometheus does: histograms then carry exemplars, the trace and
 //! span of the newest measurement of each bucket. Otherwise it is the classic text. A page has at most 5 MiB.
@@ -101,6 +102,7 @@ mod serve;
 mod settings;
 mod spans;
 mod telemetry;
+mod tools;
 mod tracer;
 
 pub use opentelemetry;
@@ -118,7 +120,7 @@ pub use otlp::{Compression, Protocol};
 pub use pipeline::{ExportAccount, SpillSettings, WhenFull};
 pub use profile::{ContentCapture, EmissionProfile};
 pub use report::ShutdownReport;
-pub use sampling::{TailCounts, TailSampling};
+pub use sampling::{TailCounts, TailReasons, TailSampling};
 pub use serve::{DEFAULT_METRICS_ADDRESS, MetricsServer};
 pub use telemetry::Telemetry;
 

@@ -149,6 +149,20 @@ impl MetricDef {
             .build()
     }
 
+    /// Makes the gauge of this definition over whole numbers that is read when metrics are collected.
+    pub fn u64_observable_gauge(
+        &self,
+        meter: &Meter,
+        read: impl Fn(&dyn AsyncInstrument<u64>) + Send + Sync + 'static,
+    ) -> ObservableGauge<u64> {
+        meter
+            .u64_observable_gauge(self.name)
+            .with_unit(self.unit)
+            .with_description(self.description)
+            .with_callback(read)
+            .build()
+    }
+
     /// Makes the counter of this definition that also goes down.
     pub fn i64_up_down_counter(&self, meter: &Meter) -> UpDownCounter<i64> {
         meter
@@ -223,12 +237,16 @@ metrics! {
     SPAN_LIMITS_DROPPED = "agent_sdk.span_limits.dropped", "{item}", "Attributes, events and links that a span had no room for.";
     BREAKER_STATE = "agent_sdk.breaker.state", "{state}", "0 closed, 1 half open, 2 open.";
     METRICS_TRUNCATED_SERIES = "agent_sdk.metrics.truncated_series", "{series}", "Series that the page has no room for: the sums of counters and histograms are in the overflow series.";
+    TAIL_SAMPLING_KEPT = "agent_sdk.tail_sampling.kept", "{trace}", "Traces that tail sampling kept for a reason; those of its share are not among them.";
+    TAIL_SAMPLING_LEFT_OUT = "agent_sdk.tail_sampling.left_out", "{trace}", "Traces that tail sampling left out.";
+    TAIL_SAMPLING_UNDECIDED = "agent_sdk.tail_sampling.undecided", "{trace}", "Traces that tail sampling holds.";
+    TAIL_SAMPLING_HELD = "agent_sdk.tail_sampling.held", "By", "Memory of the spans that tail sampling holds.";
     SPANS_ENDED = "agent_sdk.spans.ended", "{span}", "Spans or log records that ended: the sum of what became of them.";
     SPANS_UNSAMPLED = "agent_sdk.spans.unsampled", "{span}", "Spans that the sampler left out.";
     SPANS_QUEUED = "agent_sdk.spans.queued", "{span}", "Spans or log records that wait for export or are being exported.";
     SPANS_EXPORTED = "agent_sdk.spans.exported", "{span}", "Spans or log records that the collector accepted.";
     SPANS_REJECTED = "agent_sdk.spans.rejected", "{span}", "Spans or log records that the collector refused in an accepted request.";
-    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans or log records that found the queue full or closed.";
+    SPANS_DROPPED = "agent_sdk.spans.dropped", "{span}", "Spans or log records that found the queue full or closed, or could not be cleared of a secret.";
     SPANS_FAILED = "agent_sdk.spans.failed", "{span}", "Spans or log records whose request failed.";
     SPANS_SPILLED = "agent_sdk.spans.spilled", "{span}", "Spans or log records in files on disk, to be sent later.";
     SPANS_UNKNOWN = "agent_sdk.spans.unknown", "{span}", "Spans or log records that were sent but whose reply was lost.";

@@ -250,39 +250,23 @@ impl Metrics {
         // `ended` is observed first, on the thread that collects, and keeps what it saw for the
         // others: one scrape shows one instant, in which the account balances.
         let source = pipeline.clone();
-        let ended = metric::SPANS_ENDED;
         let of = labels.clone();
-        meter
-            .u64_observable_counter(ended.name)
-            .with_unit(ended.unit)
-            .with_description(ended.description)
-            .with_callback(move |observer| {
-                let account = source.account();
-                SEEN.with_borrow_mut(|seen| seen.insert(signal, account));
-                observer.observe(account.ended, &of);
-            })
-            .build();
+        metric::SPANS_ENDED.u64_observable_counter(&meter, move |counter| {
+            let account = source.account();
+            SEEN.with_borrow_mut(|seen| seen.insert(signal, account));
+            counter.observe(account.ended, &of);
+        });
         let seen = move |read: Read| {
             let account = SEEN.with_borrow(|seen| seen.get(&signal).copied());
             read(&account.unwrap_or_default())
         };
         for (def, read) in COUNTERS {
             let of = labels.clone();
-            meter
-                .u64_observable_counter(def.name)
-                .with_unit(def.unit)
-                .with_description(def.description)
-                .with_callback(move |observer| observer.observe(seen(read), &of))
-                .build();
+            def.u64_observable_counter(&meter, move |counter| counter.observe(seen(read), &of));
         }
         for (def, read) in GAUGES {
             let of = labels.clone();
-            meter
-                .u64_observable_gauge(def.name)
-                .with_unit(def.unit)
-                .with_description(def.description)
-                .with_callback(move |observer| observer.observe(seen(read), &of))
-                .build();
+            def.u64_observable_gauge(&meter, move |gauge| gauge.observe(seen(read), &of));
         }
     }
 }

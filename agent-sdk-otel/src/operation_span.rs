@@ -7,9 +7,6 @@ use opentelemetry::Context;
 use opentelemetry::trace::{
     Event, Link, SpanContext, Status, TraceContextExt, TraceFlags, TraceState,
 };
-use tracing::dispatcher::WeakDispatch;
-use tracing::{Span, span};
-use tracing_opentelemetry::get_otel_context;
 
 use crate::baggage::RunLabels;
 use crate::encode::{Attributes, Limits, Parts};
@@ -17,8 +14,7 @@ use crate::tracer::{BridgeSpan, Handle};
 
 /// An operation's span while it is open, kept on the operation as its attachment.
 ///
-/// It costs little where nobody looks: the OpenTelemetry context of what runs inside it is made when the `tracing` span is first
-/// entered, and what others write on it is kept encoded until the end.
+/// It costs little where nobody looks: what others write on it is kept encoded until the end.
 #[derive(Debug)]
 pub(crate) struct OperationSpan {
     context: SpanContext,
@@ -26,11 +22,8 @@ pub(crate) struct OperationSpan {
     around: Context,
     /// What the spans inside it carry.
     run: RunLabels,
+    /// The context of what runs inside it: the one in which it is found through its `tracing` span, where a layer of ours saw that open.
     inside: OnceLock<Context>,
-    /// The `tracing` span, where a layer of ours saw it open.
-    opened: OnceLock<(span::Id, WeakDispatch)>,
-    /// Whether code that is not ours runs inside it, which may write on it.
-    written_on: bool,
     limits: Limits,
     /// `None` once it has ended.
     written: Mutex<Option<Parts>>,
@@ -41,7 +34,6 @@ impl OperationSpan {
         context: SpanContext,
         around: Context,
         run: RunLabels,
-        written_on: bool,
         limits: Limits,
     ) -> Self {
         Self {
@@ -49,8 +41,6 @@ impl OperationSpan {
             around,
             run,
             inside: OnceLock::new(),
-            opened: OnceLock::new(),
-            written_on,
             limits,
             written: Mutex::new(Some(Parts::default())),
         }
@@ -77,31 +67,24 @@ impl OperationSpan {
     }
 
     /// The values of what runs inside it, whatever span is in it.
-    pub(crate) fn values(&self) -> &Context {
-        self.inside.get().unwrap_or(&self.around)
+    pub(crate) fn values(&self) -> Context {
+        let inside = self.inside.get().cloned();
+        inside.unwrap_or_else(|| self.run.put_into(&self.around))
     }
 
     /// The context of what runs inside it.
     pub(crate) fn inside(self: &Arc<Self>) -> &Context {
         self.inside.get_or_init(|| {
             let span = BridgeSpan::Operation(Handle::new(self));
-            self.run.put_into(&self.around).with_span(span)
+            self.values().with_span(span)
         })
     }
 
-    /// Whether code that is not ours runs inside it.
-    pub(crate) fn is_written_on(&self) -> bool {
-        self.written_on
-    }
-
-    /// Remembers the `tracing` span on which a user may write.
-    pub(crate) fn opened(&self, span: &Span) {
-        if !self.written_on {
-            return;
+    /// Takes the context in which it is found through its `tracing` span, if it is this operation that is found.
+    pub(crate) fn found_as(&self, inside: Context) {
+        if *inside.span().span_context() == self.context {
+            let _ = self.inside.set(inside);
         }
-        span.with_subscriber(|(id, dispatch)| {
-            let _ = self.opened.set((id.clone(), dispatch.downgrade()));
-        });
     }
 
     /// Whether it has not ended.
@@ -142,13 +125,6 @@ impl OperationSpan {
 
     /// Takes what was written on it; from now on it takes no more. `None` if it had ended before.
     pub(crate) fn end(&self) -> Option<Parts> {
-        // An attribute that was set on the `tracing` span waits in the layer until somebody asks for the span's context.
-        let opened = self.opened.get();
-        if let Some((id, dispatch)) = opened
-            && let Some(dispatch) = dispatch.upgrade()
-        {
-            drop(get_otel_context(id, &dispatch));
-        }
         self.lock().take()
     }
 

@@ -19,10 +19,10 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::breakers::Breakers;
 use crate::budgets::Budgets;
 use crate::builder::TelemetryBuilder;
-use crate::content::{Capture, masked};
+use crate::content::Capture;
 use crate::error::TelemetryError;
 use crate::ids::SpanIds;
-use crate::instruments::MetricsObserver;
+use crate::instruments::{Labels, MetricsObserver};
 use crate::live::{Export, Live};
 use crate::metrics::{Metrics, MetricsSettings, SCOPE};
 use crate::otlp::{ExportThread, OtlpClient};
@@ -32,6 +32,7 @@ use crate::report::ShutdownReport;
 use crate::sampling::{TailCounts, TailSampler};
 use crate::settings::{Settings, Signal};
 use crate::spans::SpanObserver;
+use crate::tools::Tools;
 use crate::tracer::BridgeTracer;
 use crate::{attrs, layer, metric};
 
@@ -67,6 +68,7 @@ pub struct Telemetry {
     pub(crate) live: Live,
     budgets: Budgets,
     pub(crate) breakers: Breakers,
+    pub(crate) tools: Tools,
     metrics_flushed: Mutex<Option<bool>>,
     pub(crate) ignored_headers: Counter<u64>,
     dropped: Counter<u64>,
@@ -115,12 +117,15 @@ impl Telemetry {
                 Some(pipeline) => {
                     metrics.observe(&pipeline, Signal::Traces);
                     let sampler = CountingSampler {
-                        inner: settings.sampler.clone(),
+                        inner: settings.sampler(),
                         pipeline: pipeline.clone(),
                     };
                     let tail = settings.tail.clone();
                     let tail =
                         tail.map(|rules| Arc::new(TailSampler::new(rules, pipeline.clone())));
+                    if let Some(tail) = &tail {
+                        tail.observe(&metrics.meter());
+                    }
                     let provider = SdkTracerProvider::builder()
                         .with_resource(resource)
                         .with_sampler(sampler)
@@ -161,6 +166,7 @@ impl Telemetry {
             .as_ref()
             .map(|traces| traces.export(settings.profile, settings.capture.redactor.clone()));
         let live = Live::start(&settings.live, &settings.capture.redactor, export)?;
+        let labels = Labels::new(&settings);
         let telemetry = Self {
             traces,
             logs,
@@ -169,8 +175,9 @@ impl Telemetry {
             capture,
             settings,
             live,
-            budgets: Budgets::default(),
-            breakers: Breakers::default(),
+            budgets: Budgets::new(labels.clone()),
+            breakers: Breakers::new(labels),
+            tools: Tools::default(),
             metrics_flushed: Mutex::new(None),
             ignored_headers,
             dropped,
@@ -445,10 +452,9 @@ impl Traces {
             if let Some(tail) = &tail {
                 tail.keep(span.trace);
             }
-            match masked(&redactor, span.message) {
-                Some(message) => pipeline.push(&scope, &message),
-                None => pipeline.unsampled(),
-            }
+            pipeline.without_secrets(&redactor, span.message, |message| {
+                pipeline.push(&scope, message);
+            });
         })
     }
 

@@ -7,12 +7,11 @@ use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
-use opentelemetry::trace::{
-    Event, Link, Span, SpanBuilder, SpanContext, Status, TraceContextExt, Tracer,
-};
+use opentelemetry::trace::{Event, Link, Span, SpanBuilder, SpanContext, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
+use crate::ids;
 use crate::operation_span::OperationSpan;
 
 /// The name under which the layer asks for an operation's span.
@@ -29,16 +28,9 @@ impl Tracer for BridgeTracer {
         if builder.name != OPERATION {
             return BridgeSpan::User(Box::new(self.0.build_with_context(builder, around)));
         }
-        // The layer opened it inside the operation's own context.
-        let mut span = BridgeSpan::Operation(Handle {
-            context: around.span().span_context().clone(),
-            to: To::Context(around.clone()),
-        });
-        span.set_attributes(builder.attributes.unwrap_or_default());
-        for link in builder.links.unwrap_or_default() {
-            span.add_link(link.span_context, link.attributes);
-        }
-        span
+        // The layer starts it while the operation's `tracing` span opens.
+        let handle = ids::next().map_or_else(Handle::of_none, |span| Handle::new(&span));
+        BridgeSpan::Operation(handle)
     }
 }
 
@@ -48,29 +40,27 @@ impl Tracer for BridgeTracer {
 #[derive(Debug)]
 pub(crate) struct Handle {
     context: SpanContext,
-    to: To,
-}
-
-#[derive(Debug)]
-enum To {
-    Span(Weak<OperationSpan>),
-    /// The span of a context, which is a handle itself.
-    Context(Context),
+    span: Weak<OperationSpan>,
 }
 
 impl Handle {
     pub(crate) fn new(span: &Arc<OperationSpan>) -> Self {
         Self {
             context: span.context().clone(),
-            to: To::Span(Arc::downgrade(span)),
+            span: Arc::downgrade(span),
+        }
+    }
+
+    /// To no span.
+    fn of_none() -> Self {
+        Self {
+            context: SpanContext::NONE,
+            span: Weak::new(),
         }
     }
 
     fn open(&self) -> Option<Arc<OperationSpan>> {
-        match &self.to {
-            To::Span(span) => span.upgrade(),
-            To::Context(_) => None,
-        }
+        self.span.upgrade()
     }
 }
 
@@ -79,6 +69,19 @@ impl Handle {
 pub(crate) enum BridgeSpan {
     User(Box<SdkSpan>),
     Operation(Handle),
+}
+
+/// Passes a call on to a user's span, or does what it says with an operation's own, while that is there.
+macro_rules! pass_on {
+    ($to:expr, $call:ident($($given:expr),*), |$span:ident| $own:expr) => {
+        match $to {
+            BridgeSpan::User(span) => span.$call($($given),*),
+            BridgeSpan::Operation(handle) => match handle.open() {
+                Some($span) => $own,
+                None => Default::default(),
+            },
+        }
+    };
 }
 
 impl Span for BridgeSpan {
@@ -90,20 +93,11 @@ impl Span for BridgeSpan {
     ) where
         T: Into<Cow<'static, str>>,
     {
-        match self {
-            Self::User(span) => span.add_event_with_timestamp(name, timestamp, attributes),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context
-                .span()
-                .add_event_with_timestamp(name, timestamp, attributes),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.event(&Event::new(name, timestamp, attributes, 0));
-                }
-            }
-        }
+        pass_on!(
+            self,
+            add_event_with_timestamp(name, timestamp, attributes),
+            |span| span.event(&Event::new(name, timestamp, attributes, 0))
+        );
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -114,46 +108,21 @@ impl Span for BridgeSpan {
     }
 
     fn is_recording(&self) -> bool {
-        match self {
-            Self::User(span) => span.is_recording(),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().is_recording(),
-            Self::Operation(handle) => {
-                handle.context.is_sampled() && handle.open().is_some_and(|span| span.is_open())
-            }
-        }
+        pass_on!(self, is_recording(), |span| span.context().is_sampled()
+            && span.is_open())
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        match self {
-            Self::User(span) => span.set_attribute(attribute),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().set_attribute(attribute),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.attributes(|all| all.any(&attribute));
-                }
-            }
-        }
+        pass_on!(self, set_attribute(attribute), |span| span
+            .attributes(|all| all.any(&attribute)));
     }
 
     fn set_status(&mut self, status: Status) {
-        match self {
-            Self::User(span) => span.set_status(status),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().set_status(status),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.set_status(status);
-                }
-            }
+        // As every span is started with.
+        if matches!(self, Self::Operation(_)) && status == Status::Unset {
+            return;
         }
+        pass_on!(self, set_status(status), |span| span.set_status(status));
     }
 
     fn update_name<T>(&mut self, new_name: T)
@@ -167,18 +136,8 @@ impl Span for BridgeSpan {
     }
 
     fn add_link(&mut self, to: SpanContext, attributes: Vec<KeyValue>) {
-        match self {
-            Self::User(span) => span.add_link(to, attributes),
-            Self::Operation(Handle {
-                to: To::Context(context),
-                ..
-            }) => context.span().add_link(to, attributes),
-            Self::Operation(handle) => {
-                if let Some(span) = handle.open() {
-                    span.link(&Link::new(to, attributes, 0));
-                }
-            }
-        }
+        pass_on!(self, add_link(to, attributes), |span| span
+            .link(&Link::new(to, attributes, 0)));
     }
 
     fn end_with_timestamp(&mut self, timestamp: SystemTime) {

@@ -61,7 +61,7 @@
 //! |---|---|---|
 //! | `http` | yes | the clients of the providers' HTTP APIs, over `reqwest` |
 //! | `bedrock` | no | the client of Amazon Bedrock, with AWS's own crates for signatures and frames |
-//! | `command` | no | alerts of budgets to a program, `budget::CommandAlerts` |
+//! | `command` | no | running programs: `budget::CommandAlerts`, and on Unix the tool `tool::builtin::RunCommand` |
 //! | `workspace` | no | the module `workspace`, over `cap-std` |
 //! | `sqlite` | no | the store in one file, `store::SqliteStore`, with SQLite compiled in |
 //! | `testing` | no | the module `testing` |
@@ -70,6 +70,8 @@
 pub mod agent;
 pub mod budget;
 pub mod cost;
+#[cfg(feature = "command")]
+mod group;
 mod guarded;
 mod ids;
 pub mod journal;

@@ -18,6 +18,9 @@
 //! Since then a piece that differs from the last in nothing but its text is no longer parsed, and a stream's alarm is asked only once
 //! it has fired. Paired runs on the same machine, idle otherwise, telemetry off: CPU µs a streamed piece `hyper` alone 1.2, the
 //! hand-written loop 2.3, agent-sdk 2.9-3.0; CPU µs a run 95.
+//!
+//! Instructions of such a run by callgrind (120 runs less 20, by 100), which other work on the machine does not change: telemetry off
+//! 386 k, on 535-541 k, so 1.39 times as many; that is 17 k for each of its nine exported spans, metrics included.
 
 #![expect(
     clippy::expect_used,

@@ -2,47 +2,17 @@
 # Asks a real OpenAI-compatible gateway, LiteLLM's, with the `agent` command: an answer, streamed and as JSON, and its failures.
 #
 # Needs `litellm[proxy]` from PyPI: on the PATH, or named by LITELLM. Without it the check says SKIPPED and passes.
-# AGENT names the command to test; otherwise it is built. Everything stays on 127.0.0.1.
-set -u
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../server.sh"
 litellm=${LITELLM:-$(command -v litellm || true)}
-if [ -z "$litellm" ] || [ ! -x "$litellm" ]; then
-  echo "SKIPPED: litellm is not installed (pip install 'litellm[proxy]', or set LITELLM)"
-  exit 0
-fi
-if [ -z "${AGENT:-}" ]; then
-  cargo build --quiet -p agent-cli --manifest-path "$here/../../Cargo.toml" || exit 1
-  AGENT=$(cargo metadata --no-deps --format-version 1 --manifest-path "$here/../../Cargo.toml" |
-    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/agent
-fi
+[ -n "$litellm" ] && [ -x "$litellm" ] || skip "litellm is not installed (pip install 'litellm[proxy]', or set LITELLM)"
+begin
 
-work=$(mktemp -d)
-gateway=
-finish() {
-  [ -n "$gateway" ] && kill "$gateway" 2>/dev/null && wait "$gateway" 2>/dev/null
-  rm -rf "$work"
-}
-trap finish EXIT
-
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_ports 1)
 key=sk-gateway-0123456789abcdefgh
-LITELLM_MASTER_KEY=$key LITELLM_TELEMETRY=False LITELLM_LOCAL_MODEL_COST_MAP=True \
-  "$litellm" --config "$here/config.yaml" --host 127.0.0.1 --port "$port" >"$work/gateway.log" 2>&1 &
-gateway=$!
-ready=
-for _ in $(seq 240); do
-  if python3 -c "import urllib.request as u; u.urlopen('http://127.0.0.1:$port/health/liveliness', timeout=1)" 2>/dev/null; then
-    ready=yes
-    break
-  fi
-  kill -0 "$gateway" 2>/dev/null || break
-  sleep 0.25
-done
-if [ -z "$ready" ]; then
-  echo "FAILED: the gateway did not start"
-  tail -20 "$work/gateway.log"
-  exit 1
-fi
+serve "the gateway" "http://127.0.0.1:$port/health/liveliness" 60 \
+  env LITELLM_MASTER_KEY=$key LITELLM_TELEMETRY=False LITELLM_LOCAL_MODEL_COST_MAP=True \
+  "$litellm" --config "$here/config.yaml" --host 127.0.0.1 --port "$port"
 
 failures=0
 # check NAME KEY EXIT PATTERN FLAGS...: runs the command on a model; the pattern must be in its output.

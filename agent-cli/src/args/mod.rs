@@ -20,7 +20,7 @@ pub(crate) use self::{
         DiffPricesArguments, DoctorArguments, ListPricesArguments, PricesArguments, PricesCommand,
         RefreshPricesArguments, ShowPricesArguments,
     },
-    run::{LogFormat, ReplayArguments, ResumeArguments, RunArguments, Shown},
+    run::{BuiltinTool, LogFormat, ReplayArguments, ResumeArguments, RunArguments, Shown},
     runs::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
         ListArguments, RunsArguments, RunsCommand, ShowArguments,

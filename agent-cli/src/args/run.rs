@@ -4,6 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use agent_sdk::cost::Usd;
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::{ModelName, Pair, values::money};
 
@@ -26,6 +27,7 @@ Examples:
   agent run 'Say something short.' --model openai:gpt-5-mini
   agent run 'Review this folder.' --workspace . --max-cost-usd 0.25
   agent run 'Tidy up the notes.' --workspace notes --write --ask write_file
+  agent run 'What changed?' --workspace . --tool run_command --allow-program git
   git diff | agent run - --system 'You review changes.' --id review-17
 
 Variables:
@@ -91,6 +93,17 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// A tool that comes with the SDK and is off unless it is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum BuiltinTool {
+    /// Asks hosts that are allowed, with GET and HEAD.
+    HttpRequest,
+    /// Runs programs that are allowed, without a shell.
+    RunCommand,
+}
+
 /// What `run` takes.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
@@ -122,6 +135,17 @@ pub(crate) struct RunArguments {
     /// own, in which its answer and its report are saved too.
     #[arg(long)]
     pub(crate) write: bool,
+    /// A built-in tool that the model may use, with what is allowed to it; may be given again.
+    #[arg(long = "tool", value_name = "TOOL", value_enum)]
+    pub(crate) tools: Vec<BuiltinTool>,
+    /// A host that `http_request` may ask over https: `api.example.com`, `*.example.com`, with `:PORT` where that is another; may be
+    /// given again.
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub(crate) allow_hosts: Vec<String>,
+    /// A program that `run_command` may run in the folder of `--workspace`, looked for in `PATH`; may be given again. A person approves
+    /// each call.
+    #[arg(long = "allow-program", value_name = "NAME")]
+    pub(crate) allow_programs: Vec<String>,
     /// A tool whose calls a person approves, each; may be given again.
     #[arg(long, value_name = "TOOL")]
     pub(crate) ask: Vec<String>,

@@ -19,7 +19,8 @@ fn the_definition_is_sound() {
 fn a_run_takes_all_its_flags() {
     let parsed = parse(
         "agent run - --model ollama:qwen3:4b --base-url http://x/v1 --system s --max-turns 3 --tag a=1 --tag b=x=y \
-         --workspace . --write --json --metrics 127.0.0.1:9464 -v",
+         --workspace . --write --json --metrics 127.0.0.1:9464 -v --tool http_request --tool run_command --allow-host a.test:8443 \
+         --allow-program git --allow-program ls",
     );
     let Command::Run(run) = parsed.unwrap().command else {
         panic!("not a run");
@@ -30,6 +31,12 @@ fn a_run_takes_all_its_flags() {
     assert_eq!(run.max_turns.map(NonZeroU32::get), Some(3));
     assert!(run.shown.json && run.shown.verbose && run.shown.metrics.is_some());
     assert!(run.workspace.is_some() && run.write);
+    assert_eq!(
+        run.tools,
+        [BuiltinTool::HttpRequest, BuiltinTool::RunCommand]
+    );
+    assert_eq!(run.allow_hosts, ["a.test:8443"]);
+    assert_eq!(run.allow_programs, ["git", "ls"]);
 }
 
 #[test]

@@ -47,16 +47,22 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
         Err(error) => return Finding::failed(check, error.to_string()),
     };
     let url = mask::address(&target.url);
-    let origin = origin(settings, signal);
+    let origin = settings.address_from(signal);
     let (limit, protocol) = (target.timeout, target.protocol);
+    // Metrics have no queue: the next collection makes up for one that failed.
+    let when_full = match signal {
+        Signal::Metrics => String::new(),
+        Signal::Traces | Signal::Logs => format!("; {}", settings.when_full.words()),
+    };
+    let to = format!(
+        "to {url} ({origin}) as {}, compression {}, in {} at most{when_full}: ",
+        protocol.name(),
+        target.compression.name(),
+        seconds(limit)
+    );
     let began = Instant::now();
     let answer = probe(target);
     let took = began.elapsed();
-    let to = format!(
-        "to {url} ({origin}) as {}, in {} at most: ",
-        protocol.name(),
-        seconds(limit)
-    );
     match answer {
         Answer::Status(status) if status.is_success() => Finding::ok(
             check,
@@ -101,20 +107,6 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
             Protocol::HttpProtobuf => "Is this the HTTP port (4318)? A gRPC port (4317) does not answer either.",
             Protocol::Grpc => "Is this the gRPC port (4317)? An HTTP port (4318) does not answer either.",
         }),
-    }
-}
-
-/// Where an address comes from.
-fn origin(settings: &Settings, signal: Signal) -> &'static str {
-    let own = match signal {
-        Signal::Traces => &settings.traces,
-        Signal::Metrics => &settings.metrics,
-        Signal::Logs => &settings.logs,
-    };
-    match (&own.endpoint, &settings.endpoint) {
-        (Some(_), _) => "its own address",
-        (None, Some(_)) => "the common address",
-        (None, None) => "the default",
     }
 }
 

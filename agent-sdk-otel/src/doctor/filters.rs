@@ -16,7 +16,7 @@ pub(super) fn sampling(settings: &Settings) -> Vec<Finding> {
     if settings.disabled || !matches!(settings.target(Signal::Traces), Ok(Some(_))) {
         return Vec::new();
     }
-    let share = share(&settings.sampler);
+    let share = share(&settings.sampler());
     let mut findings = vec![if share <= 0.0 {
         Finding::failed(CHECK, "no trace that begins here is recorded")
             .advice("OTEL_TRACES_SAMPLER is always_off, or its ratio is 0: choose another.")
@@ -109,7 +109,10 @@ mod tests {
     fn samplers_that_record_nothing_are_found() {
         let parent = |root: Sampler| Sampler::ParentBased(Box::new(root));
         let mut settings = Settings {
-            endpoint: Some(crate::settings::Secret("http://localhost:1".into())),
+            endpoint: Some(crate::settings::Address::new(
+                "http://localhost:1",
+                "the test",
+            )),
             ..Settings::default()
         };
         for (sampler, expected) in [
@@ -123,11 +126,11 @@ mod tests {
             (parent(Sampler::TraceIdRatioBased(0.25)), FindingStatus::Ok),
             (parent(Sampler::AlwaysOn), FindingStatus::Ok),
         ] {
-            settings.sampler = sampler.clone();
+            settings.sampler = Some(sampler.clone());
             let found = sampling(&settings);
             assert_eq!(found[0].status, expected, "{sampler:?}: {found:?}");
         }
-        settings.sampler = parent(Sampler::TraceIdRatioBased(0.25));
+        settings.sampler = Some(parent(Sampler::TraceIdRatioBased(0.25)));
         assert!(sampling(&settings)[0].says.contains("25.00 %"));
         settings.tail = Some("errors".parse().unwrap());
         assert_eq!(sampling(&settings)[1].status, FindingStatus::Warning);

@@ -5,6 +5,7 @@
 //! [`Parts`].
 
 mod attributes;
+mod clean;
 mod data;
 mod span;
 #[cfg(test)]

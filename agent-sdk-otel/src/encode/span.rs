@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use agent_sdk::redact;
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status};
 
 use super::attributes::Attributes;
-use super::wire;
+use super::{clean, wire};
 
 // `Span` of OTLP's trace.proto.
 const TRACE_ID: u32 = 1;
@@ -58,7 +57,7 @@ impl Limits {
     ///
     /// Every text of a message passes through here, but content, which was redacted with more care.
     pub(super) fn text(self, text: &str) -> Cow<'_, str> {
-        redact::keys(self.cut(text))
+        clean::keys(self.cut(text))
     }
 
     /// The beginning of a text that is too long, cut between characters.

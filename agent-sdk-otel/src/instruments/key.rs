@@ -7,7 +7,7 @@ use agent_sdk::operation::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key<'a> {
     pub(super) kind: Kind,
-    /// The agent's, model's, tool's or workflow's name.
+    /// The model's, tool's or workflow's name; of an agent's run that of the one model that it asked.
     pub(super) name: &'a str,
     pub(super) provider: &'a str,
     /// The model that answered.
@@ -16,7 +16,7 @@ pub(super) struct Key<'a> {
     pub(super) port: Option<u16>,
     /// The class of a failure.
     pub(super) error: &'a str,
-    /// The agent that it belongs to.
+    /// The agent that it is or belongs to.
     pub(super) agent: &'a str,
     /// Where a cost comes from.
     pub(super) source: &'a str,
@@ -55,12 +55,15 @@ impl<'a> Key<'a> {
     pub(super) fn hash(&self, seed: u64) -> u64 {
         let port = self.port.map_or(0, |port| u64::from(port) + 1);
         let start = mix(seed, (port << 8) | self.kind as u64);
-        self.texts().into_iter().fold(start, |hash, text| {
+        let texts = (0_u64..).zip(self.texts());
+        // Most are empty.
+        let known = texts.filter(|(_, text)| !text.is_empty());
+        known.fold(start, |hash, (place, text)| {
             let (words, rest) = text.as_bytes().as_chunks::<8>();
             let words = words.iter().map(|word| u64::from_le_bytes(*word));
             let rest = rest
                 .iter()
-                .fold(1, |word, byte| (word << 8) | u64::from(*byte));
+                .fold(place + 1, |word, byte| (word << 8) | u64::from(*byte));
             mix(words.fold(hash, mix), rest)
         })
     }

@@ -37,7 +37,7 @@ use bound::{CountSeries, DistributionSeries};
 use cache::Cache;
 use key::Key;
 use known::{Known, OTHER};
-use labels::Labels;
+pub(crate) use labels::{Labels, WatchedNames};
 use request::RequestSeries;
 use set::Instruments;
 
@@ -84,10 +84,7 @@ impl MetricsObserver {
         Self {
             instruments: Instruments::new(&metrics.meter(), &metrics.exemplars()),
             profile: settings.profile,
-            labels: Labels {
-                keys: settings.capture.redactor.for_keys(),
-                unwanted: settings.unwanted_labels.as_slice().into(),
-            },
+            labels: Labels::new(settings),
             models: Known::default(),
             errors: Known::default(),
             active: Cache::default(),
@@ -156,8 +153,12 @@ impl MetricsObserver {
     fn agent_run(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
         let set = &self.instruments;
         let key = Key {
+            agent: &record.info.name,
             error: error_type(record),
-            ..Key::new(Kind::Agent, &record.info.name)
+            ..Key::new(
+                Kind::Agent,
+                record.only_model.map_or("", |model| &model.model),
+            )
         };
         let series = self.runs.get(&key).unwrap_or_else(|| {
             let key = Key {
@@ -165,9 +166,13 @@ impl MetricsObserver {
                 ..key
             };
             self.runs.get_or_make(&key, || {
-                let name = (attrs::AGENT_NAME, key.name);
+                let name = (attrs::AGENT_NAME, key.agent);
                 let labels = self.labels.of(&[name]);
-                let all = self.labels.of(&[name, (attrs::ERROR_TYPE, key.error)]);
+                let all = self.labels.of(&[
+                    name,
+                    (attrs::REQUEST_MODEL, key.name),
+                    (attrs::ERROR_TYPE, key.error),
+                ]);
                 RunSeries {
                     inference_calls: set.agent_inference_calls.bind(&labels),
                     tool_calls: set.agent_tool_calls.bind(&labels),

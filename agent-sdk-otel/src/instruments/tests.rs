@@ -9,7 +9,7 @@ use agent_sdk::operation::{
 };
 use opentelemetry_sdk::trace::Sampler;
 
-use crate::openmetrics::tests::{Page, read};
+use crate::openmetrics::tests::{Page, Sample, read};
 use crate::testing::{Behaviour, Collector};
 use crate::{Telemetry, TelemetryBuilder, attrs};
 
@@ -339,4 +339,44 @@ async fn steps_are_timed_under_their_plan() {
         page.sum("gen_ai_invoke_workflow_duration_seconds_count"),
         1.0
     );
+}
+
+#[tokio::test]
+async fn a_run_is_timed_under_its_model_where_that_is_one() {
+    let telemetry = telemetry();
+    let context = context(&telemetry);
+    for (name, models) in [
+        ("one", &["gpt-4o", "gpt-4o"][..]),
+        ("two", &["gpt-4o", "gpt-5", "gpt-4o"]),
+        ("none", &[]),
+    ] {
+        let agent = trace_agent(&context, name).begin();
+        for model in models {
+            let tool = trace_tool(agent.context(), "search").begin();
+            chat(tool.context(), model, answered).end(Outcome::Ok, Payload::None);
+            // Another agent's requests are its own.
+            let inner = trace_agent(tool.context(), "inner").begin();
+            chat(inner.context(), "small", answered).end(Outcome::Ok, Payload::None);
+        }
+        agent.end(Outcome::Ok, Payload::None);
+    }
+    let page = page(&telemetry);
+    let runs = page.samples("gen_ai_invoke_agent_duration_seconds_count");
+    let label = |sample: &Sample, name| sample.label(name).map(str::to_owned);
+    let mut runs: Vec<_> = runs
+        .map(|run| {
+            let agent = label(run, "gen_ai_agent_name").unwrap();
+            (agent, label(run, "gen_ai_request_model"), run.value)
+        })
+        .collect();
+    runs.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [
+        ("inner", Some("small"), 5.0),
+        ("none", None, 1.0),
+        ("one", Some("gpt-4o"), 1.0),
+        ("two", None, 1.0),
+    ];
+    let expected =
+        expected.map(|(agent, model, runs)| (agent.to_owned(), model.map(str::to_owned), runs));
+    assert_eq!(runs, expected);
 }

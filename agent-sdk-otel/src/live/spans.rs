@@ -44,7 +44,7 @@ pub(super) fn pending(operation: &LiveOperation) -> Vec<u8> {
         span_id: id(trace.random_child().span_id),
         parent_span_id: id(trace.span_id),
         flags: SAMPLED,
-        name: span_name(operation.kind, &operation.name),
+        name: span_name(operation.kind, operation.called, &operation.name),
         kind: SpanKind::Internal.into(),
         start_time_unix_nano: start,
         end_time_unix_nano: start,
@@ -65,20 +65,16 @@ pub(super) fn crashed(operation: &CrashedOperation) -> Vec<u8> {
         text(attrs::OUTCOME, Outcome::Cancelled.as_str()),
         text(attrs::ERROR_TYPE, Outcome::Cancelled.as_str()),
     ];
-    let called = match operation.kind {
-        Kind::Attempt => {
-            attributes.push(text(attrs::HTTP_REQUEST_METHOD, "POST"));
-            None
-        }
-        Kind::Step => {
-            attributes.push(text(attrs::STEP_NAME, name));
-            None
-        }
-        kind => Some(kind.span_name()),
-    };
-    attributes.extend(called.map(|called| text(attrs::OPERATION_NAME, called)));
+    let called = operation.called.as_deref();
+    let called = called.unwrap_or(operation.kind.span_name());
+    attributes.push(match operation.kind {
+        Kind::Attempt => text(attrs::HTTP_REQUEST_METHOD, "POST"),
+        Kind::Step => text(attrs::STEP_NAME, name),
+        _ => text(attrs::OPERATION_NAME, called),
+    });
     let named = match operation.kind {
         Kind::Chat | Kind::Embeddings => Some(attrs::REQUEST_MODEL),
+        Kind::Retrieval => Some(attrs::DATA_SOURCE_ID),
         Kind::Tool => Some(attrs::TOOL_NAME),
         Kind::Workflow => Some(attrs::WORKFLOW_NAME),
         _ => None,
@@ -92,9 +88,10 @@ pub(super) fn crashed(operation: &CrashedOperation) -> Vec<u8> {
     ] {
         attributes.extend(value.as_ref().map(|value| text(named, value)));
     }
-    let kind = match operation.kind {
-        Kind::Chat | Kind::Embeddings | Kind::Attempt => SpanKind::Client,
-        _ => SpanKind::Internal,
+    let kind = if operation.kind.is_client() {
+        SpanKind::Client
+    } else {
+        SpanKind::Internal
     };
     let TraceContext {
         trace_id, span_id, ..
@@ -104,7 +101,7 @@ pub(super) fn crashed(operation: &CrashedOperation) -> Vec<u8> {
         span_id: id(span_id),
         parent_span_id: operation.parent_span_id.map(id).unwrap_or_default(),
         flags: SAMPLED,
-        name: span_name(operation.kind, name),
+        name: span_name(operation.kind, called, name),
         kind: kind.into(),
         start_time_unix_nano: nanos(operation.started),
         end_time_unix_nano: nanos(operation.last_seen.max(operation.started)),
@@ -118,11 +115,12 @@ pub(super) fn crashed(operation: &CrashedOperation) -> Vec<u8> {
     .encode_to_vec()
 }
 
-fn span_name(kind: Kind, name: &str) -> String {
+/// As that of the finished span.
+fn span_name(kind: Kind, called: &str, name: &str) -> String {
     match kind {
-        Kind::Attempt => kind.span_name().to_owned(),
-        kind if name.is_empty() => kind.span_name().to_owned(),
-        kind => format!("{} {}", kind.span_name(), redact::keys(name)),
+        Kind::Attempt | Kind::Memory => called.to_owned(),
+        _ if name.is_empty() => called.to_owned(),
+        _ => format!("{called} {}", redact::keys(name)),
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use agent_sdk::operation::{
-    Kind, Observers, Operation, Outcome, Payload, RunContext, TraceContext, trace_agent, trace_chat,
+    Kind, MemoryOperation, Observers, Operation, Outcome, Payload, RunContext, TraceContext,
+    Traced, trace_agent, trace_chat, trace_embeddings, trace_memory, trace_plan, trace_retrieval,
+    trace_step, trace_tool, trace_workflow,
 };
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 
 use super::pending::Pending;
@@ -199,6 +202,74 @@ async fn what_still_runs_at_a_shutdown_is_closed_by_the_next_process() {
     assert!(restarted(&place, &collector).crashed().is_empty());
     assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
     drop((chat, agent));
+}
+
+#[tokio::test]
+async fn pending_and_crashed_spans_have_the_names_and_kinds_of_finished_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let sent: Arc<Mutex<Vec<Span>>> = Arc::default();
+    let export: Export = {
+        let sent = Arc::clone(&sent);
+        Arc::new(move |span: &Exported<'_>| {
+            sent.lock()
+                .unwrap()
+                .push(Span::decode(span.message).unwrap());
+        })
+    };
+    let first = Telemetry::builder()
+        .crash_reports(folder.path())
+        .build()
+        .unwrap();
+    let context = RunContext::builder().observers(first.observers()).build();
+    let open: Vec<_> = [
+        trace_workflow(&context, "release"),
+        trace_step(&context, "build"),
+        trace_plan(&context, "planner"),
+        trace_agent(&context, "triage"),
+        trace_chat(&context, "openai", "gpt-5"),
+        trace_embeddings(&context, "openai", "small"),
+        trace_retrieval(&context, "docs"),
+        trace_memory(&context, MemoryOperation::Search).store("notes"),
+        trace_memory(&context, MemoryOperation::CreateStore),
+        trace_tool(&context, "search"),
+        trace_tool(&context, ""),
+    ]
+    .map(Traced::begin)
+    .into();
+    let mut expected: Vec<_> = open
+        .iter()
+        .map(|each| each.info().span_name().into_owned())
+        .collect();
+    expected.sort();
+    Pending::new(Duration::ZERO, export).look(first.live().unwrap());
+    let mut pending: Vec<_> = sent
+        .lock()
+        .unwrap()
+        .drain(..)
+        .map(|span| span.name)
+        .collect();
+    pending.sort();
+    assert_eq!(pending, expected);
+
+    let _ = first.shutdown();
+    drop(first);
+    let collector = Collector::start(Behaviour::Accept);
+    let _ = restarted(folder.path(), &collector).shutdown();
+    let spans = collector.spans();
+    let mut crashed: Vec<_> = spans.iter().map(|span| span.name.clone()).collect();
+    crashed.sort();
+    assert_eq!(crashed, expected);
+    for each in &open {
+        let info = each.info();
+        let span = spans.iter().find(|span| span.name == info.span_name());
+        let span = span.unwrap();
+        assert_eq!(span.kind == SpanKind::Client as i32, info.kind.is_client());
+        let called = info.details.operation_name(info.kind);
+        assert_eq!(attribute(span, "gen_ai.operation.name").as_deref(), called);
+    }
+    let docs = collector.span("retrieval docs");
+    let source = attribute(&docs, "gen_ai.data_source.id");
+    assert_eq!(source.as_deref(), Some("docs"));
 }
 
 #[tokio::test]

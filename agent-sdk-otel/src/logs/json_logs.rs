@@ -20,6 +20,7 @@ use super::layer::{LogLayer, Sink};
 use super::redact::Redact;
 use super::writer::{LineWriter, LogLines, WriteLine};
 use crate::error::TelemetryError;
+use crate::telemetry::Telemetry;
 
 /// How long dropping waits for what is not written yet.
 const DROP_LIMIT: Duration = Duration::from_secs(2);
@@ -166,10 +167,29 @@ impl JsonLogsBuilder {
         self
     }
 
-    /// Names a secret, which is then logged neither as it is nor in base64, percent-encoded or in hex. What
-    /// [`TelemetryBuilder::secret`](crate::TelemetryBuilder::secret) was told is not known here.
+    /// Names a secret, which is then logged neither as it is nor in base64, percent-encoded or in hex.
     pub fn secret(mut self, secret: &str) -> Self {
         self.redact = self.redact.with_secret(secret);
+        self
+    }
+
+    /// Names the secrets that a telemetry was [told](crate::TelemetryBuilder::secret) of, so that none has to be named twice. Default: none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use agent_sdk_otel::{JsonLogs, Telemetry};
+    ///
+    /// # fn main() -> Result<(), agent_sdk_otel::TelemetryError> {
+    /// let telemetry = Telemetry::builder().secret("a-key-without-any-prefix").build()?;
+    /// let logs = JsonLogs::stderr().secrets_of(&telemetry).start()?;
+    /// # drop(logs);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn secrets_of(mut self, telemetry: &Telemetry) -> Self {
+        let known = &telemetry.settings.capture.redactor;
+        self.redact = self.redact.with_secrets_of(known);
         self
     }
 

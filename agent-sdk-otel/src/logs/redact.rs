@@ -47,7 +47,7 @@ impl Redact {
     /// Also takes out the secrets that this redactor was told by their value.
     pub(crate) fn with_secrets_of(self, redactor: &Redactor) -> Self {
         Self {
-            keys: redactor.for_keys(),
+            keys: self.keys.with_secrets_of(redactor),
             ..self
         }
     }

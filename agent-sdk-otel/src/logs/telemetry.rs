@@ -16,6 +16,7 @@ use super::{DetailsObserver, LogObserver};
 use crate::builder::TelemetryBuilder;
 use crate::error::TelemetryError;
 use crate::pipeline::ExportAccount;
+use crate::settings::Address;
 use crate::telemetry::Telemetry;
 
 impl Telemetry {
@@ -98,7 +99,8 @@ impl Telemetry {
 impl TelemetryBuilder {
     /// The full address for logs, used as it is, in place of the one from [`endpoint`](Self::endpoint).
     pub fn logs_endpoint(self, url: impl Into<String>) -> Self {
-        self.change(|settings| settings.logs.endpoint = Some(crate::settings::Secret(url.into())))
+        let address = Address::new(url, "TelemetryBuilder::logs_endpoint");
+        self.change(|settings| settings.logs.endpoint = Some(address))
     }
 
     /// Which events are exported as logs, by target, such as `warn,agent_sdk=debug`. Default: the variable `RUST_LOG` where the

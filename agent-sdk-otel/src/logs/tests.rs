@@ -132,6 +132,28 @@ async fn lines_of_a_run_say_what_it_decided_and_what_it_came_to() {
     assert_eq!(logs.lines().written, text.lines().count() as u64);
 }
 
+#[test]
+fn the_secrets_of_a_telemetry_are_in_no_line_nor_are_the_log_s_own() {
+    let written = Written::default();
+    let telemetry = Telemetry::builder().secret("swordfish-42").build().unwrap();
+    let log = written.log().secret("halibut-43").secrets_of(&telemetry);
+    let logs = log.secret("mackerel-44").start().unwrap();
+    let subscriber = tracing_subscriber::registry().with(logs.layer().unwrap());
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(
+            code = "c3dvcmRmaXNoLTQy",
+            "swordfish-42 and halibut-43 and mackerel-44"
+        );
+    });
+    assert!(logs.flush(LIMIT));
+    let [line] = &written.lines()[..] else {
+        panic!("{}", written.text());
+    };
+    let mark = "[redacted:secret]";
+    assert_eq!(line["message"], format!("{mark} and {mark} and {mark}"));
+    assert_eq!(line["fields"], json!({ "code": mark }));
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_decision_has_its_event() {
     let written = Written::default();

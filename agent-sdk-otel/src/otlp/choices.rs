@@ -28,6 +28,14 @@ impl Compression {
             _ => None,
         }
     }
+
+    /// Its name in the standard variables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+        }
+    }
 }
 
 /// The form of OTLP in which a collector is spoken to.

@@ -30,7 +30,7 @@ pub struct ExportAccount {
     pub exported: u64,
     /// Refused by the collector in a request that it otherwise accepted.
     pub rejected: u64,
-    /// Found the queue full or closed, or were still waiting when the shutdown's time was up.
+    /// Found the queue full or closed, were still waiting when the shutdown's time was up, or could not be cleared of a secret.
     pub dropped: u64,
     /// Their request failed: no connection, or an answer other than success.
     pub failed: u64,

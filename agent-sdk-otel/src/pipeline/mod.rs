@@ -16,6 +16,7 @@ mod account;
 mod deliver;
 mod envelope;
 mod held;
+mod masked;
 mod policy;
 mod processor;
 mod queue;

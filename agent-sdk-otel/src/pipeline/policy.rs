@@ -75,6 +75,19 @@ impl WhenFull {
         }
     }
 
+    /// What a full queue does, in words.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Drop => "a full queue drops what comes".to_owned(),
+            Self::Block(most) => format!("a full queue is waited for, {most:?} at most"),
+            Self::Spill(spill) => format!(
+                "a full queue spills to {}, {} bytes at most",
+                spill.directory().display(),
+                spill.limit()
+            ),
+        }
+    }
+
     /// How long an item waits for room.
     pub(super) fn patience(&self) -> Duration {
         match self {

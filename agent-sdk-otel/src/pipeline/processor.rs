@@ -15,7 +15,6 @@ use opentelemetry_sdk::trace::{
 
 use super::{Pipeline, Scope};
 use crate::baggage;
-use crate::content::masked;
 use crate::encode::{Limits, encode_span};
 use crate::sampling::{Finished, TailSampler};
 
@@ -92,13 +91,11 @@ impl SpanProcessor for PipelineProcessor {
                 self.dropped.add(dropped.into(), &[]);
             }
             let scope = self.scope(&span.instrumentation_scope);
-            match (masked(&self.redactor, bytes), &self.tail) {
-                (Some(message), Some(tail)) => {
-                    tail.offer(&Finished::of_span(&span, &scope, &message));
-                }
-                (Some(message), None) => self.pipeline.push(&scope, &message),
-                (None, _) => self.pipeline.unsampled(),
-            }
+            self.pipeline
+                .without_secrets(&self.redactor, bytes, |message| match &self.tail {
+                    Some(tail) => tail.offer(&Finished::of_span(&span, &scope, message)),
+                    None => self.pipeline.push(&scope, message),
+                });
             bytes.shrink_to(KEPT);
         });
     }

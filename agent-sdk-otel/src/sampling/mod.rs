@@ -9,6 +9,7 @@
 
 mod decided;
 mod finished;
+mod metrics;
 mod rules;
 mod state;
 #[cfg(test)]
@@ -66,6 +67,8 @@ pub(crate) trait Outlet {
 pub struct TailCounts {
     /// Kept for a reason. Those that are in the share are not among them: nothing has to be decided for them.
     pub kept: u64,
+    /// Why those were kept.
+    pub reasons: TailReasons,
     /// Left out, the ones in `forced` included.
     pub left_out: u64,
     /// Left out before their local root ended, because too much was held.
@@ -74,6 +77,32 @@ pub struct TailCounts {
     pub undecided: u64,
     /// Bytes that are held now.
     pub held_bytes: u64,
+}
+
+/// How many traces were kept for each reason; where one has several, the first that was found counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TailReasons {
+    /// A span failed.
+    pub error: u64,
+    /// A budget refused something.
+    pub budget: u64,
+    /// The local root took long.
+    pub slow: u64,
+    /// It cost much.
+    pub cost: u64,
+    /// It was asked for, or a part of it was shown before it ended.
+    pub requested: u64,
+}
+
+/// Why a trace is kept.
+#[derive(Clone, Copy, Debug)]
+enum Reason {
+    Error,
+    Budget,
+    Slow,
+    Cost,
+    Requested,
 }
 
 /// Holds finished spans until their trace is decided.
@@ -113,8 +142,20 @@ impl<O: Outlet> TailSampler<O> {
                 self.outlet.push(span.scope, span.message);
             }
             Some(false) => self.outlet.unsampled(),
-            None if self.is_reason(&state, span) => {
-                let held = state.keep(span.trace);
+            None => self.decide(state, span, now),
+        }
+    }
+
+    /// Keeps the trace of a span, holds the span, or leaves it out.
+    fn decide(
+        &self,
+        mut state: MutexGuard<'_, State<O::Scope>>,
+        span: &Finished<'_, O::Scope>,
+        now: Instant,
+    ) {
+        match self.reason(&state, span) {
+            Some(reason) => {
+                let held = state.keep(span.trace, reason);
                 drop(state);
                 self.release(held);
                 self.outlet.push(span.scope, span.message);
@@ -141,7 +182,7 @@ impl<O: Outlet> TailSampler<O> {
         }
         let mut state = self.lock();
         if state.decision(&trace).is_none() {
-            let held = state.keep(trace);
+            let held = state.keep(trace, Reason::Requested);
             drop(state);
             self.release(held);
         }
@@ -191,17 +232,20 @@ impl<O: Outlet> TailSampler<O> {
         u64::try_from(low).is_ok_and(|low| low >> 1 < self.threshold)
     }
 
-    fn is_reason(&self, state: &State<O::Scope>, span: &Finished<'_, O::Scope>) -> bool {
+    fn reason(&self, state: &State<O::Scope>, span: &Finished<'_, O::Scope>) -> Option<Reason> {
         let rules = &self.rules;
-        let is_slow = || span.local_root && rules.slower.is_some_and(|limit| span.duration > limit);
-        let is_dear = || {
-            let spent = state.spent(&span.trace).saturating_add(span.cost_nanos);
-            rules.dearer.is_some_and(|limit| spent > limit.nanos())
-        };
-        (rules.errors && span.failed)
-            || (rules.budget && span.budget_refused)
-            || is_slow()
-            || is_dear()
+        if rules.budget && span.budget_refused {
+            return Some(Reason::Budget);
+        }
+        if rules.errors && span.failed {
+            return Some(Reason::Error);
+        }
+        if span.local_root && rules.slower.is_some_and(|limit| span.duration > limit) {
+            return Some(Reason::Slow);
+        }
+        let spent = state.spent(&span.trace).saturating_add(span.cost_nanos);
+        let is_dear = rules.dearer.is_some_and(|limit| spent > limit.nanos());
+        is_dear.then_some(Reason::Cost)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<O::Scope>> {

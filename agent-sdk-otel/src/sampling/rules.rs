@@ -154,38 +154,61 @@ impl std::str::FromStr for TailSampling {
     type Err = TelemetryError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text).map_err(|what| TelemetryError::setting(format!("tail sampling: {what}")))
+    }
+}
+
+impl TailSampling {
+    /// Reads the list, or says which of its entries cannot be used and what could stand there.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut rules = Self::keep_nothing();
-        for word in text.split(',').map(str::trim) {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
-            let read = match (name, value) {
-                ("errors", "") => {
-                    rules.errors = true;
-                    rules.budget = true;
-                    Some(())
-                }
-                ("budget", "") => {
-                    rules.budget = true;
-                    Some(())
-                }
-                ("slow", value) => duration(value).map(|limit| rules.slower = Some(limit)),
-                ("cost", value) => value.parse().ok().map(|limit| rules.dearer = Some(limit)),
-                ("share", value) => {
-                    let share: Option<f64> = value.parse().ok();
-                    let share = share.filter(|share| (0.0..=1.0).contains(share));
-                    share.map(|share| rules.share = share)
-                }
-                ("memory", value) => value.parse().ok().map(|bytes| rules.bytes = bytes),
-                ("traces", value) => value.parse().ok().map(|traces| rules.traces = traces),
-                _ => None,
-            };
-            read.ok_or_else(|| {
-                TelemetryError::setting(
-                    "tail sampling takes a list of errors, budget, slow=10s, cost=0.5, share=0.1, \
-                     memory=67108864 and traces=20000",
-                )
-            })?;
+        for (index, word) in text.split(',').map(str::trim).enumerate() {
+            rules
+                .take(word)
+                .map_err(|takes| format!("entry {} {takes}", index + 1))?;
         }
         Ok(rules)
+    }
+
+    /// Takes one entry, or says what it takes.
+    fn take(&mut self, word: &str) -> Result<(), &'static str> {
+        match word.split_once('=') {
+            None if word == "errors" => {
+                self.errors = true;
+                self.budget = true;
+            }
+            None if word == "budget" => self.budget = true,
+            Some(("slow", value)) => {
+                let takes = "takes a whole number of ms, s or m, such as slow=10s";
+                self.slower = Some(duration(value).ok_or(takes)?);
+            }
+            Some(("cost", value)) => {
+                let takes = "takes US dollars, such as cost=0.5";
+                self.dearer = Some(value.parse().map_err(|_| takes)?);
+            }
+            Some(("share", value)) => {
+                let share = value
+                    .parse()
+                    .ok()
+                    .filter(|share| (0.0..=1.0).contains(share));
+                self.share = share.ok_or("takes a number from 0 to 1, such as share=0.1")?;
+            }
+            Some(("memory", value)) => {
+                let takes = "takes bytes, such as memory=67108864";
+                self.bytes = value.parse().map_err(|_| takes)?;
+            }
+            Some(("traces", value)) => {
+                let takes = "takes a whole number, such as traces=20000";
+                self.traces = value.parse().map_err(|_| takes)?;
+            }
+            _ => {
+                return Err(
+                    "is none of errors, budget, slow=10s, cost=0.5, share=0.1, memory=67108864 \
+                     and traces=20000",
+                );
+            }
+        }
+        Ok(())
     }
 }
 

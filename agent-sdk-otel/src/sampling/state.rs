@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use super::decided::Decided;
-use super::{TailCounts, TailSampling};
+use super::{Reason, TailCounts, TailSampling};
 
 /// What a held span takes beside its bytes: its place in the list, and the allocator's share.
 const SPAN_OVERHEAD: usize = 64;
@@ -102,8 +102,16 @@ impl<S> State<S> {
     }
 
     /// Decides to keep a trace; what was held of it is the caller's to send.
-    pub(super) fn keep(&mut self, trace: Trace) -> Option<Held<S>> {
+    pub(super) fn keep(&mut self, trace: Trace, reason: Reason) -> Option<Held<S>> {
         self.counts.kept += 1;
+        let reasons = &mut self.counts.reasons;
+        *match reason {
+            Reason::Error => &mut reasons.error,
+            Reason::Budget => &mut reasons.budget,
+            Reason::Slow => &mut reasons.slow,
+            Reason::Cost => &mut reasons.cost,
+            Reason::Requested => &mut reasons.requested,
+        } += 1;
         self.decided.insert(trace, true);
         self.take(&trace)
     }

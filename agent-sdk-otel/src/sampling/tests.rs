@@ -433,6 +433,34 @@ async fn with_telemetry_only_failed_runs_leave_and_every_span_is_accounted_for()
         .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
         .sum();
     assert_eq!(counted, 3, "{text}");
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("agent_sdk_tail_sampling_"))
+        .collect();
+    let reason = |reason| format!("{{agent_sdk_tail_sampling_reason=\"{reason}\"}}");
+    assert_eq!(
+        lines,
+        [
+            "agent_sdk_tail_sampling_held_bytes 0".to_owned(),
+            format!("agent_sdk_tail_sampling_kept_total{} 1", reason("budget")),
+            format!("agent_sdk_tail_sampling_kept_total{} 0", reason("cost")),
+            format!("agent_sdk_tail_sampling_kept_total{} 1", reason("error")),
+            format!(
+                "agent_sdk_tail_sampling_kept_total{} 0",
+                reason("requested")
+            ),
+            format!("agent_sdk_tail_sampling_kept_total{} 0", reason("slow")),
+            format!(
+                "agent_sdk_tail_sampling_left_out_total{} 0",
+                reason("memory")
+            ),
+            format!(
+                "agent_sdk_tail_sampling_left_out_total{} 1",
+                reason("unremarkable")
+            ),
+            "agent_sdk_tail_sampling_undecided 0".to_owned(),
+        ]
+    );
     assert!(telemetry.shutdown().is_complete());
     assert_eq!(collector.spans().len(), 4);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;
 
-use super::{Header, Secret, Settings, SignalSettings, list, span_limits};
+use super::{Address, Header, Settings, SignalSettings, list, span_limits};
 use crate::content::{ContentFiles, FileFormat};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
@@ -15,6 +15,7 @@ use crate::otlp::{Compression, Protocol};
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::propagation::{PROPAGATORS, PropagationSettings};
+use crate::sampling::TailSampling;
 
 /// Reads the settings through `lookup`, which answers with a variable's value.
 ///
@@ -39,10 +40,7 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
     }
     settings.resource = env.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default();
     settings.live = LiveSettings::read(|name| env.text(name))?;
-    settings.tail = env
-        .text("AGENT_SDK_OTEL_TAIL")
-        .map(|rules| rules.parse())
-        .transpose()?;
+    settings.tail = env.tail("AGENT_SDK_OTEL_TAIL")?;
     let chosen = env.choice("OTEL_PROPAGATORS", PROPAGATORS)?;
     settings.propagation = PropagationSettings::read(|name| env.text(name), chosen.as_deref())?;
     span_limits::read(&env, &mut settings.limits)?;
@@ -53,6 +51,8 @@ pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, 
         settings.profile = EmissionProfile::from_opt_in(&list);
     }
     read_content(&env, &mut settings)?;
+    // An address that cannot be used is found here, as every other value is.
+    settings.sends()?;
     Ok(settings)
 }
 
@@ -99,7 +99,7 @@ fn read_content(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryE
 }
 
 fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryError> {
-    settings.endpoint = env.text("OTEL_EXPORTER_OTLP_ENDPOINT").map(Secret);
+    settings.endpoint = env.address("OTEL_EXPORTER_OTLP_ENDPOINT");
     settings.headers = env
         .headers("OTEL_EXPORTER_OTLP_HEADERS")?
         .unwrap_or_default();
@@ -141,7 +141,7 @@ fn read_signal(env: &Env<'_>, signal: &str) -> Result<SignalSettings, TelemetryE
     let name = |what: &str| format!("OTEL_EXPORTER_OTLP_{signal}_{what}");
     Ok(SignalSettings {
         otlp: None,
-        endpoint: env.text(&name("ENDPOINT")).map(Secret),
+        endpoint: env.address(&name("ENDPOINT")),
         headers: env.headers(&name("HEADERS"))?,
         timeout: env.millis(&name("TIMEOUT"))?,
         compression: env.compression(&name("COMPRESSION"))?,
@@ -154,7 +154,7 @@ fn read_sampling_and_batches(env: &Env<'_>, settings: &mut Settings) -> Result<(
         let ratio = env
             .parsed::<f64>("OTEL_TRACES_SAMPLER_ARG", "a ratio from 0 to 1")?
             .unwrap_or(1.0);
-        settings.sampler = sampler(&name, ratio)?;
+        settings.sampler = Some(sampler(&name, ratio)?).filter(|_| name != "parentbased_always_on");
     }
     let count = "a number above zero";
     if let Some(queue) = env.parsed::<NonZeroUsize>("OTEL_BSP_MAX_QUEUE_SIZE", count)? {
@@ -220,6 +220,17 @@ pub(super) struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 impl Env<'_> {
     fn text(&self, name: &str) -> Option<String> {
         (self.0)(name)
+    }
+
+    fn address(&self, name: &str) -> Option<Address> {
+        Some(Address::new(self.text(name)?, name.to_owned()))
+    }
+
+    fn tail(&self, name: &str) -> Result<Option<TailSampling>, TelemetryError> {
+        let unusable = |what| TelemetryError::setting(format!("{name}: {what}"));
+        self.text(name)
+            .map(|rules| TailSampling::read(&rules).map_err(unusable))
+            .transpose()
     }
 
     pub(super) fn parsed<T: std::str::FromStr>(

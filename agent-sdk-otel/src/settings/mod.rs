@@ -1,5 +1,6 @@
 //! What telemetry is set to, from the environment or from code, and what that means.
 
+mod address;
 mod env;
 mod list;
 mod span_limits;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::Sampler;
-use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::attrs;
@@ -27,6 +27,7 @@ use crate::propagation::PropagationSettings;
 use crate::sampling::TailSampling;
 use crate::serve::DEFAULT_METRICS_ADDRESS;
 
+pub(crate) use address::Address;
 pub(crate) use env::read;
 pub(crate) use list::pairs;
 
@@ -72,7 +73,7 @@ pub(crate) struct SignalSettings {
     /// Asked for or refused by name; `None` means that an address decides.
     pub(crate) otlp: Option<bool>,
     /// A full address, used as it is.
-    pub(crate) endpoint: Option<Secret>,
+    pub(crate) endpoint: Option<Address>,
     pub(crate) headers: Option<Vec<Header>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) compression: Option<Compression>,
@@ -90,7 +91,7 @@ pub(crate) struct Settings {
     pub(crate) service_name: Option<String>,
     pub(crate) resource: Vec<(String, String)>,
     /// The base address, to which each signal's path is appended.
-    pub(crate) endpoint: Option<Secret>,
+    pub(crate) endpoint: Option<Address>,
     pub(crate) headers: Vec<Header>,
     pub(crate) timeout: Duration,
     pub(crate) compression: Compression,
@@ -104,7 +105,8 @@ pub(crate) struct Settings {
     pub(crate) registry: Option<prometheus::Registry>,
     /// The names of labels that our metrics go without.
     pub(crate) unwanted_labels: Vec<String>,
-    pub(crate) sampler: Sampler,
+    /// Which traces are recorded. `None`: each that begins here, and of those of callers what they record.
+    pub(crate) sampler: Option<Sampler>,
     pub(crate) batch: BatchLimits,
     pub(crate) when_full: WhenFull,
     pub(crate) limits: Limits,
@@ -139,7 +141,7 @@ impl Default for Settings {
             prometheus_address: DEFAULT_METRICS_ADDRESS,
             registry: None,
             unwanted_labels: Vec::new(),
-            sampler: Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+            sampler: None,
             batch: BatchLimits::default(),
             when_full: WhenFull::default(),
             limits: Limits::default(),
@@ -154,16 +156,6 @@ impl Default for Settings {
             set_global: false,
             shutdown_limit: Duration::from_secs(5),
         }
-    }
-}
-
-/// Text that may hold a password, such as an address with a user part.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[set]")
     }
 }
 
@@ -191,6 +183,29 @@ impl fmt::Debug for Header {
 }
 
 impl Settings {
+    /// What a signal has of its own.
+    fn of(&self, signal: Signal) -> &SignalSettings {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+
+    /// Who set the address of a signal.
+    pub(crate) fn address_from(&self, signal: Signal) -> &str {
+        let address = self.of(signal).endpoint.as_ref();
+        address
+            .or(self.endpoint.as_ref())
+            .map_or("the default", Address::from)
+    }
+
+    /// What decides which traces are recorded.
+    pub(crate) fn sampler(&self) -> Sampler {
+        let by_default = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+        self.sampler.clone().unwrap_or_else(by_default)
+    }
+
     /// Whether anything is sent.
     pub(crate) fn sends(&self) -> Result<bool, TelemetryError> {
         for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
@@ -203,11 +218,7 @@ impl Settings {
 
     /// Where a signal is sent; `None` when it is not.
     pub(crate) fn target(&self, signal: Signal) -> Result<Option<Target>, TelemetryError> {
-        let own = match signal {
-            Signal::Traces => &self.traces,
-            Signal::Metrics => &self.metrics,
-            Signal::Logs => &self.logs,
-        };
+        let own = self.of(signal);
         let has_address = own.endpoint.is_some() || self.endpoint.is_some();
         if self.disabled || !own.otlp.unwrap_or(has_address) {
             return Ok(None);
@@ -215,11 +226,14 @@ impl Settings {
         let protocol = own.protocol.unwrap_or(self.protocol);
         let protocol = protocol.available("the OTLP protocol")?;
         let path = signal.path(protocol);
+        let host = protocol.default_endpoint();
         let url = match (protocol, &own.endpoint, &self.endpoint) {
-            (Protocol::HttpProtobuf, Some(full), _) => parse_url(&full.0)?,
-            (Protocol::HttpProtobuf, None, Some(base)) => with_path(parse_url(&base.0)?, path),
-            (_, Some(host), _) | (_, None, Some(host)) => at_host(parse_url(&host.0)?, path),
-            (_, None, None) => at_host(parse_url(protocol.default_endpoint())?, path),
+            (Protocol::HttpProtobuf, Some(full), _) => full.url(&format!("{host}{path}"))?,
+            (Protocol::HttpProtobuf, None, Some(base)) => address::under(base.url(host)?, path),
+            (_, Some(given), _) | (_, None, Some(given)) => {
+                address::at_host(given.url(host)?, path)
+            }
+            (_, None, None) => address::at_host(address::default(protocol).url(host)?, path),
         };
         let mut headers = HeaderMap::new();
         for header in own.headers.as_ref().unwrap_or(&self.headers) {
@@ -266,30 +280,6 @@ fn unknown_service() -> String {
             || "unknown_service".to_owned(),
             |name| format!("unknown_service:{name}"),
         )
-}
-
-fn parse_url(text: &str) -> Result<Url, TelemetryError> {
-    // The cause would repeat the text, in which there may be a password.
-    let unusable = || TelemetryError::setting("the OTLP endpoint is not an http or https address");
-    let url = Url::parse(text.trim()).map_err(|_| unusable())?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(url)
-    } else {
-        Err(unusable())
-    }
-}
-
-fn with_path(mut url: Url, path: &str) -> Url {
-    let path = format!("{}{path}", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    url
-}
-
-/// As [`with_path`], where the address is that of a host alone.
-fn at_host(mut url: Url, path: &str) -> Url {
-    url.set_path(path);
-    url.set_query(None);
-    url
 }
 
 #[cfg(test)]

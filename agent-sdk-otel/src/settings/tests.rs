@@ -130,7 +130,7 @@ fn samplers_have_their_standard_names() {
             ("OTEL_TRACES_SAMPLER", name),
             ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ];
-        let sampler = settings(&vars).unwrap().sampler;
+        let sampler = settings(&vars).unwrap().sampler();
         assert_eq!(format!("{sampler:?}"), expected);
     }
 }
@@ -197,9 +197,76 @@ fn secrets_are_in_no_error_and_no_debug_text() {
         let error = settings(&[("OTEL_EXPORTER_OTLP_HEADERS", &bad)]).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(secret));
     }
-    let bad = settings(&[("OTEL_EXPORTER_OTLP_ENDPOINT", secret)]).unwrap();
-    let error = bad.target(Signal::Traces).unwrap_err();
-    assert!(!format!("{error} {error:?}").contains(secret));
+}
+
+#[test]
+fn an_address_that_cannot_be_used_says_who_set_it_and_what_is_wrong() {
+    const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let no_scheme = "does not begin with http:// or https://";
+    let table = [
+        (BASE, "sk-123", no_scheme),
+        (BASE, "sk-123:4318", no_scheme),
+        (BASE, "grpc://u:sk-123@host:4317", no_scheme),
+        (BASE, "http://u:sk-123@host:70000/", "invalid port number"),
+        (BASE, "http://", "empty host"),
+        (BASE, "https://sk 123/", "invalid international domain name"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "sk-123", "/v1/logs;"),
+    ];
+    for (name, value, what) in table {
+        let error = settings(&[(name, value)]).unwrap_err();
+        assert_eq!(error.kind(), TelemetryErrorKind::Setting);
+        let text = format!("{error} {error:?}");
+        for words in [name, what, "such as http://localhost:4318"] {
+            assert!(text.contains(words), "{words} is not in {text}");
+        }
+        assert!(!text.contains("123"), "{text}");
+    }
+    // Where nothing is sent, nothing can be wrong.
+    assert!(settings(&[(BASE, "sk-123"), ("OTEL_SDK_DISABLED", "true")]).is_ok());
+
+    let builder = crate::Telemetry::builder;
+    for (builder, method) in [
+        (builder().endpoint("sk-123"), "endpoint"),
+        (builder().traces_endpoint("sk-123"), "traces_endpoint"),
+        (builder().metrics_endpoint("sk-123"), "metrics_endpoint"),
+        (builder().logs_endpoint("sk-123"), "logs_endpoint"),
+    ] {
+        let shown = format!("{builder:?}");
+        let error = builder.build().unwrap_err().to_string();
+        let begin = format!(
+            "telemetry setting cannot be used: TelemetryBuilder::{method} takes an address"
+        );
+        assert!(error.starts_with(&begin), "{error}");
+        assert!(!format!("{error} {shown}").contains("sk-123"));
+    }
+}
+
+#[test]
+fn rules_of_tail_sampling_that_cannot_be_used_are_named() {
+    const NAME: &str = "AGENT_SDK_OTEL_TAIL";
+    let table = [
+        ("errors,slow=10", "entry 2 takes", "slow=10s"),
+        ("slow", "entry 1 is none of errors, budget", "slow=10s"),
+        ("errors=1", "entry 1 is none of", "errors"),
+        ("errors,,budget", "entry 2 is none of", "budget"),
+        ("cost=much", "entry 1 takes US dollars", "cost=0.5"),
+        ("share=2", "entry 1 takes a number from 0 to 1", "share=0.1"),
+        ("memory=1k", "entry 1 takes bytes", "memory=67108864"),
+        ("traces=-1", "entry 1 takes a whole number", "traces=20000"),
+    ];
+    for (value, what, example) in table {
+        let error = settings(&[(NAME, value)]).unwrap_err();
+        assert_eq!(error.kind(), TelemetryErrorKind::Setting);
+        let error = error.to_string();
+        for words in [NAME, what, example] {
+            assert!(error.contains(words), "{words} is not in {error}");
+        }
+        let error = value.parse::<TailSampling>().unwrap_err().to_string();
+        assert!(error.contains(what) && !error.contains(NAME), "{error}");
+    }
+    let rules = settings(&[(NAME, "errors, slow=10s, traces=5")]).unwrap();
+    let expected = TailSampling::keep_errors().slower_than(Duration::from_secs(10));
+    assert_eq!(rules.tail, Some(expected.traces(5)));
 }
 
 #[test]
@@ -303,4 +370,45 @@ fn grpc_addresses_are_those_of_a_host() {
     assert_eq!(url(&own, Signal::Traces).unwrap(), "http://c/v1/traces");
     let logs = "http://c/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     assert_eq!(url(&own, Signal::Logs).unwrap(), logs);
+}
+
+#[test]
+fn the_documents_of_from_env_have_every_variable_that_is_read() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let set = [
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK", "upload"),
+        ("OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH", "/tmp/x"),
+    ];
+    let settings = read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        let found = set.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    });
+    settings.unwrap();
+    let source = include_str!("../builder.rs");
+    let (documents, _) = source.split_once("pub fn from_env()").unwrap();
+    let mut read: std::collections::BTreeSet<_> = asked
+        .into_inner()
+        .into_iter()
+        .map(|name| {
+            let own = name.strip_prefix("OTEL_EXPORTER_OTLP_");
+            let own = own.and_then(|own| {
+                let signals = ["TRACES_", "METRICS_", "LOGS_"];
+                signals.iter().find_map(|signal| own.strip_prefix(signal))
+            });
+            own.map_or(name.clone(), |own| format!("OTEL_EXPORTER_OTLP_{own}"))
+        })
+        .collect();
+    assert!(read.len() > 40, "{read:?}");
+    let named = documents.split('`').filter(|word| {
+        ["OTEL_", "AGENT_SDK_", "RUST_"]
+            .iter()
+            .any(|start| word.starts_with(start))
+            && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    });
+    for name in named {
+        assert!(read.remove(name), "{name} is not read, or named twice");
+    }
+    assert!(read.is_empty(), "not in the documents: {read:?}");
 }

@@ -1,6 +1,5 @@
 //! The attributes of an operation.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use agent_sdk::budget::{Measure, Standing};
@@ -288,6 +287,14 @@ fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl Attr
     some_text(attrs::TOOL_CALL_ID, id, all);
     some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
+    some_int(attrs::TOOL_ATTEMPT, record.facts.attempts, all);
+    if_so(attrs::TOOL_CACHED, record.facts.cached, all);
+    if_so(attrs::TOOL_COALESCED, record.facts.coalesced, all);
+    some_text(
+        attrs::TOOL_FALLBACK_FOR,
+        record.facts.fallback_for.as_deref(),
+        all,
+    );
 }
 
 fn some_millis(name: &str, time: Option<Duration>, all: &mut impl AttributeSink) {
@@ -388,12 +395,16 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
         return;
     }
     let mut hex = String::with_capacity(16 * path.len());
-    for id in &path {
-        let _ = write!(hex, "{id}");
-    }
+    let digits = path.iter().flat_map(|id| id.0.to_be_bytes());
+    hex.extend(digits.flat_map(|byte| [byte >> 4, byte & 0xF].map(digit)));
     let ids: Vec<_> = (0..path.len())
         .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
         .collect();
     all.words(attrs::CRITICAL_PATH, &ids);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
+}
+
+/// The hexadecimal digit of a number below 16.
+fn digit(number: u8) -> char {
+    char::from_digit(number.into(), 16).unwrap_or('0')
 }

@@ -17,7 +17,7 @@ use agent_sdk::operation::{Kind, Observer, OperationInfo, OperationRecord, Outco
 use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
-use crate::content::{Capture, Clean, masked};
+use crate::content::{Capture, Clean};
 use crate::encode::{Ids, Limits, SpanWriter};
 use crate::operation_span::{OperationSpan, theirs};
 use crate::pipeline::{Pipeline, Scope};
@@ -74,13 +74,14 @@ impl Observer for SpanObserver {
             BUFFER.with_borrow_mut(|buffer| {
                 buffer.clear();
                 self.write(record, &content, span, buffer);
-                match (masked(self.capture.redactor(), buffer), &self.tail) {
-                    (Some(message), Some(tail)) => {
-                        tail.offer(&Finished::of_operation(record, &self.scope, &message));
-                    }
-                    (Some(message), None) => self.pipeline.push(&self.scope, &message),
-                    (None, _) => self.pipeline.unsampled(),
-                }
+                let redactor = self.capture.redactor();
+                self.pipeline
+                    .without_secrets(redactor, buffer, |message| match &self.tail {
+                        Some(tail) => {
+                            tail.offer(&Finished::of_operation(record, &self.scope, message));
+                        }
+                        None => self.pipeline.push(&self.scope, message),
+                    });
                 buffer.shrink_to(KEPT);
             });
         }

@@ -94,6 +94,25 @@ async fn operations_are_exported_with_and_without_the_layer() {
 }
 
 #[tokio::test]
+async fn an_attempt_is_exported_and_its_tracing_span_opens_only_where_another_layer_wants_it() {
+    for wanted in [false, true] {
+        let collector = Collector::start(Behaviour::Accept);
+        let telemetry = telemetry(&collector);
+        let other = wanted.then(|| tracing_subscriber::fmt::layer().with_writer(std::io::sink));
+        let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+        let _guard = tracing::subscriber::set_default(subscriber.with(other));
+        let observers = telemetry.observers();
+        let context = RunContext::builder().observers(observers).build();
+        let attempt = context.start(Kind::Attempt, "gpt-4o").begin();
+        let id = attempt.info().trace.span_id.to_string();
+        assert_eq!(attempt.span().is_disabled(), !wanted);
+        attempt.end(Outcome::Ok, Payload::None);
+        assert!(telemetry.shutdown().is_complete());
+        assert_eq!(hex(&collector.span("POST").span_id), id);
+    }
+}
+
+#[tokio::test]
 async fn an_operation_hangs_under_a_caller_elsewhere_and_under_a_user_s_span() {
     for layered in [true, false] {
         let collector = Collector::start(Behaviour::Accept);

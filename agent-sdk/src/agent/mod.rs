@@ -1,11 +1,13 @@
 //! Agents: a model, instructions, tools and limits under a name.
 //!
 //! [`Agent::builder`] puts one together; [`Agent::run`] answers a prompt, [`Agent::run_with`] goes on with a conversation, and
-//! [`Agent::as_tool`] lets another agent use it.
+//! [`Agent::as_tool`] lets another agent use it. [`parallel()`] runs many at once; a [`Role`] is one that is ready for use.
 
 mod as_tool;
 mod builder;
 mod output;
+mod parallel;
+mod roles;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -18,6 +20,8 @@ use serde::de::DeserializeOwned;
 pub use as_tool::AgentTool;
 pub use builder::{AgentBuilder, BuildError};
 pub(crate) use output::{Output, unfenced};
+pub use parallel::{Parallel, ParallelEvent, ParallelReport, ParallelStream, parallel};
+pub use roles::Role;
 pub(crate) use settings::Settings;
 
 use crate::{

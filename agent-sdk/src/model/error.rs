@@ -267,6 +267,9 @@ impl ModelError {
                 *text = clean;
             }
         }
+        if let Some(partial) = &mut inner.partial {
+            partial.take_out_keys();
+        }
         self
     }
 

@@ -52,8 +52,13 @@ impl<M: Model> ErasedModel for M {
     ) -> BoxFuture<'a, Result<ChatResponse, ModelError>> {
         Box::pin(async move {
             let asked = request.clone();
-            let answer = self.chat(context, request).await;
-            answer.map_err(|error| error.without_quotes(&asked))
+            match self.chat(context, request).await {
+                Ok(mut response) => {
+                    response.take_out_keys();
+                    Ok(response)
+                }
+                Err(error) => Err(error.without_quotes(&asked)),
+            }
         })
     }
 
@@ -148,11 +153,10 @@ impl ModelHandle {
         aloud: bool,
     ) -> Result<ChatResponse, ModelError> {
         let operation = self.begin(context, &request, false, None);
-        let span = operation.span().clone();
         let result = self
             .model
             .chat_boxed(operation.context(), request)
-            .in_span(span)
+            .in_span(operation.span())
             .await;
         match &result {
             Ok(response) => {
@@ -193,11 +197,10 @@ impl ModelHandle {
                 .map(ChatStream::whole);
         }
         let operation = self.begin(context, &request, true, None);
-        let span = operation.span().clone();
         match self
             .model
             .stream_boxed(operation.context(), request)
-            .in_span(span)
+            .in_span(operation.span())
             .await
         {
             Ok(inner) => Ok(ChatStream::new(Observed::new(inner, operation)).outside_span()),

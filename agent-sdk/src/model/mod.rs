@@ -30,6 +30,7 @@ mod wire;
 
 use std::{future::Future, net::IpAddr, sync::Arc};
 
+pub(crate) use around::{BreakerPermit, PerMinute, Refusal, Reservation, Verdict};
 pub use around::{
     BreakerState, CircuitBreaker, CircuitBreakerBuilder, Hedge, Jitter, ModelHandleBuilder,
     ResponseCache, Retry, RetryBudget,
@@ -43,7 +44,7 @@ pub use handle::ModelHandle;
 #[cfg(feature = "http")]
 pub use http::{StructuredOutput, Timeouts};
 #[cfg(feature = "http")]
-pub(crate) use http::{default_client, retry_after};
+pub(crate) use http::{client_builder, default_client, retry_after};
 pub use named::IntoModel;
 pub use request::{
     CacheLifetime, ChatRequest, ChatSettings, OutputFormat, Prompt, PromptCache, ServerTool,

@@ -8,6 +8,7 @@ use super::Usage;
 use crate::{
     cost::Usd,
     message::{Message, Part, Role},
+    redact,
 };
 
 /// A whole answer.
@@ -72,6 +73,30 @@ impl ChatResponse {
     /// All text of the answer, joined.
     pub fn text(&self) -> String {
         self.message.text()
+    }
+
+    /// Takes out what looks like a key where the provider names something: the journal, traces and metrics have these names, and what
+    /// answers may be a proxy that says more than it should.
+    pub(super) fn take_out_keys(&mut self) {
+        let names = [
+            &mut self.id,
+            &mut self.model,
+            &mut self.service_tier,
+            &mut self.system_fingerprint,
+            &mut self.block_reason,
+        ];
+        let sides = self.side_usage.iter_mut();
+        let sides = sides.flat_map(|side| side.model.as_mut().into_iter().chain([&mut side.kind]));
+        let reason = match &mut self.finish_reason {
+            FinishReason::Other(reason) => Some(reason),
+            _ => None,
+        };
+        let names = names.into_iter().flatten().chain(sides).chain(reason);
+        for name in names.chain(&mut self.native_finish_reasons) {
+            if let Cow::Owned(clean) = redact::keys(name) {
+                *name = clean;
+            }
+        }
     }
 }
 

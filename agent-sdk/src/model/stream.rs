@@ -47,7 +47,7 @@ pub enum ChatEvent {
 pub struct ChatStream {
     inner: Pin<Box<dyn Stream<Item = Result<ChatEvent, ModelError>> + Send>>,
     in_span: bool,
-    /// What was asked, where an error may quote it.
+    /// What was asked, where an error may quote it: what comes from a model itself.
     asked: Option<Box<ChatRequest>>,
 }
 
@@ -116,6 +116,10 @@ impl Stream for ChatStream {
         match (event, &self.asked) {
             (Poll::Ready(Some(Err(error))), Some(asked)) => {
                 Poll::Ready(Some(Err(error.without_quotes(asked))))
+            }
+            (Poll::Ready(Some(Ok(ChatEvent::Done(mut response)))), Some(_)) => {
+                response.take_out_keys();
+                Poll::Ready(Some(Ok(ChatEvent::Done(response))))
             }
             (event, _) => event,
         }

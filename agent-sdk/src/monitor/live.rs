@@ -67,6 +67,8 @@ struct Open {
     parent: Option<OperationId>,
     run_id: RunId,
     kind: Kind,
+    /// The first word of the span's name.
+    called: &'static str,
     name: Arc<str>,
     agent: Option<Arc<str>>,
     trace: TraceContext,
@@ -251,6 +253,7 @@ impl Open {
             parent: info.parent,
             run_id: info.run_id.clone(),
             kind: info.kind,
+            called: info.details.name_parts(info.kind, &info.name).0,
             name: info.name.clone(),
             agent: info.agent.clone(),
             trace: info.trace,
@@ -269,9 +272,9 @@ impl Open {
 
     fn span_name(&self) -> String {
         match self.kind {
-            Kind::Attempt => self.kind.span_name().to_owned(),
-            kind if self.name.is_empty() => kind.span_name().to_owned(),
-            kind => format!("{} {}", kind.span_name(), self.name),
+            Kind::Attempt | Kind::Memory => self.called.to_owned(),
+            _ if self.name.is_empty() => self.called.to_owned(),
+            _ => format!("{} {}", self.called, self.name),
         }
     }
 
@@ -282,6 +285,7 @@ impl Open {
             operation_id: self.id,
             parent_id: self.parent,
             kind: self.kind,
+            called: self.called,
             name: self.name.clone(),
             path,
             agent: self.agent.clone(),

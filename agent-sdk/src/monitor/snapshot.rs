@@ -39,6 +39,8 @@ pub struct LiveOperation {
     pub parent_id: Option<OperationId>,
     /// What it is.
     pub kind: Kind,
+    /// The first word of its span's name, such as `chat` or `search_memory`.
+    pub called: &'static str,
     /// The agent's, model's or tool's name.
     pub name: Arc<str>,
     /// The span names from the outermost operation to this one, with ` / ` between.

@@ -7,8 +7,9 @@ use crate::{
     cost::{PriceBook, Usd},
     model::Usage,
     operation::{
-        FixedClock, IdSource, Identity, Kind, Observers, Opening, Outcome, Payload, RunContext,
-        TraceContext, trace_agent, trace_chat, trace_tool,
+        FixedClock, IdSource, Identity, Kind, MemoryOperation, Observers, Opening, Outcome,
+        Payload, RunContext, TraceContext, trace_agent, trace_chat, trace_memory, trace_retrieval,
+        trace_tool,
     },
 };
 
@@ -212,4 +213,19 @@ fn threads_leave_nothing_behind() {
         }
     });
     assert!(live.is_empty() && live.snapshot().operations.is_empty());
+}
+
+#[tokio::test]
+async fn a_path_has_the_names_that_the_spans_have() {
+    let live = LiveOperations::new();
+    let context = watched(&live);
+    let search = trace_memory(&context, MemoryOperation::Search)
+        .store("notes")
+        .begin();
+    let lookup = trace_retrieval(search.context(), "docs").begin();
+    assert_eq!(
+        paths(&live.snapshot()),
+        ["search_memory", "search_memory / retrieval docs"]
+    );
+    drop((lookup, search));
 }

@@ -169,6 +169,8 @@ impl RunContextBuilder {
             request_key: None,
             attempt: Attempt::first(None),
             baggage,
+            priority: crate::tool::Priority::NORMAL,
+            holding: None,
         }
     }
 }

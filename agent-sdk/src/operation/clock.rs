@@ -67,6 +67,15 @@ impl RunClock {
         }
     }
 
+    /// The same clocks, tied together now.
+    pub(crate) fn restarted(&self) -> Self {
+        let start = Instant::now();
+        Self {
+            wall: self.wall(start),
+            start,
+        }
+    }
+
     pub(crate) fn wall(&self, at: Instant) -> SystemTime {
         self.wall + at.saturating_duration_since(self.start)
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     budget::{Ledger, Standing},
     run::{Pace, Within},
+    tool::{Holding, Priority},
 };
 
 /// What is passed down through a run: who watches, who may cancel, until when, and under which operation.
@@ -39,6 +40,9 @@ pub struct RunContext {
     pub(super) request_key: Option<Arc<str>>,
     pub(super) attempt: Attempt,
     pub(super) baggage: Baggage,
+    pub(super) priority: Priority,
+    /// What the tool calls around hold.
+    pub(super) holding: Option<Arc<Holding>>,
 }
 
 /// Which try of a model request this is.
@@ -131,6 +135,42 @@ impl RunContext {
         self
     }
 
+    /// A context that nobody but its holder cancels, with a deadline of its own or none: for work that others wait for as well.
+    #[must_use]
+    pub(crate) fn detached(mut self, limit: Option<Duration>) -> Self {
+        self.cancellation = CancellationToken::new();
+        self.deadline = None;
+        match limit {
+            Some(limit) => self.with_timeout(limit),
+            None => self,
+        }
+    }
+
+    /// How much the tool calls matter that are made under this context, where they wait for a
+    /// [`ToolScheduler`](crate::tool::ToolScheduler).
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// A context whose tool calls matter so much.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// What the tool calls around this context hold.
+    pub(crate) fn holding(&self) -> Option<&Arc<Holding>> {
+        self.holding.as_ref()
+    }
+
+    /// The context of a tool call that holds something.
+    #[must_use]
+    pub(crate) fn with_holding(mut self, holding: Arc<Holding>) -> Self {
+        self.holding = Some(holding);
+        self
+    }
+
     /// What may be spent.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.ledger.as_ref()
@@ -177,6 +217,35 @@ impl RunContext {
         self.run.subscribe(pace.clone());
         self.pace = Some(pace);
         self
+    }
+
+    /// Streams what models write, no faster than `pace` lets it; whoever reads that is told by somebody else.
+    #[must_use]
+    pub(crate) fn with_room(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = Some(pace);
+        self
+    }
+
+    /// A context of another run in the same trace, with the same observers, prices, deadline and cancellation.
+    pub(crate) fn with_own_run(&self, id: Option<RunId>) -> Self {
+        let mut run = Run::new(
+            id.unwrap_or_else(RunId::random),
+            self.run.observers.clone(),
+            self.run.prices.clone(),
+            self.run.clock.restarted(),
+            self.trace(),
+        );
+        run.trace_state = self.run.trace_state.clone();
+        Self {
+            run: Arc::new(run),
+            operation: None,
+            pace: None,
+            within: None,
+            call: None,
+            request_key: None,
+            attempt: Attempt::first(None),
+            ..self.clone()
+        }
     }
 
     /// Lets the run's events go on after this number, where an earlier life had others.

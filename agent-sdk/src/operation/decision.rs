@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tracing::{Level, Span};
 
-use super::{Operation, RunContext};
+use super::{Operation, OperationHandle, RunContext};
 use crate::{
     message::{CallId, ToolCall},
     model::{BreakerState, ModelInfo},
@@ -41,8 +41,18 @@ names! {
     TOOL_CHOSEN = "agent_sdk.tool.chosen";
     /// The model asked for a tool that there is not.
     TOOL_UNKNOWN = "agent_sdk.tool.unknown";
-    /// A call waits behind others of its turn. Level `DEBUG`.
+    /// A call waits behind others of its turn, or for permits. Level `DEBUG`.
     TOOL_QUEUED = "agent_sdk.tool.queued";
+    /// A tool is called again.
+    TOOL_RETRY = "agent_sdk.tool.retry";
+    /// Another tool is called in the place of one that failed.
+    TOOL_FALLBACK = "agent_sdk.tool.fallback";
+    /// A tool call waits for its share of the minute.
+    TOOL_RATE_LIMITED = "agent_sdk.tool.rate_limited";
+    /// A tool call is answered from a cache.
+    TOOL_CACHE_HIT = "agent_sdk.tool.cache_hit";
+    /// A tool call shares the execution of an identical one.
+    TOOL_COALESCED = "agent_sdk.tool.coalesced";
     /// A model request is sent again.
     CHAT_RETRY = "agent_sdk.chat.retry";
     /// Another model is asked in the place of one that failed.
@@ -120,6 +130,74 @@ pub(crate) fn tool_queued(agent: &RunContext, call: &ToolCall, behind: &'static 
     decided!(agent.span(), DEBUG, TOOL_QUEUED, {
         gen_ai.tool.name = name, gen_ai.tool.call.id = call.id.as_str(), agent_sdk.reason = behind
     }, "the call of {name} waits: {behind}");
+}
+
+/// A call waits for permits.
+pub(crate) fn tool_waits(tool: &OperationHandle) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    decided!(span, DEBUG, TOOL_QUEUED, {
+        gen_ai.tool.name = name, agent_sdk.reason = "permits are taken"
+    }, "the call of {name} waits: permits are taken");
+}
+
+/// A tool is called again.
+pub(crate) fn tool_retry(tool: &OperationHandle, attempt: u32, class: &str, delay: Duration) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    decided!(span, INFO, TOOL_RETRY, {
+        gen_ai.tool.name = name,
+        agent_sdk.attempt = i64::from(attempt),
+        error.type = class,
+        agent_sdk.delay_ms = millis(delay)
+    }, "calling {name} again, attempt {attempt} in {delay:.1?}, because of {class}");
+}
+
+/// A tool is called in the place of one that failed.
+pub(crate) fn tool_fallback(tool: &Operation, from: &str, class: &str) {
+    let to = &*tool.info().name;
+    decided!(tool.span(), INFO, TOOL_FALLBACK, {
+        gen_ai.tool.name = to, agent_sdk.tool.fallback_for = from, error.type = class
+    }, "fell back to {to} because {from} failed: {class}");
+}
+
+/// A tool call waits for its share of the minute.
+pub(crate) fn tool_rate_limited(tool: &OperationHandle, wait: Duration) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    decided!(span, INFO, TOOL_RATE_LIMITED, {
+        gen_ai.tool.name = name, agent_sdk.delay_ms = millis(wait)
+    }, "waiting {wait:.1?} for the call's share of the minute");
+}
+
+/// A tool call is answered from a cache.
+pub(crate) fn tool_cache_hit(tool: &OperationHandle) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    decided!(
+        span,
+        INFO,
+        TOOL_CACHE_HIT,
+        { gen_ai.tool.name = name },
+        "answered from the cache in place of {name}"
+    );
+}
+
+/// A tool call shares the execution of an identical one.
+pub(crate) fn tool_coalesced(tool: &OperationHandle) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    decided!(
+        span,
+        INFO,
+        TOOL_COALESCED,
+        { gen_ai.tool.name = name },
+        "waiting for the identical call of {name} that is under way"
+    );
+}
+
+/// The breaker around a tool is what it was not before.
+pub(crate) fn tool_breaker_changed(tool: &OperationHandle, state: BreakerState) {
+    let (span, name) = (&tool.info().span, &*tool.info().name);
+    let state = state.as_str();
+    decided!(span, INFO, BREAKER_CHANGED, {
+        gen_ai.tool.name = name, agent_sdk.breaker.state = state
+    }, "the circuit breaker around {name} is {state}");
 }
 
 /// A request is sent again.

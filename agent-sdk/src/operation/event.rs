@@ -12,7 +12,7 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::{
-    Details, Facts, Kind, OperationId, OperationInfo, OperationRecord, Outcome, Payload,
+    Details, Facts, Kind, Member, OperationId, OperationInfo, OperationRecord, Outcome, Payload,
     PlannedStep, RunId, SpanId, StepEnded, StepStarted, TraceId, WorkflowEnded, WorkflowStarted,
 };
 use crate::{
@@ -60,6 +60,11 @@ pub struct Event {
     /// The step of a plan that it belongs to, the innermost one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_id: Option<Arc<str>>,
+    /// The [runs at once](crate::agent::parallel()) that it belongs to; of those inside each other, the innermost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<Arc<str>>,
+    #[serde(skip)]
+    pub(crate) member: Option<Arc<Member>>,
 }
 
 /// What happened; the variant's name in snake case is the `type` on the wire.
@@ -213,6 +218,9 @@ pub enum EventKind {
         /// The failure's class.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// Whether it came out of a cache, and the tool was not called.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        cached: bool,
         /// Its whole time, in milliseconds.
         duration_ms: f64,
     },
@@ -316,6 +324,7 @@ impl Event {
         info: Option<&OperationInfo>,
         kind: EventKind,
     ) -> Self {
+        let member = info.and_then(|info| info.labels.member.clone());
         Self {
             kind,
             seq,
@@ -328,6 +337,8 @@ impl Event {
             agent_id: info.and_then(|info| info.agent.clone()),
             session_id: info.and_then(|info| info.labels.session.clone()),
             step_id: info.and_then(|info| info.step.clone()),
+            batch_id: member.as_ref().map(|member| member.batch.clone()),
+            member,
         }
     }
 }
@@ -431,6 +442,7 @@ impl EventKind {
                     _ => None,
                 },
                 error,
+                cached: facts.cached,
                 duration_ms: millis(record.duration),
             },
             _ => return None,

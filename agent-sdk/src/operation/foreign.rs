@@ -270,8 +270,7 @@ impl Traced {
         work: impl AsyncFnOnce(OperationHandle) -> Result<T, E>,
     ) -> (Result<T, E>, Operation) {
         let operation = self.begin();
-        let span = operation.span().clone();
-        let result = work(operation.handle()).in_span(span).await;
+        let result = work(operation.handle()).in_span(operation.span()).await;
         if result.is_err() {
             operation
                 .handle()
@@ -283,7 +282,7 @@ impl Traced {
     /// Waits for a future of any output. It ends as `ok`, unless [`OperationHandle::fail`] was told otherwise.
     pub async fn future<F: Future>(self, future: F) -> F::Output {
         let operation = self.begin();
-        let output = future.in_span(operation.span().clone()).await;
+        let output = future.in_span(operation.span()).await;
         finish(operation);
         output
     }

@@ -1,6 +1,7 @@
 //! Futures whose code runs inside an operation's span.
 
 use std::{
+    borrow::Borrow,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,7 +15,8 @@ pub(crate) trait InSpan: Future + Sized {
     ///
     /// Unlike [`tracing::Instrument`], a future that is done is dropped in the poll that ended it: entering the span once more for that
     /// costs as much as a poll, and most futures here are polled two or three times.
-    fn in_span(self, span: Span) -> Inside<Self> {
+    /// The span is best lent: each copy of it is counted in the subscriber, and closed there.
+    fn in_span<S: Borrow<Span>>(self, span: S) -> Inside<Self, S> {
         Inside {
             span,
             future: Some(self),
@@ -27,29 +29,29 @@ impl<F: Future> InSpan for F {}
 pin_project! {
     /// What [`InSpan::in_span`] returns.
     #[must_use = "futures do nothing unless polled"]
-    pub(crate) struct Inside<F> {
-        span: Span,
+    pub(crate) struct Inside<F, S: Borrow<Span>> {
+        span: S,
         #[pin]
         future: Option<F>,
     }
 
-    impl<F> PinnedDrop for Inside<F> {
+    impl<F, S: Borrow<Span>> PinnedDrop for Inside<F, S> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                let _inside = this.span.enter();
+                let _inside = (*this.span).borrow().enter();
                 this.future.set(None);
             }
         }
     }
 }
 
-impl<F: Future> Future for Inside<F> {
+impl<F: Future, S: Borrow<Span>> Future for Inside<F, S> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        let _inside = this.span.enter();
+        let _inside = (*this.span).borrow().enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else {
             // It has ended; whoever asks again waits for nothing.
             return Poll::Pending;

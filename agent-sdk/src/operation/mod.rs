@@ -9,6 +9,7 @@
 //! - observers hear of it in order, one call at a time within a run;
 //! - nothing is built for an observer that is not there.
 
+mod asked;
 mod builder;
 mod carried;
 mod clock;
@@ -22,6 +23,7 @@ mod in_span;
 mod incoming;
 mod inside;
 mod kind;
+mod member;
 mod observer;
 mod plan_event;
 mod propagation;
@@ -62,6 +64,7 @@ pub(crate) use in_span::InSpan;
 pub use incoming::{Ignored, Incoming};
 pub(crate) use inside::{Inside, Joined};
 pub use kind::{Kind, Outcome};
+pub(crate) use member::Member;
 pub use observer::{Interests, Observer, Observers};
 pub use plan_event::{PlannedStep, StepEnded, StepStarted, WorkflowEnded, WorkflowStarted};
 pub use propagation::{InvalidHost, Propagation};
@@ -220,6 +223,13 @@ impl OperationHandle {
     /// The context in which its children start.
     pub fn context(&self) -> &RunContext {
         &self.context
+    }
+
+    /// The same operation, whose children start in a context that was changed.
+    #[must_use]
+    pub(crate) fn in_context(mut self, change: impl FnOnce(RunContext) -> RunContext) -> Self {
+        self.context = change(self.context);
+        self
     }
 
     /// Adds what is learnt of the operation. From inside an observer it does nothing.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::{Details, Inside, Kind, OperationId, Outcome, RunId, TraceContext};
+use super::{Details, Inside, Kind, Member, OperationId, Outcome, RunId, TraceContext};
 use crate::{
     budget::Standing,
     cost::{Cost, Usd},
@@ -86,6 +86,8 @@ pub struct Labels {
     pub user: Option<Arc<str>>,
     /// Whether the older part of the conversation was summed up or left out; recorded as `gen_ai.conversation.compacted`.
     pub compacted: bool,
+    /// Which of several runs at once it is.
+    pub(crate) member: Option<Arc<Member>>,
 }
 
 impl Labels {
@@ -125,9 +127,9 @@ pub struct Facts {
     pub chunk_gaps_us: Vec<u32>,
     /// How long the reader of a stream kept it waiting.
     pub consumer_wait: Duration,
-    /// How long it waited for its turn before it started to work; of a model request, the waits of all its tries.
+    /// How long it waited for its turn before it started to work; of a model request or a tool call, the waits of all its tries.
     pub queued: Option<Duration>,
-    /// How many tries a model request took, the first included; `None` where it would not have been tried again.
+    /// How many tries a model request or a tool call took, the first included; `None` where it would not have been tried again.
     pub attempts: Option<u32>,
     /// How many tries before the last may have been charged without anybody knowing: they timed out, broke off or got lost,
     /// and no usage was reported.
@@ -140,9 +142,11 @@ pub struct Facts {
     pub budget_max_tokens: Option<u32>,
     /// How the budget stands that is nearest to its cap, of an agent or a workflow: as the last of its requests left it.
     pub budget: Option<Box<Standing>>,
-    /// Whether the answer came out of the response cache: nothing was sent, and it cost nothing.
+    /// Whether the answer came out of a cache: nothing was sent, no tool was called, and it cost nothing.
     pub cached: bool,
-    /// The model that failed before this one was asked in its place.
+    /// Whether a tool call shares the execution of an identical one that was under way: it cost nothing more.
+    pub coalesced: bool,
+    /// The model or tool that failed before this one was asked in its place.
     pub fallback_for: Option<Arc<str>>,
     /// The class of that failure.
     pub fallback_reason: Option<&'static str>,
@@ -335,6 +339,8 @@ pub struct OperationRecord<'a> {
     pub cost: Option<&'a Cost>,
     /// Sums over it and everything inside it.
     pub totals: &'a Totals,
+    /// The model that all chat requests of an agent asked, those of agents inside it apart; `None` where they asked none or several.
+    pub only_model: Option<&'a ModelInfo>,
     /// The profile, on an operation without a parent.
     pub profile: Option<&'a Arc<Profile>>,
 }

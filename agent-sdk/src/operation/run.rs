@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::{
     Event, EventKind, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
     OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, TraceState,
+    asked::AskedModels,
     clock::RunClock,
     inside::{self, Joined},
     observer::Watcher,
@@ -69,6 +70,8 @@ struct Open {
     shared: Arc<Shared>,
     totals: Totals,
     children: u32,
+    /// What an agent's own chat requests asked.
+    asked: AskedModels,
 }
 
 thread_local! {
@@ -177,6 +180,7 @@ impl Run {
             shared: shared.clone(),
             totals: Totals::default(),
             children: 0,
+            asked: AskedModels::None,
         };
         state.open.insert(shared.info.id, open);
         let info = &shared.info;
@@ -242,7 +246,8 @@ impl Run {
         now: Instant,
         report: bool,
     ) -> Option<Ended> {
-        let Open { mut totals, .. } = state.open.remove(&shared.info.id)?;
+        let open = state.open.remove(&shared.info.id)?;
+        let mut totals = open.totals;
         let info = &shared.info;
         let mut facts = shared.facts();
         let end = facts
@@ -283,6 +288,7 @@ impl Run {
             ended: self.clock.wall(end),
             cost: cost.as_ref(),
             totals: &totals,
+            only_model: open.asked.only(),
             profile: profile.as_ref(),
         };
         if self.wants(Interests::OPERATIONS) {
@@ -405,6 +411,7 @@ impl Run {
             ended: self.clock.wall(now),
             cost: cost.as_ref(),
             totals: &totals,
+            only_model: None,
             profile: None,
         };
         let report = report.then(|| RunReport::of(&record, payload));
@@ -506,6 +513,8 @@ impl<'a> Billed<'a> {
 /// Adds an operation's own sums to those of everything around it.
 fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
     let mut own = *own;
+    let is_chat = shared.info.kind == Kind::Chat;
+    let mut model = shared.info.details.model().filter(|_| is_chat);
     let mut above = shared.parent.as_ref();
     while let Some(parent) = above {
         if let Some(open) = state.open.get_mut(&parent.info.id) {
@@ -513,8 +522,14 @@ fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
                 open.children = open.children.saturating_sub(1);
             }
             open.totals.add(&own);
+            if parent.info.kind == Kind::Agent
+                && let Some(model) = model
+            {
+                open.asked.add(model);
+            }
         }
         if parent.info.kind == Kind::Agent {
+            model = None;
             own.own_model_calls = 0;
             own.own_tool_calls = 0;
         }

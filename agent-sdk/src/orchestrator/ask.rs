@@ -187,21 +187,25 @@ impl Drive<'_> {
         within.map_or_else(Vec::new, |within| within.control.questions())
     }
 
-    /// Where nothing runs and nobody is there to be asked, takes an answer that was left, or says that the run is to pause.
-    pub(super) async fn nobody_answers(&mut self) -> Result<Option<Cause>, Cause> {
-        if self.answers.is_empty() || !self.timers.is_empty() {
-            return Ok(None);
+    /// Where nothing runs and nobody is there to be asked, takes an answer that was left; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, that the run is to pause.
+    pub(super) async fn take_left_answer(&mut self) -> Result<bool, Cause> {
+        if self.answers.is_empty() || self.machine.is_resting() {
+            return Ok(false);
         }
         let within = self.context.within();
         if within.is_some_and(|within| within.control.approver.is_some()) {
-            return Ok(None);
+            return Ok(false);
         }
         match self.answers.next().now_or_never().flatten() {
             Some((step, question, waits, verdict)) => {
                 self.decided(step, &question, waits, verdict).await?;
-                Ok(None)
+                Ok(true)
             }
-            None => Ok(Some(Cause::Paused(self.questions()))),
+            None => Err(Cause::Paused(self.questions())),
         }
     }
 }

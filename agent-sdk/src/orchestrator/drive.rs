@@ -62,6 +62,9 @@ pub(super) struct Finished {
     pub(super) report: Option<RunReport>,
 }
 
+/// How many tries that are over are taken in before anything else is looked at.
+const AT_ONCE: usize = 32;
+
 /// Runs a plan to its end, and its fallback where it fails.
 pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
     Box::pin(async move {
@@ -127,6 +130,7 @@ pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
             asked: left.asked,
             doubts: left.doubts,
             notes: Vec::new(),
+            has_paused: false,
         };
         let result = drive.whole(&begun, goes_on, changes, stop, wishes).await;
         drop(over);
@@ -301,6 +305,8 @@ pub(super) struct Drive<'a> {
     pub(super) doubts: std::collections::BTreeMap<Arc<str>, Vec<bool>>,
     /// By step.
     notes: Vec<Note>,
+    /// Whether something in a step waits for the run to go on.
+    has_paused: bool,
 }
 
 /// What waits for a person's word.
@@ -370,6 +376,7 @@ impl Drive<'_> {
         let cancelled = self.context.cancellation().clone();
         let mut grace: Option<Instant> = None;
         let mut is_pausing = false;
+        let mut in_a_row = 0;
         loop {
             // A plan of steps that are over at once leaves room for others.
             tokio::task::consume_budget().await;
@@ -377,17 +384,22 @@ impl Drive<'_> {
                 return Ok(end);
             }
             if self.tries.is_empty() {
-                if is_pausing {
+                if is_pausing || (self.has_paused && !self.machine.is_resting()) {
                     return Err(Cause::Paused(self.questions()));
                 }
-                if let Some(cause) = self.nobody_answers().await? {
-                    return Err(cause);
+                if self.take_left_answer().await? {
+                    continue;
                 }
             }
-            if let Some(made) = self.tries.next().now_or_never().flatten() {
+            // Mostly there is nothing else to look at; whatever else there is, is looked at every so often.
+            if in_a_row < AT_ONCE
+                && let Some(made) = self.tries.next().now_or_never().flatten()
+            {
+                in_a_row += 1;
                 self.made(made)?;
                 continue;
             }
+            in_a_row = 0;
             let timer = self.timers.peek().map(|Reverse((at, _))| *at);
             let timer = async {
                 match timer {
@@ -434,8 +446,12 @@ impl Drive<'_> {
                     self.context.cancellation().cancel();
                 }
                 error = &mut lost => return Err(Cause::Journal(error)),
-                Some(made) = self.tries.next() => self.made(made)?,
+                wish = wish => match wish {
+                    Some(wish) => self.grant(wish).await?,
+                    None => wishes = None,
+                },
                 () = timer => self.ring().await?,
+                Some(made) = self.tries.next() => self.made(made)?,
                 () = at_once => {
                     for abort in self.live.values() {
                         abort.abort();
@@ -446,10 +462,6 @@ impl Drive<'_> {
                     self.decided(step, &question, waits, verdict).await?;
                 }
                 () = pause => is_pausing = true,
-                wish = wish => match wish {
-                    Some(wish) => self.grant(wish).await?,
-                    None => wishes = None,
-                },
             }
         }
     }
@@ -585,7 +597,10 @@ impl Drive<'_> {
                 self.machine.apply(Input::Ended { task, ended });
                 Ok(())
             }
-            Came::Paused => Ok(()),
+            Came::Paused => {
+                self.has_paused = true;
+                Ok(())
+            }
             Came::Halted(cause) => Err(cause),
         }
     }

@@ -36,12 +36,13 @@ pub enum Change {
         id: Arc<str>,
     },
     /// Begins a step anew that failed, was skipped or waits for its next try; those that were skipped because of it wait for it
-    /// again.
+    /// again. In a plan that was stopped, what the stop cancelled or kept from beginning has its turn again too.
     Retry {
         /// Its id.
         id: Arc<str>,
     },
-    /// Begins a step anew that has ended, whatever it gave, and all that come after it.
+    /// Begins a step anew that has ended, whatever it gave, and all that come after it. In a plan that was stopped, what the stop
+    /// cancelled or kept from beginning has its turn again too.
     Restart {
         /// Its id.
         id: Arc<str>,

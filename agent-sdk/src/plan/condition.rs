@@ -21,6 +21,9 @@ const MAX_SUMS: usize = 16;
 /// The most brackets, operators and dots.
 const MAX_JOINTS: usize = 96;
 
+/// How much of what the parser says is handed on, in characters.
+const MAX_SAID: usize = 200;
+
 /// The stack on which a condition is read: the parser takes up to 200 KiB for a bracket in a debug build.
 const PARSER_STACK: usize = 16 << 20;
 
@@ -191,8 +194,13 @@ fn entries(entry: &EntryExpr) -> Vec<&Expr> {
 /// Reads a condition where there is room for it.
 fn compiled(text: &str) -> Result<Program, String> {
     let read = |text: &str| {
-        Program::compile(text)
-            .map_err(|errors| format!("this is not CEL: {}", errors.to_string().trim()))
+        Program::compile(text).map_err(|errors| {
+            // The first line says what and where; those below draw it.
+            let said = errors.to_string();
+            let first = said.lines().next().unwrap_or_default();
+            let first: String = first.chars().take(MAX_SAID).collect();
+            format!("this is not CEL: {}", first.trim_start_matches("ERROR: <input>:"))
+        })
     };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(PARSER_STACK);

@@ -52,6 +52,13 @@ impl Node {
         }
     }
 
+    /// What a choice is given: the step's own work is 0.
+    pub(super) fn input(&self, choice: u32) -> &Template {
+        let other = usize::try_from(choice).ok();
+        let other = other.and_then(|choice| self.others.get(choice.checked_sub(1)?)?.as_ref());
+        other.unwrap_or(&self.input)
+    }
+
     /// Its templates, with their places in the step.
     pub(super) fn templates(&self) -> impl Iterator<Item = (String, &Template)> {
         let others = self.others.iter().enumerate();

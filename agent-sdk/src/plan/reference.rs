@@ -1,6 +1,6 @@
 //! References in what a step is given: `${steps.ID/pointer}`, `${params.NAME}`, `${item}`, `${index}`.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -80,8 +80,8 @@ pub(super) enum Piece {
 
 /// What references refer to while a step begins.
 pub(super) trait Scope {
-    /// What a step gave. `Ok(None)` where it gave nothing and need not have; `Err` where it must have.
-    fn step(&self, id: &str) -> Result<Option<&Value>, String>;
+    /// What a step gave; `None` where it gave nothing.
+    fn step(&self, id: &str) -> Option<&Value>;
     fn params(&self) -> &Params;
     /// The element of a map and its number.
     fn item(&self) -> Option<(&Value, usize)>;
@@ -171,6 +171,19 @@ impl Template {
         found
     }
 
+    /// Whether everything that it refers to is there.
+    ///
+    /// # Errors
+    ///
+    /// Which reference refers to what is not there.
+    pub(super) fn check(&self, scope: &impl Scope) -> Result<(), String> {
+        if self.is_literal() {
+            return Ok(());
+        }
+        let mut references = self.references().into_iter();
+        references.try_for_each(|reference| look_up(reference, scope).map(drop))
+    }
+
     /// The value with everything in its place.
     ///
     /// # Errors
@@ -179,14 +192,14 @@ impl Template {
     pub(super) fn resolve(&self, scope: &impl Scope) -> Result<Value, String> {
         Ok(match self {
             Self::Literal(value) => value.clone(),
-            Self::Whole(reference) => look_up(reference, scope)?,
+            Self::Whole(reference) => look_up(reference, scope)?.into_owned(),
             Self::Text(pieces) => {
                 let mut text = String::new();
                 for piece in pieces {
                     match piece {
                         Piece::Text(piece) => text.push_str(piece),
-                        Piece::Reference(reference) => match look_up(reference, scope)? {
-                            Value::String(piece) => text.push_str(&piece),
+                        Piece::Reference(reference) => match &*look_up(reference, scope)? {
+                            Value::String(piece) => text.push_str(piece),
                             other => text.push_str(&other.to_string()),
                         },
                     }
@@ -206,12 +219,11 @@ impl Template {
     }
 }
 
-fn look_up(reference: &Reference, scope: &impl Scope) -> Result<Value, String> {
-    let number;
+fn look_up<'s>(reference: &Reference, scope: &'s impl Scope) -> Result<Cow<'s, Value>, String> {
     let (whole, pointer) = match reference {
-        Reference::Step { id, pointer } => match scope.step(id)? {
+        Reference::Step { id, pointer } => match scope.step(id) {
             Some(output) => (output, pointer),
-            None => return Ok(Value::Null),
+            None => return Ok(Cow::Owned(Value::Null)),
         },
         Reference::Param { name, pointer } => match scope.params().get(name) {
             Some(value) => (value, pointer),
@@ -226,14 +238,11 @@ fn look_up(reference: &Reference, scope: &impl Scope) -> Result<Value, String> {
             None => return Err(format!("{reference} is for steps with a `map`")),
         },
         Reference::Index => match scope.item() {
-            Some((_, index)) => {
-                number = Value::from(index);
-                return Ok(number);
-            }
+            Some((_, index)) => return Ok(Cow::Owned(Value::from(index))),
             None => return Err(format!("{reference} is for steps with a `map`")),
         },
     };
-    whole.pointer(pointer).cloned().ok_or_else(|| {
+    whole.pointer(pointer).map(Cow::Borrowed).ok_or_else(|| {
         format!(
             "{reference} refers to a part that is not there: {}",
             described(whole)

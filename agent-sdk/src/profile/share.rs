@@ -1,6 +1,11 @@
 //! Sums over operations of one kind or of one name.
 
-use std::{borrow::Cow, cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::{
     span_name,
@@ -86,20 +91,26 @@ impl Share {
 /// The sums of a profile, the largest on the critical path first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shares {
-    by_kind: Vec<Share>,
     by_name: Vec<Share>,
+    /// Asked for less often, so summed only then.
+    by_kind: OnceLock<Vec<Share>>,
 }
 
 impl Shares {
     pub(super) fn of(tree: &Tree<'_>) -> Self {
-        let mut names: BTreeMap<(Kind, &str), Share> = BTreeMap::new();
+        let mut places: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
+        let mut by_name: Vec<Share> = Vec::new();
         for index in 0..tree.len() {
             let owner = tree.owner(index);
             if let (Some(slot), Some(owning)) = (tree.get(index), tree.get(owner)) {
                 let (kind, name) = (owning.operation.kind, &owning.operation.name);
-                let share = names
-                    .entry((kind, name))
-                    .or_insert_with(|| Share::new(kind, Some(name.clone())));
+                let place = *places.entry((kind, name)).or_insert(by_name.len());
+                if place == by_name.len() {
+                    by_name.push(Share::new(kind, Some(name.clone())));
+                }
+                let Some(share) = by_name.get_mut(place) else {
+                    continue;
+                };
                 if owner == index {
                     share.add_operation(slot);
                 } else {
@@ -108,30 +119,37 @@ impl Shares {
                 }
             }
         }
-        let mut by_name: Vec<_> = names.into_values().collect();
-        let mut by_kind: Vec<Share> = Vec::new();
-        for share in &by_name {
-            // Sorted by kind, so those of one kind stand together.
-            match by_kind.last_mut() {
-                Some(last) if last.kind == share.kind => last.add_share(share),
-                _ => {
-                    let mut kind = Share::new(share.kind, None);
-                    kind.add_share(share);
-                    by_kind.push(kind);
-                }
-            }
+        sort(&mut by_name);
+        Self {
+            by_name,
+            by_kind: OnceLock::new(),
         }
-        for shares in [&mut by_name, &mut by_kind] {
-            shares.sort_by_key(|share| Reverse((share.critical_time, share.total_time)));
-        }
-        Self { by_kind, by_name }
     }
 
     pub(super) fn by_kind(&self) -> &[Share] {
-        &self.by_kind
+        self.by_kind.get_or_init(|| {
+            let mut by_kind: BTreeMap<Kind, Share> = BTreeMap::new();
+            for share in &self.by_name {
+                let kind = by_kind.entry(share.kind);
+                let sum = kind.or_insert_with(|| Share::new(share.kind, None));
+                sum.add_share(share);
+            }
+            let mut by_kind: Vec<_> = by_kind.into_values().collect();
+            sort(&mut by_kind);
+            by_kind
+        })
     }
 
     pub(super) fn by_name(&self) -> &[Share] {
         &self.by_name
     }
+}
+
+/// Puts the largest on the critical path first; of equals, in the order of kinds and names.
+fn sort(shares: &mut [Share]) {
+    shares.sort_unstable_by(|one, other| {
+        let times = |share: &Share| (share.critical_time, share.total_time);
+        let by_time = times(other).cmp(&times(one));
+        by_time.then_with(|| (one.kind, &one.name).cmp(&(other.kind, &other.name)))
+    });
 }

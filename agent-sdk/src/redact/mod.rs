@@ -59,8 +59,10 @@ use std::{
 use scan::Wanted;
 use secrets::Secret;
 
+#[cfg(any(feature = "http", feature = "command"))]
+pub(crate) use secrets::Secrets;
 #[cfg(feature = "http")]
-pub(crate) use secrets::{Secrets, forms};
+pub(crate) use secrets::forms;
 
 /// The text without what looks like a key, a token or a password. The patterns are those of the [module](self), without e-mail
 /// addresses and card numbers.
@@ -108,6 +110,14 @@ impl Redactor {
     pub fn with_secret(mut self, secret: &str) -> Self {
         let more = Secret::forms(secret);
         self.secrets = self.secrets.iter().cloned().chain(more).collect();
+        self
+    }
+
+    /// Also takes out the secrets that another one was given by value.
+    #[must_use]
+    pub fn with_secrets_of(mut self, other: &Self) -> Self {
+        let all = self.secrets.iter().chain(&*other.secrets);
+        self.secrets = all.cloned().collect();
         self
     }
 

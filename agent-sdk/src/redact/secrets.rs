@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, Encoding, HEXLOWER, HEXUPPER};
 use memchr::memmem;
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "command"))]
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{MARK, mark};
@@ -134,12 +134,12 @@ fn base64_core(secret: &str, shift: usize, alphabet: &Encoding) -> Option<String
     encoded.get(first..last).map(str::to_owned)
 }
 
-/// What must not stand in an error, though a server may send it back.
-#[cfg(feature = "http")]
+/// What must not stand in an error or a result, though a server or a program may give it back.
+#[cfg(any(feature = "http", feature = "command"))]
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(pub(crate) Vec<SecretString>);
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "command"))]
 impl Secrets {
     /// The text without the secrets, in any of their forms.
     pub(crate) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {

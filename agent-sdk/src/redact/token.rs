@@ -109,13 +109,34 @@ pub(super) const fn begins(byte: u8) -> bool {
 
 /// Whether a token that begins with one byte may go on with the other: most words are told from tokens by this.
 pub(super) fn goes_on(first: u8, second: u8) -> bool {
-    match first {
-        b'b' | b'B' => matches!(second, b'e' | b'E'),
-        b'e' => second == b'y',
-        first => shapes(first)
-            .iter()
-            .any(|shape| shape.prefix.as_bytes().get(1) == Some(&second)),
+    let seconds = SECONDS.get(usize::from(first)).copied().unwrap_or(0);
+    second.is_ascii() && (seconds >> second) & 1 == 1
+}
+
+/// For each byte with which a token may begin those that may come second, as bits.
+static SECONDS: [u128; 128] = seconds();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "computed while this is compiled, where it would not compile"
+)]
+const fn seconds() -> [u128; 128] {
+    let mut seconds = [0; 128];
+    let mut first = 0_u8;
+    while first < 128 {
+        let shapes = shapes(first);
+        let mut shape = 0;
+        while shape < shapes.len() {
+            seconds[first as usize] |= 1 << shapes[shape].prefix.as_bytes()[1];
+            shape += 1;
+        }
+        first += 1;
     }
+    // `Bearer`, in any case, and `eyJ` of a JSON web token.
+    seconds[b'b' as usize] |= 1 << b'e' | 1 << b'E';
+    seconds[b'B' as usize] |= 1 << b'e' | 1 << b'E';
+    seconds[b'e' as usize] |= 1 << b'y';
+    seconds
 }
 
 /// The token that begins here.

@@ -386,7 +386,7 @@ impl Driver<'_> {
             return Ok(());
         };
         let kept = journal.commit(&within.path, records, spent);
-        let kept = Box::pin(kept.in_span(self.span.clone())).await;
+        let kept = Box::pin(kept.in_span(self.span)).await;
         kept.map_err(Cause::Journal)
     }
 

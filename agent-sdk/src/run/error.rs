@@ -44,6 +44,7 @@ pub(crate) enum Cause {
     Paused,
     Budget(BudgetError),
     Output(std::io::Error),
+    Panic,
 }
 
 /// The class of a [`RunError`].
@@ -78,6 +79,8 @@ pub enum RunErrorKind {
     Budget,
     /// The output file could not be written.
     OutputFile,
+    /// The code of a model, a store or an observer of the run panicked, beside [others](crate::agent::parallel()) that went on.
+    Panic,
 }
 
 impl RunErrorKind {
@@ -97,6 +100,7 @@ impl RunErrorKind {
             Self::Paused => "paused",
             Self::Budget => "budget",
             Self::OutputFile => "output_file",
+            Self::Panic => "panic",
         }
     }
 }
@@ -118,6 +122,7 @@ impl Cause {
             Self::Changed(_) => RunErrorKind::Changed,
             Self::Paused => RunErrorKind::Paused,
             Self::Output(_) => RunErrorKind::OutputFile,
+            Self::Panic => RunErrorKind::Panic,
         }
     }
 
@@ -249,6 +254,7 @@ impl fmt::Display for RunError {
             ),
             Cause::Paused => f.write_str("is paused; it can be resumed"),
             Cause::Budget(_) => f.write_str("stopped: its budget does not admit more"),
+            Cause::Panic => f.write_str("failed: its code panicked"),
             Cause::Output(_) => f.write_str("gave an answer, but the output file could not be written"),
         }
     }

@@ -51,31 +51,27 @@ impl Pace {
 
     /// The next event for the reader.
     pub(crate) fn take(&self) -> Option<Arc<Event>> {
-        let (event, wake) = {
-            let mut state = self.lock();
-            let event = state.events.pop_front();
-            let room = state.events.len() < ROOM;
-            (
-                event,
-                if room {
-                    std::mem::take(&mut state.waiting)
-                } else {
-                    Vec::new()
-                },
-            )
-        };
-        wake.into_iter().for_each(Waker::wake);
-        event
-    }
-}
-
-impl Observer for Pace {
-    fn interests(&self) -> Interests {
-        Interests::EVENTS
+        self.take_one().0
     }
 
-    fn event(&self, event: &Arc<Event>) {
+    /// The next event for the reader, and whether there are more.
+    pub(crate) fn take_one(&self) -> (Option<Arc<Event>>, bool) {
+        let mut wake = Vec::new();
         let mut state = self.lock();
+        let event = state.events.pop_front();
+        let more = !state.events.is_empty();
+        if state.events.len() < ROOM {
+            wake = std::mem::take(&mut state.waiting);
+        }
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+        (event, more)
+    }
+
+    /// Takes an event in; answers whether it is now the only one.
+    pub(crate) fn push(&self, event: &Arc<Event>) -> bool {
+        let mut state = self.lock();
+        let is_first = state.events.is_empty();
         if state.events.len() >= CROWDED
             && let Some(call) = progress_of(event)
             && let Some(older) = state
@@ -86,6 +82,17 @@ impl Observer for Pace {
             state.events.remove(older);
         }
         state.events.push_back(event.clone());
+        is_first
+    }
+}
+
+impl Observer for Pace {
+    fn interests(&self) -> Interests {
+        Interests::EVENTS
+    }
+
+    fn event(&self, event: &Arc<Event>) {
+        self.push(event);
     }
 }
 

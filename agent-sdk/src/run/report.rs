@@ -145,6 +145,11 @@ impl RunReport {
         Self::empty(&info.run_id, info.trace, outcome, "cancelled")
     }
 
+    /// The report of a run of which nothing else is known, in the operation around it.
+    pub(crate) fn of_nothing(info: &OperationInfo, outcome: Outcome, error: &str) -> Self {
+        Self::empty(&info.run_id, info.trace, outcome, error)
+    }
+
     fn empty(run: &RunId, trace: TraceContext, outcome: Outcome, error: &str) -> Self {
         Self {
             run_id: run.clone(),

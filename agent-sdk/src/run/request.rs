@@ -19,10 +19,10 @@ use crate::{
     journal::Approver,
     message::Conversation,
     model::ToolChoice,
-    operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
+    operation::{Event, EventKind, Interests, Member, Observer, RunContext, RunId},
     session::{AutoCompress, Session, SharedState, Turn},
     store::Store,
-    tool::ToolScheduler,
+    tool::{Priority, ToolScheduler},
 };
 
 /// A run that is about to start; made by [`Agent::run`] and [`Agent::run_with`].
@@ -31,18 +31,19 @@ use crate::{
 /// is dropped, each operation ends as cancelled, children first.
 #[must_use = "a run does nothing until it is awaited or streamed"]
 pub struct RunRequest<'a> {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     input: Input<'a>,
-    context: Option<RunContext>,
+    pub(super) context: Option<RunContext>,
     cancellation: Option<CancellationToken>,
-    store: Option<Arc<dyn Store>>,
-    resumed: Option<RunId>,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) resumed: Option<RunId>,
     application: Value,
     control: Option<Control>,
     session: Option<Turn<'a>>,
     compression: Option<AutoCompress>,
-    budgets: Vec<Budget>,
-    callbacks: Callbacks,
+    pub(super) budgets: Vec<Budget>,
+    priority: Option<Priority>,
+    pub(super) callbacks: Callbacks,
 }
 
 enum Input<'a> {
@@ -80,6 +81,7 @@ impl<'a> RunRequest<'a> {
             session: None,
             compression: None,
             budgets: Vec::new(),
+            priority: None,
             callbacks: Callbacks::default(),
         }
     }
@@ -129,6 +131,12 @@ impl<'a> RunRequest<'a> {
     /// Sets what this run's tool calls pass before their tools are called, in place of the agent's.
     pub fn tool_scheduler(mut self, scheduler: ToolScheduler) -> Self {
         Arc::make_mut(&mut self.settings).scheduler = Some(scheduler);
+        self
+    }
+
+    /// Sets how much this run's tool calls matter, where they wait for a [scheduler](ToolScheduler). Default: what its context says.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
         self
     }
 
@@ -293,7 +301,7 @@ impl<'a> RunRequest<'a> {
         }
     }
 
-    fn prepare(self) -> Prepared<'a> {
+    pub(super) fn prepare(self) -> Prepared<'a> {
         let Self {
             mut settings,
             input,
@@ -306,9 +314,13 @@ impl<'a> RunRequest<'a> {
             session,
             compression,
             budgets,
+            priority,
             callbacks,
         } = self;
         let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
+        if let Some(priority) = priority {
+            context = context.with_priority(priority);
+        }
         let mut refused = None;
         for budget in budgets {
             let ledger = match context.ledger() {
@@ -354,7 +366,7 @@ impl<'a> RunRequest<'a> {
 }
 
 /// A run with everything in place.
-struct Prepared<'a> {
+pub(super) struct Prepared<'a> {
     settings: Arc<Settings>,
     context: RunContext,
     input: Input<'a>,
@@ -367,7 +379,7 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    async fn drive(mut self) -> Result<RunReport, RunError> {
+    pub(super) async fn drive(mut self) -> Result<RunReport, RunError> {
         if let Some(error) = self.refused.take() {
             let report = RunReport::not_begun(self.context.run_id());
             return Err(RunError::new(
@@ -469,7 +481,9 @@ pub struct TypedReport<T> {
 
 /// The caller's functions, as an observer.
 #[derive(Default)]
-struct Callbacks {
+pub(super) struct Callbacks {
+    /// Where several runs share what they publish: which is meant.
+    pub(super) member: Option<Arc<Member>>,
     progress: Option<Box<OnProgress>>,
     tool_use: Option<Box<OnToolUse>>,
 }
@@ -483,6 +497,13 @@ impl Observer for Callbacks {
     }
 
     fn event(&self, event: &Arc<Event>) {
+        if self
+            .member
+            .as_ref()
+            .is_some_and(|member| !member.has(event))
+        {
+            return;
+        }
         if let (Some(call), EventKind::ToolUse { tool, input, .. }) = (&self.tool_use, &event.kind)
         {
             call(tool, input.as_deref().unwrap_or("{}"));

@@ -5,11 +5,13 @@ use std::{
     fmt,
     future::Future,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{task::JoinHandle, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::Holding;
 use crate::{
     budget::{Amounts, BudgetError, Reservation},
     cost::Usd,
@@ -153,6 +155,57 @@ impl ToolContext {
         format!("{}/{}", self.run().run_id(), self.path)
     }
 
+    pub(super) fn operation(&self) -> &OperationHandle {
+        &self.operation
+    }
+
+    pub(super) fn all_state(&self) -> &State {
+        &self.state
+    }
+
+    /// The context of one try, which has this long, and whose permits these are; when the guard is dropped, the try is told that it is
+    /// over.
+    pub(super) fn attempt(
+        &self,
+        limit: Option<Duration>,
+        holding: Option<Arc<Holding>>,
+    ) -> (Self, DropGuard) {
+        self.inside(|context| {
+            let context = context.with_child_cancellation();
+            let context = match limit {
+                Some(limit) => context.with_timeout(limit),
+                None => context,
+            };
+            match holding {
+                Some(holding) => context.with_holding(holding),
+                None => context,
+            }
+        })
+    }
+
+    /// The context of work that goes on when the caller is gone.
+    pub(super) fn detached(&self, limit: Option<Duration>) -> (Self, DropGuard) {
+        self.inside(|context| context.detached(limit))
+    }
+
+    /// Whose permits these are.
+    pub(super) fn holding(&self, holding: Arc<Holding>) -> Self {
+        let operation = self.operation.clone();
+        Self {
+            operation: operation.in_context(|context| context.with_holding(holding)),
+            ..self.clone()
+        }
+    }
+
+    fn inside(&self, change: impl FnOnce(RunContext) -> RunContext) -> (Self, DropGuard) {
+        let inner = Self {
+            operation: self.operation.clone().in_context(change),
+            ..self.clone()
+        };
+        let over = inner.cancellation().clone().drop_guard();
+        (inner, over)
+    }
+
     /// The span of the call's operation.
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.operation.info().span
@@ -220,6 +273,19 @@ impl State {
         let values = Arc::make_mut(&mut self.0);
         values.retain(|(known, _)| *known != TypeId::of::<T>());
         values.push((TypeId::of::<T>(), value));
+    }
+
+    /// All values but one of this type.
+    pub(super) fn without<T: 'static>(&self) -> Self {
+        let values = self.0.iter();
+        let kept = values.filter(|(known, _)| *known != TypeId::of::<T>());
+        Self(Arc::new(kept.cloned().collect()))
+    }
+
+    /// Where the values are.
+    pub(super) fn addresses(&self) -> Vec<usize> {
+        let values = self.0.iter();
+        values.map(|(_, value)| Arc::as_ptr(value).addr()).collect()
     }
 
     /// The value of a type.

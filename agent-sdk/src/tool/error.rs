@@ -29,6 +29,10 @@ pub enum ToolErrorKind {
     Limit,
     /// A budget did not admit what it wanted to pay for, or what an agent inside it asked for.
     Budget,
+    /// The tool kept failing, and is not called for a while.
+    CircuitOpen,
+    /// The tool is called as often as it may be, and the call's turn would come too late.
+    RateLimited,
     /// A person has to allow the call first.
     NeedsApproval,
     /// A person did not allow the call.
@@ -40,7 +44,7 @@ pub enum ToolErrorKind {
 }
 
 impl ToolErrorKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::InvalidArguments,
         Self::UnknownTool,
         Self::Failed,
@@ -49,6 +53,8 @@ impl ToolErrorKind {
         Self::Cancelled,
         Self::Limit,
         Self::Budget,
+        Self::CircuitOpen,
+        Self::RateLimited,
         Self::NeedsApproval,
         Self::Rejected,
         Self::Interrupted,
@@ -71,6 +77,8 @@ impl ToolErrorKind {
             Self::Cancelled => "cancelled",
             Self::Limit => "limit",
             Self::Budget => "budget",
+            Self::CircuitOpen => "circuit_open",
+            Self::RateLimited => "rate_limited",
             Self::NeedsApproval => "needs_approval",
             Self::Rejected => "rejected",
             Self::Interrupted => "interrupted",

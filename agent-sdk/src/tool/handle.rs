@@ -1,10 +1,14 @@
 //! A tool with its type erased.
 
-use std::{any::TypeId, fmt, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 
-use super::{Tool, ToolContext, ToolError, ToolOptions, ToolOutput};
+use super::{BatchedTool, Tool, ToolContext, ToolError, ToolOptions, ToolOutput};
 use crate::{agent::AgentTool, model::ToolSpec};
 
 /// A [`Tool`] with its type erased; clones share one tool.
@@ -24,6 +28,8 @@ trait ErasedTool: Send + Sync {
     ) -> BoxFuture<'a, Result<ToolOutput, ToolError>>;
 
     fn is_agent(&self) -> bool;
+
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl<T: Tool> ErasedTool for T {
@@ -37,6 +43,10 @@ impl<T: Tool> ErasedTool for T {
 
     fn is_agent(&self) -> bool {
         TypeId::of::<T>() == TypeId::of::<AgentTool>()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 
@@ -71,6 +81,16 @@ impl ToolHandle {
     /// Whether it is an agent: what happens inside is journaled inside.
     pub(crate) fn is_agent(&self) -> bool {
         self.tool.is_agent()
+    }
+
+    /// The tool as one that makes its calls together, if it is one.
+    pub(super) fn batched(&self) -> Option<&BatchedTool> {
+        self.tool.as_any().downcast_ref()
+    }
+
+    /// Where the tool is: the same for all clones, and for no other tool while one of them lives.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.tool).addr()
     }
 
     pub(crate) fn call<'a>(

@@ -4,6 +4,8 @@
 //! of its argument; anything else implements the trait. A tool that fails, panics or runs out of time does not end the run: the
 //! model is told, and decides.
 
+#[cfg(any(feature = "http", all(feature = "command", unix)))]
+pub mod builtin;
 mod context;
 mod error;
 mod function;
@@ -27,7 +29,11 @@ pub(crate) use function::{error_of, parse, schema_of};
 pub use handle::ToolHandle;
 pub use options::{Concurrency, Effect, ToolOptions};
 pub(crate) use perform::{Calling, perform, shown};
-pub use scheduler::ToolScheduler;
+pub(crate) use scheduler::Holding;
+pub use scheduler::{
+    BatchCall, BatchTool, BatchedTool, Priority, ToolCounts, ToolPolicy, ToolScheduler,
+    ToolSchedulerBuilder, ToolSchedulerError, ToolStats,
+};
 pub(crate) use set::ToolSet;
 pub(crate) use turn::{Admitted, Batch, Finished, Returned, Turn};
 

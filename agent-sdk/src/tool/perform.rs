@@ -7,13 +7,14 @@ use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
+use super::scheduler::may_help;
 use super::{State, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput, ToolScheduler};
 use crate::{
     budget::{Amounts, BudgetError, Measure, Reservation},
     message::ToolCall,
     operation::{
         Details, InSpan, Kind, Operation, Outcome, Payload, RunContext, ToolDetails, Totals,
-        decision,
+        TraceContext, decision,
     },
     redact,
     session::{SharedState, StateChange},
@@ -76,70 +77,148 @@ pub(crate) async fn perform(calling: Calling<'_>) -> Performed {
     }
 }
 
+/// What a call takes the place of.
+struct Instead {
+    tool: Arc<str>,
+    trace: TraceContext,
+    class: &'static str,
+}
+
 impl Calling<'_> {
-    /// Makes the call in its own operation. `seat` is its place in the budgets that cap calls, from [`seat`].
-    pub(crate) async fn make(self, mut seat: Option<Reservation>) -> Performed {
+    /// Makes the call in its own operation, and where it fails and the scheduler knows a fallback, that in another. `seat` is its
+    /// place in the budgets that cap calls, from [`seat`].
+    pub(crate) async fn make(self, seat: Option<Reservation>) -> Performed {
+        let (performed, trace) = self.once(seat, None).await;
+        match (&performed.result, self.tool, self.scheduler) {
+            (Err(error), Some(tool), Some(scheduler)) if !performed.goes_on => {
+                let others = scheduler.fallbacks(tool, error.kind());
+                if others.is_empty() {
+                    return performed;
+                }
+                Box::pin(self.fall_back(performed, trace, others)).await
+            }
+            _ => performed,
+        }
+    }
+
+    /// Calls one tool after the other in the place of one that failed.
+    async fn fall_back(
+        &self,
+        mut last: Performed,
+        mut trace: TraceContext,
+        others: Vec<ToolHandle>,
+    ) -> Performed {
+        let (Some(first), Some(scheduler)) = (self.tool, self.scheduler) else {
+            return last;
+        };
+        let mut before = first.spec().name.clone();
+        for other in &others {
+            let Err(error) = &last.result else { break };
+            let context = self.context;
+            let is_over = context.cancellation().is_cancelled()
+                || context.time_left().is_some_and(|left| left.is_zero());
+            if is_over || !may_help(error.kind()) {
+                break;
+            }
+            // What the first one said is what the model is told.
+            let Ok(seat) = seat(context, &other.spec().name).await else {
+                break;
+            };
+            scheduler.falls_back(first);
+            let instead = Instead {
+                tool: before,
+                trace,
+                class: error.kind().as_str(),
+            };
+            let calling = Calling {
+                tool: Some(other),
+                queued: Instant::now(),
+                ..self.clone()
+            };
+            let (mut performed, own) = calling.once(seat, Some(instead)).await;
+            performed.took += last.took;
+            performed.spent.add(&last.spent);
+            last.changes.append(&mut performed.changes);
+            performed.changes = last.changes;
+            (last, trace, before) = (performed, own, other.spec().name.clone());
+        }
+        last
+    }
+
+    /// Makes the call of one tool in its own operation.
+    async fn once(
+        &self,
+        mut seat: Option<Reservation>,
+        instead: Option<Instead>,
+    ) -> (Performed, TraceContext) {
         let context = self.context.clone().with_child_cancellation();
         let context = context.inside_tool(&self.path);
         // A call that is over, or dropped, tells whatever it has set going.
         let over = context.cancellation().clone().drop_guard();
-        let operation = self.begin(&context);
+        let operation = self.begin(context, instead);
         // It counts from now on, however it ends.
         if let Some(seat) = &mut seat {
             seat.begin();
         }
-        let started = operation.info().started_at;
+        let info = operation.info();
+        let (started, trace) = (info.started_at, info.trace);
         let waited = started.saturating_duration_since(self.queued);
         operation.record(|facts| facts.queued = Some(waited));
         let (state, shared) = forked(self.state);
         let result = self.call(&operation, state).await;
         drop(over);
         let (outcome, goes_on) = self.judge(&result);
-        match &result {
-            _ if goes_on => {}
+        let spent = match &result {
+            _ if goes_on => operation.close(outcome, Payload::None),
+            Ok(output) => operation.close(outcome, Payload::Result(&cut(output.content.as_str()))),
             Err(error) => {
                 let class = error.kind().as_str();
                 let handle = operation.handle();
                 handle.fail(class, format!("the tool call failed: {class}"));
+                operation.close(outcome, Payload::Result(&cut(&error.to_string())))
             }
-            Ok(_) => {}
-        }
-        let spent = match &result {
-            _ if goes_on => operation.close(outcome, Payload::None),
-            Ok(output) => operation.close(outcome, Payload::Result(&cut(output.content.as_str()))),
-            Err(error) => operation.close(outcome, Payload::Result(&cut(&error.to_string()))),
         };
         if goes_on && let Some(seat) = seat {
             seat.release();
         }
-        Performed {
+        let performed = Performed {
             result,
             goes_on,
             took: started.elapsed(),
             spent,
             changes: shared.map(|it| it.take_changes()).unwrap_or_default(),
-        }
+        };
+        (performed, trace)
     }
 
-    fn begin(&self, context: &RunContext) -> Operation {
+    fn begin(&self, context: RunContext, instead: Option<Instead>) -> Operation {
         let details = ToolDetails {
             call_id: Some(self.call.id.clone()),
             description: self.tool.map(|tool| tool.spec().description.clone()),
             tool_type: None,
         };
-        let limited;
-        let context = match self.tool {
-            Some(tool) => {
-                limited = context.clone().with_timeout(tool.options().timeout);
-                &limited
-            }
+        let limit = self.tool.and_then(|tool| match self.scheduler {
+            Some(scheduler) => scheduler.time_for(tool),
+            None => Some(tool.options().timeout),
+        });
+        let context = match limit {
+            Some(limit) => context.with_timeout(limit),
             None => context,
         };
-        context
+        let start = context
             .start(Kind::Tool, shown_name(self.tool, self.call))
             .details(Details::Tool(details))
-            .payload(Payload::Arguments(&self.call.arguments))
-            .begin()
+            .payload(Payload::Arguments(&self.call.arguments));
+        let Some(instead) = instead else {
+            return start.begin();
+        };
+        let operation = start.link(instead.trace).begin();
+        decision::tool_fallback(&operation, &instead.tool, instead.class);
+        operation.record(|facts| {
+            facts.fallback_for = Some(instead.tool);
+            facts.fallback_reason = Some(instead.class);
+        });
+        operation
     }
 
     async fn call(&self, operation: &Operation, state: State) -> Result<ToolOutput, ToolError> {
@@ -238,9 +317,12 @@ pub(super) async fn guarded(
 
 /// What a call's operation is named. The name of a tool that is not there is a model's text, unless it could be one's name.
 fn shown_name(tool: Option<&ToolHandle>, call: &ToolCall) -> Arc<str> {
-    match shown(&call.name) {
-        other if tool.is_none() && *other != *call.name => other.into(),
-        _ => call.name.clone(),
+    match tool {
+        Some(tool) => tool.spec().name.clone(),
+        None => match shown(&call.name) {
+            other if *other != *call.name => other.into(),
+            _ => call.name.clone(),
+        },
     }
 }
 

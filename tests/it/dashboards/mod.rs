@@ -24,6 +24,8 @@ const GAUGES: &[MetricDef] = &[
     metric::OPERATIONS_ACTIVE,
     metric::TOOL_QUEUE_DEPTH,
     metric::BREAKER_STATE,
+    metric::TAIL_SAMPLING_UNDECIDED,
+    metric::TAIL_SAMPLING_HELD,
     metric::SPANS_QUEUED,
     metric::SPANS_SPILLED,
 ];

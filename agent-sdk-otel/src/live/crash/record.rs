@@ -40,6 +40,8 @@ pub struct CrashedOperation {
     pub started: SystemTime,
     /// The last moment of which it is known that it ran.
     pub last_seen: SystemTime,
+    /// The first word of its span's name, where that is another than its kind's.
+    pub(crate) called: Option<String>,
     pub(crate) agent: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) conversation: Option<String>,
@@ -92,6 +94,8 @@ struct Line {
     run_id: String,
     operation_id: u64,
     kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    called: Option<String>,
     name: String,
     started: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,6 +165,8 @@ impl Line {
             run_id: short(operation.run_id.as_str()),
             operation_id: operation.operation_id.get(),
             kind: operation.kind,
+            called: (operation.called != operation.kind.span_name())
+                .then(|| operation.called.to_owned()),
             name: short(&operation.name),
             started: nanos(operation.started),
             agent: operation.agent.as_deref().map(short),
@@ -178,6 +184,7 @@ impl Line {
             run_id: self.run_id,
             operation_id: self.operation_id,
             kind: self.kind,
+            called: self.called,
             name: self.name,
             // Read as one of another process, which it is not.
             trace: TraceContext::new(read.trace_id, read.span_id, read.sampled),

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{attrs, metric};
-pub(crate) use reader::{Page, read};
+pub(crate) use reader::{Page, Sample, read};
 
 /// A provider with nothing but a page.
 struct Stage {

@@ -12,12 +12,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::Telemetry;
 use crate::builder::TelemetryBuilder;
 
-const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+pub(super) const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
 const GZIP: (&str, &str) = ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -25,7 +26,7 @@ const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// What a collector does with one request.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// Answers with this message, and this status in the trailers.
     Trailers(Vec<u8>, &'static str),
     /// Answers with a status in the headers.
@@ -42,7 +43,7 @@ enum Step {
     HangInside,
 }
 
-fn ok() -> Step {
+pub(super) fn ok() -> Step {
     Step::Trailers(Vec::new(), "0")
 }
 
@@ -57,7 +58,7 @@ fn partial(rejected: i64) -> Step {
 }
 
 /// One request: its path, its headers, and the message in its frame as it came.
-struct Call {
+pub(super) struct Call {
     path: String,
     headers: HeaderMap,
     is_compressed: bool,
@@ -66,6 +67,11 @@ struct Call {
 
 /// Goes through the script again and again, one step a request.
 fn collector(script: Vec<Step>) -> (Server, Seen<Call>) {
+    collector_over(None, script)
+}
+
+/// As [`collector`], behind TLS where that is given.
+pub(super) fn collector_over(tls: Option<TlsAcceptor>, script: Vec<Step>) -> (Server, Seen<Call>) {
     let seen = Seen::default();
     let calls = Arc::clone(&seen);
     let server = Server::start(move |listener| async move {
@@ -77,9 +83,18 @@ fn collector(script: Vec<Step>) -> (Server, Seen<Call>) {
                 async move { Ok::<_, Infallible>(answer(request, &calls, &script).await) }
             });
             let server = http2::Builder::new(TokioExecutor::new());
+            let tls = tls.clone();
             drop(tokio::spawn(async move {
                 // A connection ends with its peer, or with the test.
-                let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+                let _ = match tls {
+                    Some(tls) => {
+                        let Ok(stream) = tls.accept(stream).await else {
+                            return;
+                        };
+                        server.serve_connection(TokioIo::new(stream), answer).await
+                    }
+                    None => server.serve_connection(TokioIo::new(stream), answer).await,
+                };
             }));
         }
     });
@@ -140,7 +155,7 @@ fn frame(message: &[u8]) -> Bytes {
 }
 
 /// Exported, rejected, failed and unknown.
-fn fate(account: &ExportAccount) -> [u64; 4] {
+pub(super) fn fate(account: &ExportAccount) -> [u64; 4] {
     [
         account.exported,
         account.rejected,
@@ -295,7 +310,7 @@ async fn o2_a_shutdown_inside_a_current_thread_runtime_ends_in_time_when_grpc_ha
 fn log_records_go_to_their_own_service() {
     let (server, seen) = collector(vec![ok()]);
     let mut settings = read(|_| None).unwrap();
-    settings.endpoint = Some(crate::settings::Secret(server.url()));
+    settings.endpoint = Some(crate::settings::Address::new(server.url(), "the test"));
     settings.logs.protocol = Some(crate::Protocol::Grpc);
     let thread = ExportThread::start().unwrap();
     let resource = Resource::builder_empty().build();

@@ -87,7 +87,7 @@ impl Transport for Counted {
 fn o2_a_request_that_is_tried_again_is_compressed_once() {
     let (server, seen) = collector(3);
     let mut settings = read(|_| None).unwrap();
-    settings.endpoint = Some(crate::settings::Secret(server.url()));
+    settings.endpoint = Some(crate::settings::Address::new(server.url(), "the test"));
     settings.compression = crate::Compression::Gzip;
     settings.batch.retries.first = Duration::from_millis(1);
     let target = settings.target(Signal::Traces).unwrap().unwrap();

@@ -8,6 +8,7 @@ mod steady;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use agent_sdk::redact::Redactor;
 use bytes::Bytes;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -264,4 +265,24 @@ fn a_batch_stays_below_its_limits_and_an_item_that_is_too_large_is_dropped() {
     let account = pipeline.shutdown(LIMIT);
     assert_eq!((account.exported, account.dropped), (2, 1));
     assert!(account.balances());
+}
+
+#[test]
+fn a_span_that_cannot_be_cleared_of_a_secret_is_dropped() {
+    let accepting = Accepting::default();
+    let pipeline = start(limits(4, 1), accepting.clone());
+    let scope = scope("a");
+    let redactor = Redactor::new().with_secret("swordfish-42");
+    let offer = |message: &[u8]| {
+        pipeline.without_secrets(&redactor, message, |message| pipeline.push(&scope, message));
+    };
+    offer(&item("plain"));
+    offer(&item("it was swordfish-42"));
+    offer(b"\xffswordfish-42");
+    assert!(pipeline.flush(LIMIT));
+    let account = pipeline.account();
+    assert!(account.balances(), "{account:?}");
+    assert_eq!((account.exported, account.dropped), (2, 1));
+    assert_eq!((account.unsampled, account.lost()), (0, 1));
+    assert_eq!(accepting.0.load(Ordering::Relaxed), 2);
 }

@@ -9,15 +9,15 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{BoxFuture, Either, select},
+    future::{BoxFuture, Either, maybe_done, select},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::{Child, Command},
+    process::Command,
 };
 
 use super::AlertSink;
-use crate::budget::Alert;
+use crate::{budget::Alert, group::Group};
 
 /// How much of what a program complains about is kept, in bytes.
 const MAX_WORDS: usize = 2_048;
@@ -151,7 +151,8 @@ impl CommandAlerts {
             };
             tokio::join!(give, listen);
         };
-        let mut talk = Box::pin(talk.fuse());
+        // It is asked again once it has ended.
+        let mut talk = Box::pin(maybe_done(talk));
         let ended = async {
             let wait = std::pin::pin!(group.0.wait());
             match select(wait, &mut talk).await {
@@ -178,25 +179,6 @@ impl CommandAlerts {
 fn printable(text: &str, most: usize) -> String {
     let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().take(most).map(plain).collect()
-}
-
-/// A program and what it started: killed when nobody waits for it any more.
-struct Group(Child);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // It has an id for as long as nobody has collected its end: until then the number is nobody else's.
-        #[cfg(unix)]
-        if let Some(id) = self
-            .0
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .and_then(rustix::process::Pid::from_raw)
-        {
-            let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
-        }
-        // Elsewhere, and where there is no group, it alone is killed as it is dropped.
-    }
 }
 
 impl AlertSink for CommandAlerts {

@@ -40,8 +40,10 @@ pub use hedge::Hedge;
 pub use retry::{Jitter, Retry};
 
 pub(super) use admission::Admission;
+pub(crate) use breaker::{BreakerPermit, Refusal, Verdict};
 pub(super) use cache::Slot;
 pub(super) use call::{Answer, Call, Origin};
+pub(crate) use rate::{PerMinute, Reservation};
 
 use super::ModelHandle;
 

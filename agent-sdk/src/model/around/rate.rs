@@ -97,13 +97,13 @@ pub(super) struct Taken {
 
 /// A limit over a minute that all clones of a handle share.
 #[derive(Clone)]
-pub(super) struct PerMinute {
+pub(crate) struct PerMinute {
     bucket: Arc<Mutex<Bucket>>,
     limit: NonZeroU32,
 }
 
 impl PerMinute {
-    pub(super) fn new(limit: NonZeroU32) -> Self {
+    pub(crate) fn new(limit: NonZeroU32) -> Self {
         Self {
             bucket: Arc::new(Mutex::guard(Bucket::full(limit, Instant::now()))),
             limit,
@@ -111,7 +111,7 @@ impl PerMinute {
     }
 
     /// Takes tokens to be used later, or says how long that would take.
-    pub(super) fn reserve(
+    pub(crate) fn reserve(
         &self,
         tokens: u64,
         limit: Option<Duration>,
@@ -135,7 +135,7 @@ impl fmt::Debug for PerMinute {
 
 /// Tokens that are put aside. Dropped before it is used, it gives them back.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub(crate) struct Reservation {
     bucket: Arc<Mutex<Bucket>>,
     tokens: u64,
     ready: Instant,
@@ -144,17 +144,17 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// When they may be used.
-    pub(super) fn ready(&self) -> Instant {
+    pub(crate) fn ready(&self) -> Instant {
         self.ready
     }
 
     /// They are used from now on: they are not given back.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.is_used = true;
     }
 
     /// So many were used in truth.
-    pub(super) fn correct(self, used: u64) {
+    pub(crate) fn correct(self, used: u64) {
         let now = Instant::now();
         let (before, bucket) = (self.tokens, &self.bucket);
         bucket.with(|bucket| {

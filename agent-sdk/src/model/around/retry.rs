@@ -107,12 +107,12 @@ impl Retry {
     }
 
     /// Whether it ever tries again.
-    pub(super) fn retries(&self) -> bool {
+    pub(crate) fn retries(&self) -> bool {
         self.max_attempts > 1
     }
 
     /// A request is sent for the first time.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.budget.deposit();
     }
 
@@ -128,10 +128,25 @@ impl Retry {
         refused: Option<Duration>,
         random: f64,
     ) -> Option<Duration> {
-        if failures >= self.max_attempts || !error.is_retryable() {
+        if !error.is_retryable() {
             return None;
         }
-        let wait = match error.retry_after() {
+        self.wait_after(failures, error.retry_after(), left, refused, random)
+    }
+
+    /// The same of any failure that is to be tried again, where it says after what time that may be, or does not.
+    pub(crate) fn wait_after(
+        &self,
+        failures: u32,
+        asked: Option<Duration>,
+        left: Option<Duration>,
+        refused: Option<Duration>,
+        random: f64,
+    ) -> Option<Duration> {
+        if failures >= self.max_attempts {
+            return None;
+        }
+        let wait = match asked {
             Some(asked) => asked.min(MAX_SERVER_WAIT),
             None => self.backoff(failures, random),
         };

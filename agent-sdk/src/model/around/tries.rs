@@ -172,9 +172,8 @@ impl Tries<'_> {
     async fn whole(&self, attempt: &Attempt, request: ChatRequest) -> Result<Sent, ModelError> {
         let context = self.operation.context().clone();
         let context = context.with_attempt(attempt.clone());
-        let span = self.operation.span().clone();
         let answer = self.handle.model.chat_boxed(&context, request);
-        let response = answer.in_span(span).await?;
+        let response = answer.in_span(self.operation.span()).await?;
         Ok(Sent::Whole(Box::new(response)))
     }
 
@@ -186,9 +185,9 @@ impl Tries<'_> {
     ) -> Result<Sent, ModelError> {
         let context = self.operation.context().clone();
         let context = context.with_attempt(attempt.clone());
-        let span = self.operation.span().clone();
+        let span = self.operation.span();
         let begun = self.handle.model.stream_boxed(&context, request);
-        let mut rest = begun.in_span(span.clone()).await?;
+        let mut rest = begun.in_span(span).await?;
         let first = if rest.is_in_span() {
             rest.next().in_span(span).await
         } else {

@@ -114,7 +114,6 @@ impl EmbeddingHandle {
             .start(Kind::Embeddings, self.info.model.clone())
             .details(Details::Embeddings(details))
             .begin();
-        let span = operation.span().clone();
         let inputs = request.inputs.len();
         let mut spending = Spending::default();
         let result = async {
@@ -126,7 +125,7 @@ impl EmbeddingHandle {
             spending.begin();
             self.model
                 .embed_boxed(operation.context(), request)
-                .in_span(span)
+                .in_span(operation.span())
                 .await
         };
         let result = result.await;

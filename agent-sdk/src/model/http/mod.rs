@@ -35,7 +35,10 @@ pub(in crate::model) use self::{
 };
 use self::{key::Key, transport::Transport};
 pub use self::{settings::Timeouts, structured::StructuredOutput};
-pub(crate) use self::{settings::default_client, waits::retry_after};
+pub(crate) use self::{
+    settings::{client_builder, default_client},
+    waits::retry_after,
+};
 use super::{
     ModelError, ModelInfo,
     wire::{Limits, Secrets},

@@ -355,23 +355,28 @@ pub(crate) fn default_client(
     timeouts: &Timeouts,
     endpoint: &Url,
 ) -> Result<reqwest::Client, ModelError> {
-    let mut client = reqwest::Client::builder();
+    let mut client = client_builder(timeouts.connect);
     if endpoint.scheme() == "http" && is_loopback(endpoint.host_str().unwrap_or_default()) {
         // Neither a proxy nor a certificate has anything to do here; reading the system's certificates takes
         // milliseconds and megabytes.
         client = client.no_proxy().tls_certs_only([]);
     }
     client
+        .build()
+        .map_err(|error| configuration("the HTTP client cannot be made").with_source(error))
+}
+
+/// What every client of ours has: no redirects and no retries of its own.
+pub(crate) fn client_builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .user_agent(concat!("agent-sdk/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(timeouts.connect)
+        .connect_timeout(connect_timeout)
         .tcp_nodelay(true)
         // HTTP/2 comes in where another crate of the build asks for it.
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .build()
-        .map_err(|error| configuration("the HTTP client cannot be made").with_source(error))
 }
 
 /// The SDK's own settings are wrong.

@@ -83,5 +83,5 @@ async fn a_paused_plan_goes_on_when_it_is_resumed_and_a_step_that_rests_is_tried
         ends(failed.unwrap_err().report().unwrap()),
         json!({"a": "ok", "b": "ok", "rests": "failed"})
     );
-    assert_eq!(deeds.take(), ["fail rests", "begin b", "end b"]);
+    assert_eq!(deeds.take(), ["begin b", "fail rests", "end b"]);
 }

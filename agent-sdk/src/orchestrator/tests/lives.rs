@@ -71,9 +71,9 @@ async fn an_agent_inside_goes_on_where_it_was() {
     let deeds = Deeds::default();
     let orchestrator = || {
         let registry = registry(&deeds);
-        let model = ScriptedModel::from_fn(|_, turn| match turn {
-            0 => Turn::call("look", json!({})),
-            _ => Turn::text("seen").delay(Duration::from_millis(100)),
+        let model = ScriptedModel::from_fn(|request, _| match request.conversation.len() {
+            1 => Turn::new().tool_call("1", "look", "{}"),
+            _ => Turn::from("seen").delay(Duration::from_millis(100)),
         });
         let noted = deeds.clone();
         let look = FnTool::new("look", "Looks.", move |_: crate::tool::NoArguments| {
@@ -117,7 +117,7 @@ async fn a_plan_is_run_again_from_a_step_of_the_caller_s_choice_and_keeps_its_ch
         echo("a", json!(1)),
         echo("b", json!("${steps.a}")),
         echo("c", json!("${steps.b}")),
-        echo("d", json!(2)),
+        wait("d", 2),
     ]);
     let mut run = orchestrator(&deeds)
         .run(&whole)

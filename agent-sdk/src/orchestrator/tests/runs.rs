@@ -28,14 +28,14 @@ async fn a_plan_takes_as_long_as_its_longest_way() {
         .run(&plan(steps))
         .await
         .unwrap();
-    assert_eq!(began.elapsed(), Duration::from_millis(200 + 3));
+    assert_eq!(began.elapsed(), Duration::from_millis(200));
     assert_eq!(report.output, 50);
-    assert_eq!(report.work(), Duration::from_millis(350 + 5));
+    assert_eq!(report.work(), Duration::from_millis(350));
     let started = report
         .steps
         .iter()
         .map(|step| step.started.unwrap().as_millis());
-    assert_eq!(started.collect::<Vec<_>>(), [0, 0, 51, 101, 152]);
+    assert_eq!(started.collect::<Vec<_>>(), [0, 0, 50, 100, 150]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +45,7 @@ async fn agents_tools_functions_and_plans_hand_on_what_they_gave() {
     let model = ScriptedModel::from_fn(|request, _| {
         let asked = request.conversation.last().unwrap().text();
         let system = request.instructions.as_deref().unwrap_or("none");
-        Turn::text(format!("<{system}|{asked}>"))
+        Turn::from(format!("<{system}|{asked}>"))
     });
     let writer = Agent::builder("writer", model)
         .instructions("Write.")
@@ -127,7 +127,7 @@ invoke_workflow mixed
     );
     let link = |from: &str, to: &str| {
         let (from, to) = (trace.find(from).unwrap(), trace.find(to).unwrap());
-        from.info.links.contains(&to.info.trace)
+        from.links.contains(&to.trace)
     };
     assert!(link("step text", "step inner") && link("step inner", "step sum"));
     assert!(!link("step text", "step sum"));
@@ -144,7 +144,7 @@ async fn so_many_run_at_once_as_the_plan_allows() {
         .unwrap();
     let began = Instant::now();
     orchestrator(&deeds).run(&narrow).await.unwrap();
-    assert_eq!(began.elapsed().as_millis(), 33);
+    assert_eq!(began.elapsed().as_millis(), 30);
     let (mut running, mut most) = (0, 0);
     for deed in deeds.take() {
         running += if deed.starts_with("begin") { 1 } else { -1 };

@@ -219,6 +219,16 @@ impl Checker<'_> {
         {
             at.say("map.over", "is neither a list nor a reference to one");
         }
+        if let Some(map) = &step.map
+            && let (Value::Array(list), Join::Quorum(needed)) = (&map.over, map.join)
+            && list.len() < needed.get() as usize
+        {
+            let many = list.len();
+            at.say(
+                "map.join",
+                format!("needs {needed} that succeed, and the list has {many}"),
+            );
+        }
         for (place, template) in node.templates() {
             let is_map = step.map.is_some() && place != "map.over";
             for reference in template.references() {

@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{
-    Catalog, Change, Command, End, Machine, PlanError, SkipReason, Slot, State, StepEnd, check,
-    slot::{Phase, Ready},
+    Catalog, Change, Command, Machine, PlanError, SkipReason, Slot, State, StepEnd, Timer, check,
+    slot::Phase,
 };
 use crate::plan::{Plan, Problem, Step, graph::Node};
 
@@ -23,7 +23,11 @@ impl Machine {
             return refuse("the plan is over");
         }
         if self.stopped.is_some() && !self.is_finished {
-            return refuse("the plan is about to stop");
+            if !(begins_anew && self.is_earlier) {
+                return refuse("the plan is about to stop");
+            }
+            // It was allowed then, so the plan was over.
+            self.close_all();
         }
         match change {
             Change::Add { step } => self.add(step, catalog)?,
@@ -81,6 +85,9 @@ impl Machine {
         self.try_out(catalog, |steps| steps.retain(|step| step.id != *id))?;
         if let Some(slot) = self.slot_mut(number) {
             slot.is_removed = true;
+            // What was in the queue, asked or timed for it is of a round that is over.
+            slot.state = State::Waiting;
+            slot.round += 1;
         }
         self.numbers.remove(id);
         self.connect();
@@ -130,7 +137,6 @@ impl Machine {
                 end.as_str()
             ));
         }
-        let was_begun = slot.attempts > 0;
         let because = SkipReason::Person;
         let is_harmless = true;
         self.give_up(
@@ -140,22 +146,15 @@ impl Machine {
                 is_harmless,
             },
         );
-        if !was_begun {
-            self.commands.push_back(Command::Passed { step: number });
-        }
         Ok(())
     }
 
     fn retry(&mut self, number: u32) -> Result<(), PlanError> {
-        let Some(slot) = self.slots.get_mut(number as usize) else {
+        let Some(slot) = self.slot(number) else {
             return Ok(());
         };
-        let (id, priority, round) = (
-            slot.node.step.id.clone(),
-            slot.node.step.priority,
-            slot.round,
-        );
-        match &mut slot.state {
+        let id = slot.node.step.id.clone();
+        match &slot.state {
             State::Ended(StepEnd::Ok { .. }) => refuse(format!(
                 "step `{id}` succeeded: to run it and what comes after it again, restart it"
             )),
@@ -178,34 +177,30 @@ impl Machine {
                         }
                     }
                 }
-                self.begin_anew(&again);
+                self.begin_anew(again);
                 Ok(())
             }
             State::Active(active) => {
-                let mut any = false;
-                for (item, progress) in active.items.iter_mut().enumerate() {
-                    if progress.phase == Phase::Resting {
-                        progress.phase = Phase::Ready;
-                        any = true;
-                        self.ready.push(Ready {
-                            priority,
-                            step: Reverse(number),
-                            item: Reverse(u32::try_from(item).unwrap_or(u32::MAX)),
-                            round,
-                        });
-                    }
+                let resting = active.items.iter().enumerate();
+                let resting = resting.filter(|(_, item)| item.phase == Phase::Resting);
+                let resting: Vec<usize> = resting.map(|(item, _)| item).collect();
+                if resting.is_empty() {
+                    return refuse(format!("step `{id}` is under way"));
                 }
-                if any {
-                    Ok(())
-                } else {
-                    refuse(format!("step `{id}` is under way"))
+                for item in resting {
+                    self.queue(number, u32::try_from(item).unwrap_or(u32::MAX));
                 }
+                Ok(())
             }
             State::Waiting | State::Asking => refuse(format!("step `{id}` has not begun")),
         }
     }
 
     fn restart(&mut self, number: u32) -> Result<(), PlanError> {
+        if let Some(slot) = self.slot(number).filter(|slot| !slot.has_ended()) {
+            let id = &slot.node.step.id;
+            return refuse(format!("step `{id}` cannot be restarted: it has not ended"));
+        }
         let mut again = BTreeSet::from([number]);
         let mut open = vec![number];
         while let Some(number) = open.pop() {
@@ -224,14 +219,27 @@ impl Machine {
                 return refuse(format!("step `{id}` is under way: skip it first"));
             }
         }
-        self.begin_anew(&again);
+        self.begin_anew(again);
         Ok(())
     }
 
     /// Has steps wait as if they had never begun.
-    fn begin_anew(&mut self, numbers: &BTreeSet<u32>) {
+    fn begin_anew(&mut self, mut numbers: BTreeSet<u32>) {
+        let was_stopped = self.stopped.take().is_some();
+        if was_stopped {
+            let all = 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+            numbers.extend(all.filter(|number| self.end(*number).is_some_and(StepEnd::is_of_stop)));
+        }
+        if let Some(time) = self
+            .frame
+            .timeout
+            .filter(|_| was_stopped || self.is_finished)
+        {
+            let timer = Timer::Plan;
+            self.commands.push_back(Command::Wait { timer, time });
+        }
         for number in numbers {
-            if let Some(slot) = self.slot_mut(*number) {
+            if let Some(slot) = self.slot_mut(number) {
                 slot.state = State::Waiting;
                 slot.round += 1;
                 slot.attempts = 0;
@@ -239,15 +247,17 @@ impl Machine {
         }
         self.is_finished = false;
         self.is_doomed = false;
-        if self.stopped == Some(End::Failed) {
-            self.stopped = None;
-        }
         self.count();
     }
 
     /// Draws the edges anew.
     fn connect(&mut self) {
-        for slot in &mut self.slots {
+        let mut lost = Vec::new();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            let was_in_vain = matches!(&slot.state, State::Ended(end) if !end.is_harmless());
+            if was_in_vain && !slot.waited_for_by.is_empty() {
+                lost.push(number);
+            }
             slot.waited_for_by.clear();
         }
         for number in 0..self.slots.len() {
@@ -268,6 +278,9 @@ impl Machine {
                 slot.node.waits_for = waits_for.into_iter().collect();
             }
         }
+        // One that failed and that nothing waits for any more decides about the plan.
+        let mut lost = lost.iter().filter_map(|number| self.slots.get(*number));
+        self.is_doomed |= lost.any(|slot| slot.waited_for_by.is_empty());
         self.count();
     }
 
@@ -283,7 +296,7 @@ impl Machine {
             .collect();
         self.open = 0;
         self.unsettled.clear();
-        for (number, slot) in self.slots.iter_mut().enumerate().rev() {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
             if slot.is_removed {
                 continue;
             }
@@ -295,8 +308,8 @@ impl Machine {
                 }
             }
             self.open += usize::from(!slot.has_ended());
-            self.unsettled
-                .push(u32::try_from(number).unwrap_or(u32::MAX));
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            self.unsettled.push(Reverse(number));
         }
     }
 }

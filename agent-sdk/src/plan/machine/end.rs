@@ -173,6 +173,18 @@ impl StepEnd {
         )
     }
 
+    /// Whether the plan's stop is all that was in its way.
+    pub(super) const fn is_of_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Cancelled { .. }
+                | Self::Skipped {
+                    because: SkipReason::Stopped,
+                    ..
+                }
+        )
+    }
+
     /// What went wrong on the way, in order.
     pub fn causes(&self) -> &[Fault] {
         match self {

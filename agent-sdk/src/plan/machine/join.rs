@@ -1,27 +1,28 @@
 //! When a step's turn comes: what it waits for, its condition, whether a person must be asked.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use serde_json::Value;
 
 use super::{
-    Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd, Timer,
+    Active, Command, End, FailurePolicy, Fault, Inside, Machine, SkipReason, State, StepEnd,
 };
+
+use crate::plan::Join;
 
 impl Machine {
     /// Brings every step whose place changed to where it belongs.
     pub(super) fn settle(&mut self) {
-        while let Some(number) = self.unsettled.pop() {
+        while let Some(Reverse(number)) = self.unsettled.pop() {
             let Some(slot) = self.slot(number) else {
                 continue;
             };
             if slot.is_removed || !matches!(slot.state, State::Waiting) {
                 continue;
             }
-            let (needed, ok, waiting) = (slot.needed(), slot.ok, slot.waiting);
-            if ok >= needed {
+            if slot.has_enough() {
                 self.turn(number);
-            } else if ok.saturating_add(waiting) < needed {
+            } else if slot.has_too_few() {
                 self.cannot(number);
             }
         }
@@ -62,7 +63,6 @@ impl Machine {
                 is_harmless,
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// Enough of those that a step waits for succeeded.
@@ -103,13 +103,15 @@ impl Machine {
         let Some(slot) = self.slot(number) else {
             return;
         };
-        let must_be_there = slot.needed() as usize == slot.node.waits_for.len();
+        let unseen = slot.node.waits_for.iter().copied();
+        let unseen = unseen.filter(|other| self.slot(*other).is_none_or(|o| o.output().is_none()));
+        let unseen: Box<[u32]> = unseen.collect();
         let over: Option<Arc<[Value]>> = match &slot.node.over {
             None => None,
             Some(over) => {
                 let scope = Inside {
                     machine: self,
-                    must_be_there,
+                    unseen: &unseen,
                     item: None,
                 };
                 match over.resolve(&scope) {
@@ -122,16 +124,17 @@ impl Machine {
                 }
             }
         };
-        let round = slot.round;
-        let active = Active::new(over, round);
-        let is_empty = active.items.is_empty();
-        if let Some(time) = slot.node.step.timeout {
-            let timer = Timer::Step {
-                step: number,
-                round,
-            };
-            self.commands.push_back(Command::Wait { timer, time });
+        let join = slot.node.step.map.as_ref().map(|map| map.join);
+        if let (Some(over), Some(Join::Quorum(needed))) = (&over, join)
+            && over.len() < needed.get() as usize
+        {
+            let many = over.len();
+            let why = format!("{needed} elements must succeed, and its list has {many}");
+            return self.refuse(number, Fault::new("input", why));
         }
+        let round = slot.round;
+        let active = Active::new(over, unseen, round);
+        let is_empty = active.items.is_empty();
         if let Some(slot) = self.slot_mut(number) {
             slot.state = State::Active(Box::new(active));
         }
@@ -144,7 +147,6 @@ impl Machine {
                     causes: Vec::new(),
                 },
             );
-            self.commands.push_back(Command::Passed { step: number });
         } else {
             self.offer(number);
         }
@@ -158,7 +160,6 @@ impl Machine {
                 is_harmless,
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// A step that cannot even begin.
@@ -169,7 +170,6 @@ impl Machine {
                 causes: vec![fault],
             },
         );
-        self.commands.push_back(Command::Passed { step: number });
     }
 
     /// Ends a step, and has those looked at that wait for it.
@@ -182,17 +182,22 @@ impl Machine {
             return;
         }
         slot.state = State::Ended(end);
+        if slot.attempts == 0 {
+            self.commands.push_back(Command::Passed { step: number });
+        }
         self.open = self.open.saturating_sub(1);
         let waited_for_by = std::mem::take(&mut slot.waited_for_by);
         if waited_for_by.is_empty() && !is_harmless {
             self.is_doomed = true;
         }
-        // Those that come first in the plan are looked at first.
-        for other in waited_for_by.iter().rev() {
+        for other in &waited_for_by {
             if let Some(slot) = self.slots.get_mut(*other as usize) {
                 slot.waiting = slot.waiting.saturating_sub(1);
                 slot.ok += u32::from(is_ok);
-                self.unsettled.push(*other);
+                let is_waiting = matches!(slot.state, State::Waiting);
+                if is_waiting && (slot.has_enough() || slot.has_too_few()) {
+                    self.unsettled.push(Reverse(*other));
+                }
             }
         }
         if let Some(slot) = self.slots.get_mut(number as usize) {

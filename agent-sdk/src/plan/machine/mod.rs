@@ -7,14 +7,17 @@
 //! once. Steps are looked at in the plan's order; nothing recurses, so neither a chain nor a fan of any length overflows. All work over a
 //! plan's life is O(steps + edges), times the logarithm of how many could begin at once.
 
+mod begin;
 mod change;
 mod end;
 mod fold;
 mod join;
 mod schedule;
 mod slot;
+mod stop;
 
 use std::{
+    cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
@@ -42,12 +45,14 @@ pub struct Machine {
     ready: BinaryHeap<Ready>,
     commands: VecDeque<Command>,
     /// Steps whose place in the plan is to be looked at.
-    unsettled: Vec<u32>,
+    unsettled: BinaryHeap<Reverse<u32>>,
     /// Tasks that were begun and have not ended.
     running: u32,
     /// Steps that have not ended.
     open: usize,
     is_paused: bool,
+    /// Whether no command was asked for yet. What is applied then happened in an earlier life, and what of it ran is not known.
+    is_earlier: bool,
     /// Why nothing more begins.
     stopped: Option<End>,
     is_finished: bool,
@@ -109,14 +114,14 @@ pub enum Command {
         /// The task.
         task: Task,
     },
-    /// Say [`Input::Timer`] after this time. One that is too late is ignored.
+    /// Say [`Input::Timer`] after this time. One that is too late is ignored. It takes the place of one for the same timer.
     Wait {
         /// What for.
         timer: Timer,
         /// How long.
         time: Duration,
     },
-    /// Ask a person whether a step may begin, and say [`Input::Decided`].
+    /// Ask a person whether a step may begin, and say [`Input::Decided`]. It takes the place of an earlier question about the step.
     Ask {
         /// The number of the step.
         step: u32,
@@ -126,7 +131,7 @@ pub enum Command {
         /// The number of the step.
         step: u32,
     },
-    /// Nothing is left to do.
+    /// Nothing is left to do; what was still to be waited for can be forgotten.
     Finish(End),
 }
 
@@ -212,10 +217,11 @@ impl Machine {
             seed,
             ready: BinaryHeap::new(),
             commands: VecDeque::new(),
-            unsettled: Vec::new(),
+            unsettled: BinaryHeap::new(),
             running: 0,
             open: graph.nodes.len(),
             is_paused: false,
+            is_earlier: true,
             stopped: None,
             is_finished: false,
             is_doomed: false,
@@ -229,7 +235,7 @@ impl Machine {
             machine.commands.push_back(Command::Wait { timer, time });
         }
         let all = 0..u32::try_from(machine.slots.len()).unwrap_or(u32::MAX);
-        machine.unsettled.extend(all.rev());
+        machine.unsettled.extend(all.map(Reverse));
         machine.settle();
         Ok(machine)
     }
@@ -293,6 +299,11 @@ impl Machine {
         self.is_paused
     }
 
+    /// Whether nothing more begins, and the plan is over as soon as what runs has ended.
+    pub fn is_stopping(&self) -> bool {
+        self.stopped.is_some() && !self.is_finished
+    }
+
     /// How it ended, once it has.
     pub fn over(&self) -> Option<End> {
         if !self.is_finished {
@@ -310,7 +321,7 @@ impl Machine {
         if let Some(output) = &self.output {
             let scope = Inside {
                 machine: self,
-                must_be_there: false,
+                unseen: &[],
                 item: None,
             };
             return output.resolve(&scope);
@@ -333,6 +344,11 @@ impl Machine {
     /// Whether there is something to be done that needs no room.
     pub(crate) fn has_commands(&self) -> bool {
         !self.commands.is_empty()
+    }
+
+    /// Whether a step waits for its next try.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.steps().any(|step| step.state == StepState::Resting)
     }
 
     /// Whether a task was begun and something still waits for it.
@@ -391,20 +407,18 @@ impl Plan {
 /// What the references of a step refer to.
 struct Inside<'a> {
     machine: &'a Machine,
-    /// Whether every step that is referred to must have succeeded.
-    must_be_there: bool,
+    /// Steps that had not succeeded when the step's turn came.
+    unseen: &'a [u32],
     item: Option<(&'a Value, usize)>,
 }
 
 impl Scope for Inside<'_> {
-    fn step(&self, id: &str) -> Result<Option<&Value>, String> {
-        let number = self.machine.number(id);
-        let slot = number.and_then(|number| self.machine.slot(number));
-        match slot.and_then(Slot::output) {
-            Some(output) => Ok(Some(output)),
-            None if self.must_be_there => Err(format!("step `{id}` gave nothing")),
-            None => Ok(None),
+    fn step(&self, id: &str) -> Option<&Value> {
+        let number = self.machine.number(id)?;
+        if self.unseen.contains(&number) {
+            return None;
         }
+        self.machine.slot(number)?.output()
     }
 
     fn params(&self) -> &Params {

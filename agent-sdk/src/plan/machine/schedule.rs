@@ -1,18 +1,16 @@
 //! What is begun, and what comes of it.
 
-use std::cmp::Reverse;
-
 use serde_json::Value;
 
-use super::{
-    Command, End, Ended, Fault, Input, Inside, Machine, SkipReason, State, StepEnd, Task, Timer,
-    slot::{Phase, Ready},
-};
+use super::{Command, End, Ended, Fault, Input, Machine, State, StepEnd, Task, Timer, slot::Phase};
 use crate::plan::Join;
 
 impl Machine {
     /// What to do next; `None` where something must happen first.
     pub fn next(&mut self) -> Option<Command> {
+        if self.is_earlier {
+            self.leave_earlier();
+        }
         loop {
             if let Some(command) = self.commands.pop_front() {
                 return Some(command);
@@ -56,80 +54,6 @@ impl Machine {
         fitted
     }
 
-    /// Puts as many elements of a step into the queue as may be under way.
-    pub(super) fn offer(&mut self, number: u32) {
-        let Some(slot) = self.slots.get_mut(number as usize) else {
-            return;
-        };
-        let step = &slot.node.step;
-        let width = step.map.as_ref().and_then(|map| map.concurrency);
-        let (priority, round) = (step.priority, slot.round);
-        let State::Active(active) = &mut slot.state else {
-            return;
-        };
-        let all = u32::try_from(active.items.len()).unwrap_or(u32::MAX);
-        let width = width.map_or(all, std::num::NonZeroU32::get);
-        while active.under_way < width && active.next < all {
-            self.ready.push(Ready {
-                priority,
-                step: Reverse(number),
-                item: Reverse(active.next),
-                round,
-            });
-            active.next += 1;
-            active.under_way += 1;
-        }
-    }
-
-    /// Begins what is first in the queue; `None` where it is not there any more, or cannot be given what it should be.
-    fn begin(&mut self, ready: Ready) -> Option<Command> {
-        let (number, item) = (ready.step.0, ready.item.0);
-        let slot = self.slot(number)?;
-        let State::Active(active) = &slot.state else {
-            return None;
-        };
-        let progress = active.items.get(item as usize)?;
-        if slot.round != ready.round || progress.phase != Phase::Ready {
-            return None;
-        }
-        let task = active.task(number, item)?;
-        let scope = Inside {
-            machine: self,
-            must_be_there: slot.needed() as usize == slot.node.waits_for.len(),
-            item: active
-                .over
-                .as_ref()
-                .and_then(|over| Some((over.get(item as usize)?, item as usize))),
-        };
-        let own = usize::try_from(task.choice)
-            .unwrap_or(usize::MAX)
-            .checked_sub(1);
-        let other = own.and_then(|own| slot.node.others.get(own)?.as_ref());
-        let input = other.unwrap_or(&slot.node.input).resolve(&scope);
-        let slot = self.slots.get_mut(number as usize)?;
-        match input {
-            Ok(input) => {
-                slot.attempts = slot.attempts.saturating_add(1);
-                if let Some(progress) = slot.progress_mut(item) {
-                    progress.phase = Phase::Running;
-                }
-                self.running += 1;
-                Some(Command::Start { task, input })
-            }
-            Err(why) => {
-                let fault = Fault::new("input", why);
-                self.failed(task, fault);
-                if self
-                    .slot(number)
-                    .is_some_and(|slot| slot.attempts == 0 && slot.has_ended())
-                {
-                    self.commands.push_back(Command::Passed { step: number });
-                }
-                None
-            }
-        }
-    }
-
     fn ended(&mut self, task: Task, ended: Ended) -> bool {
         let Some(slot) = self.slots.get_mut(task.step as usize) else {
             return false;
@@ -139,21 +63,13 @@ impl Machine {
             self.running = self.running.saturating_sub(1);
             return true;
         }
-        if slot.round != task.round {
-            return false;
-        }
-        let number = task.item.unwrap_or_default();
-        let Some(progress) = slot.progress_mut(number) else {
-            return false;
-        };
-        if (progress.choice, progress.attempt) != (task.choice, task.attempt) {
-            return false;
-        }
-        match progress.phase {
-            Phase::Running => self.running = self.running.saturating_sub(1),
+        match slot.phase_of(task) {
+            Some(Phase::Running) => self.running = self.running.saturating_sub(1),
             // In an earlier life it ran.
-            Phase::Ready | Phase::Resting => slot.attempts = slot.attempts.saturating_add(1),
-            Phase::Ok(_) | Phase::Lost => return false,
+            Some(Phase::Ready | Phase::Resting) => {
+                slot.attempts = slot.attempts.saturating_add(1);
+            }
+            Some(Phase::Ok(_) | Phase::Lost) | None => return false,
         }
         match ended {
             Ended::Ok { output } => self.gave(task, output),
@@ -190,7 +106,7 @@ impl Machine {
         let Some(slot) = self.slots.get_mut(task.step as usize) else {
             return;
         };
-        let (step, round) = (slot.node.step.clone(), slot.round);
+        let step = slot.node.step.clone();
         let Some(active) = slot.active_mut() else {
             return;
         };
@@ -220,14 +136,10 @@ impl Machine {
             });
         } else if task.choice < choices {
             (progress.choice, progress.attempt) = (task.choice + 1, 1);
-            progress.phase = Phase::Ready;
             active.remember(of(task, fault));
-            self.ready.push(Ready {
-                priority: step.priority,
-                step: Reverse(task.step),
-                item: Reverse(number),
-                round,
-            });
+            if !self.line_up(task.step, number) {
+                self.weigh(task.step);
+            }
         } else {
             self.lose(task, fault);
         }
@@ -235,6 +147,12 @@ impl Machine {
 
     /// An element will not succeed.
     fn lose(&mut self, task: Task, fault: Fault) {
+        self.write_off(task, fault);
+        self.weigh(task.step);
+    }
+
+    /// Notes that an element is lost.
+    pub(super) fn write_off(&mut self, task: Task, fault: Fault) {
         let number = task.item.unwrap_or_default();
         let slot = self.slots.get_mut(task.step as usize);
         let Some(active) = slot.and_then(|slot| slot.active_mut()) else {
@@ -246,11 +164,10 @@ impl Machine {
         active.lost += 1;
         active.under_way = active.under_way.saturating_sub(1);
         active.remember(of(task, fault));
-        self.weigh(task.step);
     }
 
     /// Ends a step whose elements have ended, or as soon as too many of them are lost.
-    fn weigh(&mut self, number: u32) {
+    pub(super) fn weigh(&mut self, number: u32) {
         let is_stopping = self.stopped.is_some();
         let Some(slot) = self.slots.get_mut(number as usize) else {
             return;
@@ -292,7 +209,7 @@ impl Machine {
             return self.give_up(number, end);
         }
         if is_stopping {
-            if active.is_running() {
+            if active.is_running() || self.is_earlier {
                 return;
             }
             let causes = std::mem::take(&mut active.causes);
@@ -315,28 +232,11 @@ impl Machine {
     }
 
     fn try_again(&mut self, task: Task) -> bool {
-        let number = task.item.unwrap_or_default();
-        let Some(slot) = self.slots.get_mut(task.step as usize) else {
-            return false;
-        };
-        let (priority, round) = (slot.node.step.priority, slot.round);
-        if round != task.round {
+        let slot = self.slot(task.step);
+        if slot.and_then(|slot| slot.phase_of(task)) != Some(&Phase::Resting) {
             return false;
         }
-        let Some(progress) = slot.progress_mut(number) else {
-            return false;
-        };
-        let is_meant = (progress.choice, progress.attempt) == (task.choice, task.attempt);
-        if !is_meant || progress.phase != Phase::Resting {
-            return false;
-        }
-        progress.phase = Phase::Ready;
-        self.ready.push(Ready {
-            priority,
-            step: Reverse(task.step),
-            item: Reverse(number),
-            round,
-        });
+        self.queue(task.step, task.item.unwrap_or_default());
         true
     }
 
@@ -351,11 +251,7 @@ impl Machine {
             return false;
         };
         let causes = std::mem::take(&mut active.causes);
-        let was_begun = slot.attempts > 0;
         self.give_up(number, StepEnd::TimedOut { causes });
-        if !was_begun {
-            self.commands.push_back(Command::Passed { step: number });
-        }
         true
     }
 
@@ -372,42 +268,10 @@ impl Machine {
         }
         true
     }
-
-    /// Begins nothing more, and tells what runs to stop.
-    pub(super) fn stop(&mut self, end: End) -> bool {
-        if self.stopped.is_some() || self.is_finished {
-            return false;
-        }
-        self.stopped = Some(end);
-        for number in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
-            let Some(slot) = self.slots.get_mut(number as usize) else {
-                continue;
-            };
-            match &mut slot.state {
-                State::Ended(_) => {}
-                State::Waiting | State::Asking => self.skip(number, SkipReason::Stopped, false),
-                State::Active(active) => {
-                    let running = active.running(number);
-                    if running.is_empty() {
-                        let causes = std::mem::take(&mut active.causes);
-                        if slot.attempts == 0 {
-                            self.skip(number, SkipReason::Stopped, false);
-                        } else {
-                            self.end_step(number, StepEnd::Cancelled { causes });
-                        }
-                    }
-                    for task in running {
-                        self.commands.push_back(Command::Interrupt { task });
-                    }
-                }
-            }
-        }
-        true
-    }
 }
 
 /// A failure with the place where it happened.
-fn of(task: Task, fault: Fault) -> Fault {
+pub(super) fn of(task: Task, fault: Fault) -> Fault {
     Fault {
         item: task.item,
         choice: task.choice,
@@ -417,7 +281,7 @@ fn of(task: Task, fault: Fault) -> Fault {
 }
 
 /// 0 to 1, the same for the same seed and task: a finalizer of 64-bit hashes (`SplitMix64`) over both.
-fn chance(seed: u64, task: Task) -> f64 {
+pub(super) fn chance(seed: u64, task: Task) -> f64 {
     let parts = [
         task.step,
         task.item.map_or(u32::MAX, |item| item),

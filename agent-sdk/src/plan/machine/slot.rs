@@ -38,6 +38,10 @@ pub(super) enum State {
 pub(super) struct Active {
     /// How often the step was begun anew before.
     pub(super) round: u32,
+    /// The steps which it waits for that had not succeeded when its turn came: what they gave later is not for it.
+    pub(super) unseen: Box<[u32]>,
+    /// Whether its time runs.
+    pub(super) is_timed: bool,
     /// The list of a step that has one.
     pub(super) over: Option<Arc<[Value]>>,
     pub(super) items: Vec<Progress>,
@@ -109,6 +113,16 @@ impl Slot {
         self.node.step.join.needed(all)
     }
 
+    /// Whether as many of those that it waits for succeeded as it needs.
+    pub(super) fn has_enough(&self) -> bool {
+        self.ok >= self.needed()
+    }
+
+    /// Whether so many can no longer succeed.
+    pub(super) fn has_too_few(&self) -> bool {
+        self.ok.saturating_add(self.waiting) < self.needed()
+    }
+
     pub(super) fn shown(&self) -> StepState {
         match &self.state {
             State::Waiting => StepState::Waiting,
@@ -129,6 +143,30 @@ impl Slot {
         }
     }
 
+    /// How far a task is; `None` where another try of it has its turn, or none.
+    pub(super) fn phase_of(&self, task: Task) -> Option<&Phase> {
+        let State::Active(active) = &self.state else {
+            return None;
+        };
+        let item = task.item.unwrap_or_default();
+        let is_it = active.task(task.step, item) == Some(task);
+        let progress = active.items.get(item as usize)?;
+        is_it.then_some(&progress.phase)
+    }
+
+    /// The next element that may have its turn, which it then has had.
+    pub(super) fn next_item(&mut self) -> Option<u32> {
+        let width = self.node.step.map.as_ref().and_then(|map| map.concurrency);
+        let active = self.active_mut()?;
+        let all = u32::try_from(active.items.len()).unwrap_or(u32::MAX);
+        if active.next >= all || width.is_some_and(|width| active.under_way >= width.get()) {
+            return None;
+        }
+        active.under_way += 1;
+        active.next += 1;
+        Some(active.next - 1)
+    }
+
     /// How far an element of it is, while it is under way.
     pub(super) fn progress_mut(&mut self, item: u32) -> Option<&mut Progress> {
         self.active_mut()?.items.get_mut(item as usize)
@@ -143,7 +181,7 @@ impl Slot {
 }
 
 impl Active {
-    pub(super) fn new(over: Option<Arc<[Value]>>, round: u32) -> Self {
+    pub(super) fn new(over: Option<Arc<[Value]>>, unseen: Box<[u32]>, round: u32) -> Self {
         let many = over.as_ref().map_or(1, |over| over.len());
         let fresh = || Progress {
             choice: 0,
@@ -152,6 +190,8 @@ impl Active {
         };
         Self {
             round,
+            unseen,
+            is_timed: false,
             over,
             items: std::iter::repeat_with(fresh).take(many).collect(),
             next: 0,

@@ -1,4 +1,7 @@
+mod corners;
 mod files;
+mod hand;
 mod machine;
 mod mistakes;
+mod oracle;
 mod references;

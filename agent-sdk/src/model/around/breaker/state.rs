@@ -10,7 +10,7 @@ use super::Condition;
 
 /// What a request that was let in says of the model at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::model::around) enum Verdict {
+pub(crate) enum Verdict {
     /// It answers.
     Works,
     /// It does not.
@@ -21,13 +21,13 @@ pub(in crate::model::around) enum Verdict {
 
 /// The right to send one request, good for the period in which it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::model::around) struct Ticket {
+pub(crate) struct Ticket {
     period: u64,
 }
 
 /// Why nobody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::model::around) enum Refusal {
+pub(crate) enum Refusal {
     /// It is open for this much longer.
     Open(Duration),
     /// It is half-open, and as many requests as may try the model are under way.
@@ -59,7 +59,7 @@ impl BreakerState {
 
 /// A breaker without its lock and its clock.
 #[derive(Clone, Debug)]
-pub(in crate::model::around) struct State {
+pub(crate) struct State {
     condition: Condition,
     phase: Phase,
     /// Counts the changes of phase: what was let in before the last one says nothing of what is now.
