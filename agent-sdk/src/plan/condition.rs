@@ -199,7 +199,10 @@ fn compiled(text: &str) -> Result<Program, String> {
             let said = errors.to_string();
             let first = said.lines().next().unwrap_or_default();
             let first: String = first.chars().take(MAX_SAID).collect();
-            format!("this is not CEL: {}", first.trim_start_matches("ERROR: <input>:"))
+            format!(
+                "this is not CEL: {}",
+                first.trim_start_matches("ERROR: <input>:")
+            )
         })
     };
     std::thread::scope(|scope| {

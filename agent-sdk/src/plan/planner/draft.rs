@@ -285,14 +285,17 @@ fn bounded(problems: Vec<Problem>) -> PlanError {
 /// The beginning of a text, with escapes in place of what acts on whoever shows it.
 fn inert(text: &str, chars: usize) -> String {
     let mut short = String::new();
-    for (number, c) in text.chars().enumerate() {
-        if number == chars {
+    let mut written = 0;
+    for c in text.chars() {
+        if written >= chars {
             short.push('…');
             break;
         }
         if text::is_control(c) || text::is_invisible(c) {
+            written += c.escape_default().len();
             short.extend(c.escape_default());
         } else {
+            written += 1;
             short.push(c);
         }
     }

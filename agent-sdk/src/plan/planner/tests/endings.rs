@@ -257,9 +257,9 @@ async fn planning_ends_when_its_time_is_up_or_it_is_given_up() {
     assert_eq!(
         trace.tree(),
         "\
-plan planner  outcome=timeout error=timeout
+plan planner  outcome=timeout  error=timeout
   chat gpt-4o-mini  outcome=cancelled
-plan planner  outcome=cancelled error=cancelled
+plan planner  outcome=cancelled  error=cancelled
 plan planner  outcome=cancelled
   chat gpt-4o-mini  outcome=cancelled
 "

@@ -243,7 +243,6 @@ async fn the_plan_is_told_as_an_event_with_what_each_step_waits_for() {
         [
             "run_started",
             "chat_started",
-            "text_chunk",
             "chat_completed",
             "plan_created",
             "run_report"
