@@ -214,7 +214,7 @@ impl Checker<'_> {
             at.say("join", "needs one that succeeds, and waits for none");
         }
         if let Some(map) = &step.map
-            && node.over.as_ref().is_some_and(|over| over.is_literal())
+            && node.over.as_ref().is_some_and(super::reference::Template::is_literal)
             && !map.over.is_array()
         {
             at.say("map.over", "is neither a list nor a reference to one");
