@@ -100,7 +100,8 @@ impl Drive<'_> {
         let within = self.context.within().cloned();
         let Some(within) = within.filter(|within| within.can_ask()) else {
             let why = "this step needs a person's approval, and nobody can be asked here";
-            return self.decide(waits, &Verdict::deny(why));
+            self.decide(waits, &Verdict::deny(why));
+            return Ok(());
         };
         // What an earlier life asked is asked again, and kept once.
         if self.asked.remove(&step.id).as_ref() != Some(&question) {
@@ -150,10 +151,11 @@ impl Drive<'_> {
             answer: verdict.allowed,
             by: verdict.by.as_deref().map(Arc::from),
         });
-        self.decide(waits, &verdict)
+        self.decide(waits, &verdict);
+        Ok(())
     }
 
-    fn decide(&mut self, waits: Waits, verdict: &Verdict) -> Result<(), Cause> {
+    fn decide(&mut self, waits: Waits, verdict: &Verdict) {
         match waits {
             Waits::Step(step) => {
                 self.machine.apply(Input::Decided {
@@ -178,7 +180,6 @@ impl Drive<'_> {
                 self.machine.apply(Input::Ended { task, ended });
             }
         }
-        Ok(())
     }
 
     /// The questions that are open.

@@ -34,11 +34,13 @@ mod drive;
 mod error;
 mod handle;
 mod kept;
+mod launch;
 mod report;
 mod request;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use std::{fmt, sync::Arc, time::Duration};
 

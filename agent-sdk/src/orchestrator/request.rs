@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     PlanHandle, PlanReport, PlanRunError, Settings,
-    drive::{Finished, Launch, run_plan},
     error::Cause,
     handle::{self, Wishes},
+    launch::{Finished, Launch, run_plan},
 };
 use crate::{
     budget::{Budget, Ledger},

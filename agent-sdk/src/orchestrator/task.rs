@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     PlanOutcome, Settings,
-    drive::{Finished, Launch, run_plan},
     error::Cause,
     kept,
+    launch::{Finished, Launch, run_plan},
 };
 use crate::{
     agent::Agent,
@@ -93,14 +93,14 @@ impl Try {
         let work = work.in_span(span);
         let did = match self.step.retry.timeout {
             None => work.await,
-            Some(time) => match tokio::time::timeout(time, work).await {
-                Ok(did) => did,
-                Err(_) => {
-                    let fault =
-                        Fault::new("timeout", format!("this try took longer than {time:?}"));
-                    return Did::Failed(fault.passing(), Outcome::Timeout);
-                }
-            },
+            Some(time) => {
+                let Ok(did) = tokio::time::timeout(time, work).await else {
+                    let why = format!("this try took longer than {time:?}");
+                    let fault = Fault::new("timeout", why).passing();
+                    return Did::Failed(fault, Outcome::Timeout);
+                };
+                did
+            }
         };
         did.unwrap_or_else(|_| Did::Failed(Fault::new("panic", "it panicked"), Outcome::Error))
     }
@@ -139,12 +139,16 @@ impl Try {
                 return (task, Came::Halted(cause));
             }
         };
+        let given = match &ended {
+            Ended::Ok { output } => Payload::Given(output),
+            _ => Payload::None,
+        };
         let Some(journal) = journal else {
-            operation.end(outcome, Payload::None);
+            operation.end(outcome, given);
             return (task, Came::Ended(ended));
         };
         let span = operation.span().clone();
-        let spent = operation.close(outcome, Payload::None);
+        let spent = operation.close(outcome, given);
         let spent = spent.since(&journal.kept_inside(&path));
         let record = kept::step_ended(step.id.clone(), task, &ended, took.as_secs_f64() * 1e3);
         let records = [record];

@@ -168,9 +168,10 @@ impl Machine {
                 self.answered(answered.response);
             }
             Record::OutputRejected { reason } if self.phase_is_answered() => self.rejected(&reason),
-            Record::Answered(_) | Record::OutputRejected { .. } => return false,
-            // A plan's, which no agent has.
-            Record::PlanStarted { .. }
+            // The last ones are a plan's, which no agent has.
+            Record::Answered(_)
+            | Record::OutputRejected { .. }
+            | Record::PlanStarted { .. }
             | Record::PlanChanged { .. }
             | Record::StepEnded { .. }
             | Record::StepTimedOut { .. }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Join, MAX_DEPTH, Plan, PlanError, Problem, Retry, Work, WorkKind,
     graph::{Graph, Node, unknown},
-    reference::Reference,
+    reference::{Reference, Template},
 };
 
 /// The most steps that a plan may have.
@@ -214,7 +214,7 @@ impl Checker<'_> {
             at.say("join", "needs one that succeeds, and waits for none");
         }
         if let Some(map) = &step.map
-            && node.over.as_ref().is_some_and(super::reference::Template::is_literal)
+            && node.over.as_ref().is_some_and(Template::is_literal)
             && !map.over.is_array()
         {
             at.say("map.over", "is neither a list nor a reference to one");

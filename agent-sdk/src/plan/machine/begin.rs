@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{
-    Command, Fault, Inside, Machine, State, Task, Timer,
+    Command, Fault, Inside, Machine, State, Timer,
     schedule::of,
     slot::{Active, Phase, Ready, Slot},
 };

@@ -75,6 +75,7 @@ impl Machine {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let node = Node::read(Arc::new(step.clone()), &mut Vec::new());
         self.slots.push(Slot::new(node, Vec::new()));
+        self.count += 1;
         self.numbers.insert(step.id.clone(), number);
         self.connect();
         Ok(())
@@ -89,6 +90,7 @@ impl Machine {
             slot.state = State::Waiting;
             slot.round += 1;
         }
+        self.count -= 1;
         self.numbers.remove(id);
         self.connect();
         Ok(())

@@ -34,6 +34,10 @@ use super::{
 
 /// Decides what a plan does next.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something that the others do not"
+)]
 pub struct Machine {
     /// The plan without its steps, which are in the slots.
     frame: Plan,
@@ -48,6 +52,8 @@ pub struct Machine {
     unsettled: BinaryHeap<Reverse<u32>>,
     /// Tasks that were begun and have not ended.
     running: u32,
+    /// Steps, those that were taken out aside.
+    count: u32,
     /// Steps that have not ended.
     open: usize,
     is_paused: bool,
@@ -219,6 +225,7 @@ impl Machine {
             commands: VecDeque::new(),
             unsettled: BinaryHeap::new(),
             running: 0,
+            count: u32::try_from(graph.nodes.len()).unwrap_or(u32::MAX),
             open: graph.nodes.len(),
             is_paused: false,
             is_earlier: true,
@@ -344,6 +351,11 @@ impl Machine {
     /// Whether there is something to be done that needs no room.
     pub(crate) fn has_commands(&self) -> bool {
         !self.commands.is_empty()
+    }
+
+    /// How many steps it has, those that were taken out aside.
+    pub(crate) fn len(&self) -> u32 {
+        self.count
     }
 
     /// Whether a step waits for its next try.

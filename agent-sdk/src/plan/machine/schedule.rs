@@ -7,7 +7,7 @@ use crate::plan::Join;
 
 impl Machine {
     /// What to do next; `None` where something must happen first.
-    pub fn next(&mut self) -> Option<Command> {
+    pub fn command(&mut self) -> Option<Command> {
         if self.is_earlier {
             self.leave_earlier();
         }

@@ -65,10 +65,10 @@ pub(super) fn of(registry: &Registry) -> String {
 /// Everything, where it fits.
 fn whole_list(entries: &[Entry], detail: Detail, is_less: bool) -> Option<String> {
     let mut list = String::new();
-    let mut before = None;
+    let mut kind = None;
     for entry in entries {
-        if before != Some(entry.kind()) {
-            before = Some(entry.kind());
+        if kind != Some(entry.kind()) {
+            kind = Some(entry.kind());
             title(entry.kind(), &mut list);
         }
         line(entry, detail, &mut list);

@@ -183,13 +183,12 @@ impl Planning<'_> {
             let answer = self.answer.insert(text);
             let may_ask_again = self.rounds < settings.max_turns.get();
             match response.finish_reason {
-                FinishReason::Length => return Err(Cause::Truncated),
-                FinishReason::ContentFilter | FinishReason::Error => return Err(Cause::Filtered),
                 FinishReason::Paused if may_ask_again => {
                     self.conversation.push(message);
                     continue;
                 }
-                FinishReason::Paused => return Err(Cause::Truncated),
+                FinishReason::Length | FinishReason::Paused => return Err(Cause::Truncated),
+                FinishReason::ContentFilter | FinishReason::Error => return Err(Cause::Filtered),
                 _ => {}
             }
             if message

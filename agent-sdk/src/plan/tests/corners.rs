@@ -253,7 +253,7 @@ fn a_plan_that_was_stopping_when_its_process_died_ends_as_it_would_have() {
         assert!(other.apply(input));
     }
     other.go_on();
-    assert_eq!(other.next(), Some(Command::Finish(End::Failed)));
+    assert_eq!(other.command(), Some(Command::Finish(End::Failed)));
     let ends: Vec<_> = other
         .steps()
         .map(|step| step.end.unwrap().as_str())
@@ -261,7 +261,7 @@ fn a_plan_that_was_stopping_when_its_process_died_ends_as_it_would_have() {
     assert_eq!(ends, ["failed", "ok", "ok", "skipped", "skipped"]);
     let again = Change::Retry { id: "lost".into() };
     other.change(&again, &Open).unwrap();
-    let begun: Vec<_> = std::iter::from_fn(|| other.next()).collect();
+    let begun: Vec<_> = std::iter::from_fn(|| other.command()).collect();
     assert!(matches!(
         begun.as_slice(),
         [
@@ -287,7 +287,7 @@ fn a_wait_that_begins_anew_in_another_life_is_as_long_as_it_was() {
     other.apply(failed);
     other.go_on();
     let (timer, time) = hand.timers.remove(0);
-    assert_eq!(other.next(), Some(Command::Wait { timer, time }));
+    assert_eq!(other.command(), Some(Command::Wait { timer, time }));
 }
 
 #[test]

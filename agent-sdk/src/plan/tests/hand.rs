@@ -55,7 +55,7 @@ impl Hand {
 
     /// Does as the machine says until it wants to be told something.
     fn obey(&mut self) {
-        while let Some(command) = self.machine.next() {
+        while let Some(command) = self.machine.command() {
             let said = match command {
                 Command::Start { task, input } => {
                     self.running.push((task, input));

@@ -400,7 +400,7 @@ fn the_same_inputs_bring_another_machine_to_the_same_place() {
     }
     other.go_on();
     let mut commands = Vec::new();
-    while let Some(command) = other.next() {
+    while let Some(command) = other.command() {
         if let Command::Start { task, .. } = command {
             commands.push(other.step(task.step).unwrap().id.to_string());
         }
@@ -421,7 +421,7 @@ fn p2_a_chain_and_a_fan_of_100_000_steps_overflow_nothing() {
     });
     let mut machine = Machine::new(&plan(chain), &Open, &Params::new(), 0).unwrap();
     let mut first = true;
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         if let Command::Start { task, .. } = command {
             assert!(std::mem::take(&mut first));
             let fault = Fault::new("broken", "");
@@ -436,7 +436,7 @@ fn p2_a_chain_and_a_fan_of_100_000_steps_overflow_nothing() {
     let join = step("join").after((0..MANY).map(|n| format!("s{n}")));
     let mut machine = Machine::new(&plan(fan.chain([join])), &Open, &Params::new(), 0).unwrap();
     let mut begun = 0;
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         if let Command::Start { task, .. } = command {
             begun += 1;
             machine.apply(Input::Ended {

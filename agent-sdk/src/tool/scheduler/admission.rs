@@ -11,7 +11,7 @@ use super::{
     queue::{Inside, Permit, Queue, Requested},
 };
 use crate::{
-    model::{BreakerPermit, Refusal, Reservation, Verdict},
+    model::{BreakerPermit, CircuitBreaker, Refusal, Reservation, Verdict},
     operation::{OperationHandle, decision},
     tool::{ToolError, ToolErrorKind, ToolOutput},
 };
@@ -56,7 +56,10 @@ pub(super) async fn admit(
     if let Some(share) = &mut share {
         share.begin();
     }
-    let breaker = breaker.map(|it| it.enter()).transpose().map_err(refused)?;
+    let breaker = breaker
+        .map(CircuitBreaker::enter)
+        .transpose()
+        .map_err(refused)?;
     if let Some(state) = breaker.as_ref().and_then(|permit| permit.changed) {
         decision::tool_breaker_changed(operation, state);
     }

@@ -14,7 +14,10 @@ use super::{
     policy::ToolPolicy,
     stats::{Counting, ToolCounts, Whole},
 };
-use crate::{guarded::Guarded, model::PerMinute};
+use crate::{
+    guarded::Guarded,
+    model::{CircuitBreaker, PerMinute},
+};
 
 /// What the calls of one tool have in common.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ impl Desk {
     /// What became of its calls.
     pub(super) fn show(&self, now: Instant) -> ToolCounts {
         let permits = self.policy.concurrency.map(u32::from);
-        let breaker = self.policy.breaker.as_ref().map(|breaker| breaker.state());
+        let breaker = self.policy.breaker.as_ref().map(CircuitBreaker::state);
         let counting = self.counting.with(|counting| *counting);
         counting.show(now, permits, breaker)
     }

@@ -20,19 +20,15 @@ use crate::{
 /// An execution that all who wait for it poll: it goes on while there is one, and is dropped with the last.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<ToolOutput, ToolError>>>;
 
+type WeakFlight = WeakShared<BoxFuture<'static, Result<ToolOutput, ToolError>>>;
+
 /// What is under way of one tool.
 #[derive(Clone, Default)]
 pub(super) struct Flights(Arc<Mutex<Air>>);
 
 #[derive(Default)]
 struct Air {
-    flights: HashMap<
-        Key,
-        (
-            u64,
-            WeakShared<BoxFuture<'static, Result<ToolOutput, ToolError>>>,
-        ),
-    >,
+    flights: HashMap<Key, (u64, WeakFlight)>,
     next: u64,
 }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     guarded::Guarded,
+    model::CircuitBreaker,
     operation::decision,
     tool::{
         Effect, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOutput, perform::guarded,
@@ -141,7 +142,10 @@ impl Passage {
                 return Err(error);
             }
             let left = context.run().time_left();
-            let refused = policy.breaker.as_ref().and_then(|it| it.refused_for());
+            let refused = policy
+                .breaker
+                .as_ref()
+                .and_then(CircuitBreaker::refused_for);
             let Some(wait) = retry.wait_after(number, None, left, refused, fastrand::f64()) else {
                 return Err(error);
             };

@@ -16,10 +16,10 @@ use crate::{
 #[tokio::test]
 async fn a_good_plan_is_taken_at_once() {
     let (model, trace) = (model([report().to_string()]), TraceCapture::new());
-    let planner = Planner::new(model.clone());
+    let chief = Planner::new(model.clone());
     let registry = registry();
     let context = trace.context();
-    let planned = planner.plan("A page about Rust", &registry);
+    let planned = chief.plan("A page about Rust", &registry);
     let planned = planned.context(&context).await.unwrap();
 
     let expected = Plan::from_toml(
@@ -51,19 +51,16 @@ depends_on = ["write"]
     assert_eq!(planned.report.usage.input_tokens, Some(1_000));
     assert_eq!(planned.report.cost.to_string(), "0.00018");
     assert_eq!(planned.report.run_id, *context.run_id());
-    assert_eq!(trace.tree(), "plan planner\n  chat gpt-4o-mini\n");
+    assert_eq!(trace.tree(), "plan chief\n  chat gpt-4o-mini\n");
 }
 
 #[tokio::test]
 async fn the_model_is_told_the_goal_the_form_and_what_is_registered() {
     let model = model([report().to_string()]);
-    let planner = Planner::builder(model.clone())
+    let chief = Planner::builder(model.clone())
         .instructions("Plan well.")
         .build();
-    planner
-        .plan("A page about Rust", &registry())
-        .await
-        .unwrap();
+    chief.plan("A page about Rust", &registry()).await.unwrap();
 
     let [request] = model.requests().try_into().unwrap();
     assert_eq!(
@@ -130,11 +127,11 @@ async fn every_mistake_goes_back_to_the_model_with_its_place() {
     ]});
     let fenced = format!("```json\n{}\n```", report());
     let (model, trace) = (model([wrong.to_string(), fenced]), TraceCapture::new());
-    let planner = Planner::builder(model.clone())
+    let chief = Planner::builder(model.clone())
         .name("chief")
         .observers(trace.observers())
         .build();
-    let planned = planner.plan("A page", &registry()).await.unwrap();
+    let planned = chief.plan("A page", &registry()).await.unwrap();
     assert_eq!((planned.plan.steps.len(), planned.rounds), (4, 2));
     assert_eq!(planned.report.cost.to_string(), "0.00036");
     assert_eq!(
@@ -176,13 +173,10 @@ async fn a_wrong_plan_in_the_last_round_is_an_error_with_all_its_mistakes() {
         {"id": "z", "agent": "writer", "when": "steps.q ==", "map": 3},
     ]});
     let (model, trace) = (model([first, last.to_string()]), TraceCapture::new());
-    let planner = Planner::builder(model.clone())
+    let chief = Planner::builder(model.clone())
         .observers(trace.observers())
         .build();
-    let error = planner
-        .plan("A secret page", &registry())
-        .await
-        .unwrap_err();
+    let error = chief.plan("A secret page", &registry()).await.unwrap_err();
 
     assert_eq!(error.kind(), PlannerErrorKind::InvalidPlan);
     let places: Vec<_> = error
@@ -215,7 +209,7 @@ async fn a_wrong_plan_in_the_last_round_is_an_error_with_all_its_mistakes() {
     assert!(!debug.contains("nobody"), "an answer is content: {debug}");
     assert_eq!(
         trace.tree(),
-        "plan planner  error=invalid_plan\n  chat gpt-4o-mini\n  chat gpt-4o-mini\n"
+        "plan chief  error=invalid_plan\n  chat gpt-4o-mini\n  chat gpt-4o-mini\n"
     );
 }
 
@@ -225,9 +219,8 @@ async fn as_many_rounds_are_made_as_were_asked_for() {
     let turns = [wrong.to_owned(), wrong.to_owned(), report().to_string()];
     for (max_turns, is_made) in [(1, false), (2, false), (3, true)] {
         let model = model(turns.clone());
-        let planner =
-            Planner::builder(model.clone()).max_turns(NonZeroU32::new(max_turns).unwrap());
-        let made = planner.build().plan("x", &registry()).await;
+        let chief = Planner::builder(model.clone()).max_turns(NonZeroU32::new(max_turns).unwrap());
+        let made = chief.build().plan("x", &registry()).await;
         assert_eq!(made.is_ok(), is_made, "{max_turns}");
         assert_eq!(model.asked(), max_turns as usize);
     }
@@ -236,8 +229,8 @@ async fn as_many_rounds_are_made_as_were_asked_for() {
 #[tokio::test]
 async fn the_plan_is_told_as_an_event_with_what_each_step_waits_for() {
     let log = EventLog::new();
-    let planner = Planner::builder(model([report().to_string()])).observers(log.observers());
-    planner.build().plan("A page", &registry()).await.unwrap();
+    let chief = Planner::builder(model([report().to_string()])).observers(log.observers());
+    chief.build().plan("A page", &registry()).await.unwrap();
     assert_eq!(
         log.types(),
         [
@@ -271,8 +264,8 @@ async fn maps_and_conditions_are_part_of_a_plan() {
         {"id": "list", "agent": "researcher"},
         {"id": "each", "agent": "writer", "input": "${item}", "map": "${steps.list}", "when": "status.list == \"ok\""},
     ]});
-    let planner = Planner::new(model([answer.to_string()]));
-    let planned = planner.plan("x", &registry()).await.unwrap();
+    let chief = Planner::new(model([answer.to_string()]));
+    let planned = chief.plan("x", &registry()).await.unwrap();
     let each = planned.plan.step("each").unwrap();
     assert_eq!(each.map.as_ref().unwrap().over, "${steps.list}");
     assert_eq!(each.when.as_deref(), Some("status.list == \"ok\""));

@@ -127,7 +127,7 @@ impl Run {
         }
         for timer in std::mem::take(&mut self.late) {
             assert!(!self.machine.apply(Input::Timer(timer)), "{timer:?}");
-            assert_eq!(self.machine.next(), None);
+            assert_eq!(self.machine.command(), None);
         }
         assert!(!self.machine.apply(Input::Stop));
         assert!(self.running.is_empty());
@@ -213,7 +213,7 @@ impl Run {
             }
             Err(_) => {
                 assert_eq!((self.machine.plan(), self.ends()), before, "{change:?}");
-                assert_eq!(self.machine.next(), None, "{change:?}");
+                assert_eq!(self.machine.command(), None, "{change:?}");
             }
         }
     }
@@ -221,7 +221,7 @@ impl Run {
     /// Does as the machine says until it wants to be told something.
     fn obey(&mut self) {
         let mut passed = BTreeSet::new();
-        while let Some(command) = self.machine.next() {
+        while let Some(command) = self.machine.command() {
             assert!(self.over.is_none(), "{command:?} after the end");
             match command {
                 Command::Start { task, .. } => self.start(task),

@@ -106,16 +106,16 @@ pub(super) fn fates(sketch: &Sketch) -> Fates {
     let last: Vec<usize> = (0..steps.len()).filter(|n| !waited.contains(n)).collect();
     let worst = last.iter().filter(|n| !steps[**n].kind.is_harmless());
     let lost = worst.map(|n| steps[*n].at).min();
-    let mut stops = Vec::new();
-    stops.extend(sketch.timeout().map(|at| (at, End::TimedOut)));
-    stops.extend(sketch.stop().map(|at| (at, End::Cancelled)));
+    let mut early = Vec::new();
+    early.extend(sketch.timeout().map(|at| (at, End::TimedOut)));
+    early.extend(sketch.stop().map(|at| (at, End::Cancelled)));
     if sketch.stops {
-        stops.extend(lost.map(|at| (at, End::Failed)));
+        early.extend(lost.map(|at| (at, End::Failed)));
     }
     let over = steps.iter().map(|step| step.at).max().unwrap();
-    stops.retain(|(at, _)| *at < over);
+    early.retain(|(at, _)| *at < over);
     let mut end = if lost.is_some() { End::Failed } else { End::Ok };
-    if let Some((at, because)) = stops.into_iter().min_by_key(|(at, _)| *at) {
+    if let Some((at, because)) = early.into_iter().min_by_key(|(at, _)| *at) {
         end = because;
         for (number, step) in steps.iter_mut().enumerate() {
             let deadline = sketch.world.time_of(number, &sketch.steps[number]);
@@ -487,7 +487,7 @@ impl Fate {
         }
     }
 
-    /// The plan stops at this moment.
+    /// The plan early at this moment.
     fn stop(&mut self, stop: u64, time: Option<u64>, world: World) {
         if self.at <= stop {
             return;

@@ -26,7 +26,7 @@ fn tell(machine: &mut Machine, (told, mark): &(Told, Mark)) {
 /// Does what it says, as far as nobody else does: what it drops ends.
 fn obey(machine: &mut Machine) -> Option<End> {
     let mut end = None;
-    while let Some(command) = machine.next() {
+    while let Some(command) = machine.command() {
         match command {
             Command::Finish(over) => end = Some(over),
             Command::Drop { task } => {

@@ -65,7 +65,7 @@ impl Rest {
 
 /// Writes its own id, that of what it starts, and that of its group's first to the pipe, and goes on for ever.
 const LASTING: &str =
-    r#"exec 3> pipe; sleep 1000 & echo $$ $! $(cut -d' ' -f5 /proc/$$/stat) >&3; wait"#;
+    r"exec 3> pipe; sleep 1000 & echo $$ $! $(cut -d' ' -f5 /proc/$$/stat) >&3; wait";
 
 /// Whether a process is there and no zombie, which whoever adopted it has yet to collect.
 fn is_running(id: &str) -> bool {

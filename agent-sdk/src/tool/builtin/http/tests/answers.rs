@@ -38,8 +38,8 @@ async fn t3_only_so_much_of_an_answer_is_read() {
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n";
-        socket.write_all(head.as_bytes()).await.unwrap();
+        let start = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n";
+        socket.write_all(start.as_bytes()).await.unwrap();
         // It goes on until nobody listens.
         while socket.write_all(&[b'x'; 10_000]).await.is_ok() {}
         let _ = gone.send(());
@@ -49,9 +49,9 @@ async fn t3_only_so_much_of_an_answer_is_read() {
         .build()
         .unwrap();
     let shown = get(&tool, &format!("http://a.test:{port}/")).await.unwrap();
-    let (head, body) = shown.split_once("\n\n").unwrap();
+    let (start, body) = shown.split_once("\n\n").unwrap();
     assert_eq!(
-        head,
+        start,
         "HTTP 200 OK\ncontent-type: text/html\n[only the first 258048 bytes of the body are shown, of unknown length]"
     );
     assert_eq!(body.len(), 252 * 1024);

@@ -1,0 +1,280 @@
+//! One run of a plan, from its journal to its report.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    PlanOutcome, Settings,
+    drive::Drive,
+    error::Cause,
+    handle::Wishes,
+    kept::{self, Begun, Left},
+};
+use crate::{
+    journal::Journal,
+    operation::{
+        Details, EventKind, Kind, Meter, Operation, Outcome, Payload, RunContext, WorkflowDetails,
+    },
+    plan::{Change, End, Machine, Params, Plan},
+    run::{RunReport, Within},
+};
+
+/// What a plan begins with.
+pub(super) struct Launch {
+    pub(super) settings: Arc<Settings>,
+    /// `None` where it began in an earlier life.
+    pub(super) plan: Option<Plan>,
+    pub(super) params: Params,
+    pub(super) context: RunContext,
+    /// Its place in the run; empty for the outermost.
+    pub(super) path: Arc<str>,
+    pub(super) is_root: bool,
+    pub(super) stop: Option<CancellationToken>,
+    pub(super) wishes: Option<Wishes>,
+    /// What is changed before it goes on.
+    pub(super) changes: Vec<Change>,
+}
+
+/// What a plan came to.
+pub(super) struct Finished {
+    pub(super) plan: Arc<str>,
+    pub(super) result: Result<(), Cause>,
+    pub(super) outcome: Option<PlanOutcome>,
+    /// Of the outermost only.
+    pub(super) report: Option<RunReport>,
+}
+
+/// Runs a plan to its end, and its fallback where it fails.
+pub(super) fn run_plan(launch: Launch) -> BoxFuture<'static, Finished> {
+    Box::pin(run(launch))
+}
+
+async fn run(mut launch: Launch) -> Finished {
+    let within = launch.context.within().cloned();
+    let journal = within.as_ref().and_then(|it| it.journal.clone());
+    let Opened {
+        begun,
+        machine,
+        left,
+        goes_on,
+    } = match open(&mut launch, journal.as_deref()) {
+        Ok(opened) => opened,
+        Err(refused) => return *refused,
+    };
+    let name = begun.plan.name.clone();
+    let of_run = journal.clone().filter(|_| launch.is_root);
+    let operation = begin(&launch.context, &name, machine.len(), of_run.as_deref());
+    if let Some(journal) = &of_run {
+        begin_life(journal, &operation, within.as_deref());
+    }
+    // Whatever runs in it learns that it is over, also where it is dropped.
+    let inner = operation.context().clone().with_child_cancellation();
+    let over = inner.cancellation().clone().drop_guard();
+    let path = launch.path.clone();
+    let mut drive = Drive::new(&launch.settings, inner, journal, path, machine, left);
+    let ended = drive
+        .whole(
+            (!goes_on).then_some(&begun),
+            launch.changes,
+            launch.stop,
+            launch.wishes,
+        )
+        .await;
+    drop(over);
+    let mut outcome = drive.outcome(&name);
+    drop(drive);
+    let mut result = match ended {
+        Ok(End::Ok) => Ok(()),
+        Ok(End::Failed) => Err(Cause::Failed),
+        Ok(End::TimedOut) => Err(Cause::TimedOut),
+        Ok(End::Cancelled) => Err(Cause::Cancelled),
+        Err(cause) => Err(cause),
+    };
+    if matches!(result, Err(Cause::Failed))
+        && let Some(fallback) = &begun.plan.fallback
+    {
+        let (settings, path) = (&launch.settings, &launch.path);
+        let other = instead(settings, fallback, &begun.params, &operation, path, outcome);
+        (result, outcome) = other.await;
+    }
+    finish(name, operation, of_run, result, outcome, launch.is_root).await
+}
+
+/// A plan and how far it is.
+struct Opened {
+    begun: Begun,
+    machine: Machine,
+    left: Left,
+    /// Whether it began in an earlier life.
+    goes_on: bool,
+}
+
+fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Finished>> {
+    let earlier = journal.map(|journal| journal.take_earlier(&launch.path));
+    let earlier = earlier.and_then(kept::split);
+    let goes_on = earlier.is_some();
+    let (begun, records) = match (earlier, launch.plan.take()) {
+        (Some(earlier), _) => earlier,
+        (None, Some(plan)) => {
+            let (params, seed) = (std::mem::take(&mut launch.params), fastrand::u64(..));
+            (Begun { plan, params, seed }, Vec::new())
+        }
+        (None, None) => return Err(not_begun("resumed".into(), Cause::NotAPlan)),
+    };
+    let catalog = &launch.settings.registry;
+    let refused = |error| not_begun(begun.plan.name.clone(), Cause::Invalid(error));
+    let machine = Machine::new(&begun.plan, catalog, &begun.params, begun.seed);
+    let mut machine = machine.map_err(refused)?;
+    let left = if goes_on {
+        kept::fold(&mut machine, records, catalog).map_err(refused)?
+    } else {
+        Left::default()
+    };
+    Ok(Opened {
+        begun,
+        machine,
+        left,
+        goes_on,
+    })
+}
+
+fn begin_life(journal: &Journal, operation: &Operation, within: Option<&Within>) {
+    let ask_before = within.map(|within| &*within.control.ask_before);
+    let trace = operation.info().trace;
+    journal.begin_life(Meter::of(operation), trace, ask_before.unwrap_or_default());
+}
+
+/// Runs the plan that stands in for one that failed.
+async fn instead(
+    settings: &Arc<Settings>,
+    fallback: &Plan,
+    params: &Params,
+    operation: &Operation,
+    path: &str,
+    mut outcome: PlanOutcome,
+) -> (Result<(), Cause>, PlanOutcome) {
+    operation.context().publish(|| EventKind::PlanFallback {
+        reason: Cause::Failed.kind().as_str().into(),
+    });
+    let around = if path.is_empty() { "" } else { "/" };
+    let params = params
+        .iter()
+        .filter(|(name, _)| fallback.params.contains_key(*name));
+    let launch = Launch {
+        settings: settings.clone(),
+        plan: Some(fallback.clone()),
+        params: params
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        context: operation.context().clone(),
+        path: format!("{path}{around}~fallback").into(),
+        is_root: false,
+        stop: None,
+        wishes: None,
+        changes: Vec::new(),
+    };
+    let other = run_plan(launch).await;
+    if let Some(other) = other.outcome {
+        (outcome.end, outcome.output) = (other.end, other.output.clone());
+        outcome.fallback = Some(Box::new(other));
+    }
+    (other.result, outcome)
+}
+
+fn not_begun(plan: Arc<str>, cause: Cause) -> Box<Finished> {
+    Box::new(Finished {
+        plan,
+        result: Err(cause),
+        outcome: None,
+        report: None,
+    })
+}
+
+fn begin(
+    context: &RunContext,
+    name: &Arc<str>,
+    steps: u32,
+    journal: Option<&Journal>,
+) -> Operation {
+    let details = WorkflowDetails {
+        total_steps: Some(steps),
+        workspace: None,
+    };
+    let start = context.start(Kind::Workflow, name.clone());
+    let mut start = start.details(Details::Workflow(details));
+    if let Some(earlier) = journal.and_then(|journal| journal.before().trace) {
+        start = start.link(earlier);
+    }
+    start.begin()
+}
+
+/// Ends the operation, and the life of the run where it is the outermost.
+async fn finish(
+    plan: Arc<str>,
+    operation: Operation,
+    journal: Option<Arc<Journal>>,
+    result: Result<(), Cause>,
+    outcome: PlanOutcome,
+    is_root: bool,
+) -> Finished {
+    let text = match &outcome.output {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let ended = match &result {
+        Ok(()) => Outcome::Ok,
+        Err(Cause::Failed) if was_refused(&outcome) => Outcome::Budget,
+        Err(cause) => cause.outcome(),
+    };
+    if let Err(cause) = &result
+        && !matches!(cause, Cause::Paused(_))
+    {
+        let class = cause.kind().as_str();
+        operation
+            .handle()
+            .fail(class, format!("the plan failed: {class}"));
+    }
+    if let Some(journal) = &journal
+        && (result.is_err() || journal.has_begun_life())
+    {
+        let class = result
+            .as_ref()
+            .err()
+            .map(|cause| cause.kind().as_str().to_owned());
+        if let Err(error) = journal.end_life(ended, class, &text).await {
+            // Each outcome is kept already: whoever resumes the run finds it where it is.
+            tracing::warn!(target: "agent_sdk::journal", error = &error as &dyn std::error::Error, "the end of a run was not kept");
+        }
+    }
+    let report = if is_root {
+        let mut report = operation.report(ended, Payload::Answer(&text));
+        if let Some(journal) = &journal {
+            report.add_earlier(journal.before());
+        }
+        if let Err(Cause::Paused(questions)) = &result {
+            report.questions.clone_from(questions);
+        }
+        Some(report)
+    } else {
+        operation.end(ended, Payload::None);
+        None
+    };
+    Finished {
+        plan,
+        result,
+        outcome: Some(outcome),
+        report,
+    }
+}
+
+/// Whether a budget was what made it fail.
+fn was_refused(outcome: &PlanOutcome) -> bool {
+    let failures = outcome.failures();
+    failures
+        .iter()
+        .any(|(_, fault)| &*fault.class == Outcome::Budget.as_str())
+}

@@ -1,0 +1,243 @@
+//! The tries of steps: how they begin, and what becomes of them.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::{AbortHandle, Abortable, Aborted, BoxFuture};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    PlanOutcome, StepReport,
+    drive::{Drive, Waits},
+    error::Cause,
+    kept,
+    task::{Came, Made, Try},
+};
+use crate::{
+    operation::{Details, Kind, Outcome, Payload, StepDetails, TraceContext},
+    plan::{End, Ended, Input, Step, StepEnd, Task, Work, WorkKind},
+};
+
+/// The names of the kinds of work, made once for a plan.
+pub(super) struct Kinds([(WorkKind, Arc<str>); 4]);
+
+impl Default for Kinds {
+    fn default() -> Self {
+        let kinds = [
+            WorkKind::Agent,
+            WorkKind::Tool,
+            WorkKind::Function,
+            WorkKind::Plan,
+        ];
+        Self(kinds.map(|kind| (kind, kind.as_str().into())))
+    }
+}
+
+impl Kinds {
+    fn of(&self, kind: WorkKind) -> Arc<str> {
+        let name = self.0.iter().find(|(it, _)| *it == kind);
+        name.map_or_else(|| kind.as_str().into(), |(_, name)| name.clone())
+    }
+}
+
+/// What is known of a step beside what the machine knows.
+#[derive(Clone, Default)]
+pub(super) struct Note {
+    started: Option<Instant>,
+    ended: Option<Instant>,
+    work: Duration,
+    pub(super) trace: Option<TraceContext>,
+    inner: Option<Box<PlanOutcome>>,
+}
+
+impl Drive<'_> {
+    pub(super) async fn start(&mut self, task: Task, input: Value) -> Result<(), Cause> {
+        let Some(step) = self.machine.step(task.step).cloned() else {
+            return Ok(());
+        };
+        let path = kept::path(&self.path, &step.id, task);
+        if let Some(why) = self.must_be_asked(&step, task, &path) {
+            let question = self.question(&step, &path, why, &input);
+            return self.ask(&step, Waits::Try(task, input), question).await;
+        }
+        self.begin(&step, task, input, path);
+        Ok(())
+    }
+
+    /// Begins a try.
+    pub(super) fn begin(&mut self, step: &Arc<Step>, task: Task, input: Value, path: Arc<str>) {
+        let mut start = self.context.start(Kind::Step, step.id.clone());
+        for other in self.machine.waits_for(task.step) {
+            let note = self.notes.get(*other as usize);
+            if let Some(trace) = note.and_then(|note| note.trace) {
+                start = start.link(trace);
+            }
+        }
+        let details = self.details(step, task.step, step.work_of(task.choice));
+        let details = Details::Step(StepDetails {
+            attempt: Some(task.attempt),
+            ..details
+        });
+        let operation = start.details(details).begin();
+        let now = operation.info().started_at;
+        self.note(task.step).started.get_or_insert(now);
+        let work = Try {
+            settings: self.settings.clone(),
+            step: step.clone(),
+            task,
+            input,
+            operation,
+            journal: self.journal.clone(),
+            around: self.path.clone(),
+            path,
+        };
+        let (abort, registration) = AbortHandle::new_pair();
+        self.live.insert(task, abort);
+        let work: BoxFuture<'static, Made> = Box::pin(work.make());
+        self.tries.push(Abortable::new(work, registration));
+    }
+
+    /// What is said of a step when it begins.
+    fn details(&self, step: &Step, number: u32, work: &Work) -> StepDetails {
+        let agent_type = match work {
+            Work::Agent { name, .. } => {
+                let agent = self.settings.registry.find_agent(name).ok();
+                agent.and_then(|agent| agent.settings().agent_type.clone())
+            }
+            _ => None,
+        };
+        StepDetails {
+            id: Some(step.id.clone()),
+            step_kind: Some(self.kinds.of(work.kind())),
+            attempt: None,
+            number: Some(number.saturating_add(1)),
+            total_steps: Some(self.machine.len()),
+            description: step.description.clone(),
+            agent_type,
+        }
+    }
+
+    fn note(&mut self, step: u32) -> &mut Note {
+        let step = step as usize;
+        if self.notes.len() <= step {
+            self.notes.resize(step + 1, Note::default());
+        }
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "it was made long enough right here"
+        )]
+        &mut self.notes[step]
+    }
+
+    pub(super) fn made(&mut self, made: Result<Made, Aborted>) -> Result<(), Cause> {
+        let Ok(made) = made else {
+            self.dropped();
+            return Ok(());
+        };
+        let Made {
+            task,
+            came,
+            took,
+            trace,
+            inner,
+        } = made;
+        self.live.remove(&task);
+        let now = Instant::now();
+        let note = self.note(task.step);
+        note.work += took;
+        note.trace = Some(trace);
+        note.ended = Some(now);
+        if inner.is_some() {
+            note.inner = inner;
+        }
+        match came {
+            Came::Ended(ended) => {
+                self.machine.apply(Input::Ended { task, ended });
+                Ok(())
+            }
+            Came::Paused => {
+                self.has_paused = true;
+                Ok(())
+            }
+            Came::Halted(cause) => Err(cause),
+        }
+    }
+
+    /// Tells the machine of the tries that were dropped.
+    pub(super) fn dropped(&mut self) {
+        let gone = self.live.extract_if(|_, abort| abort.is_aborted());
+        let gone: Vec<Task> = gone.map(|(task, _)| task).collect();
+        for task in gone {
+            let ended = Ended::Cancelled;
+            self.machine.apply(Input::Ended { task, ended });
+            self.note(task.step).ended = Some(Instant::now());
+        }
+    }
+
+    /// A step ended without being begun.
+    pub(super) fn passed(&mut self, step: u32) {
+        let Some(end) = self.machine.end(step) else {
+            return;
+        };
+        let (outcome, class) = match end {
+            StepEnd::Ok { .. } => (Outcome::Ok, None),
+            StepEnd::Skipped { .. } => (Outcome::Skipped, None),
+            StepEnd::Cancelled { .. } => (Outcome::Cancelled, None),
+            StepEnd::TimedOut { .. } => (Outcome::Timeout, Some("timeout".into())),
+            StepEnd::Failed { causes } => {
+                (Outcome::Error, causes.last().map(|it| it.class.clone()))
+            }
+        };
+        let Some(it) = self.machine.step(step).cloned() else {
+            return;
+        };
+        let operation = self.context.start(Kind::Step, it.id.clone());
+        let details = self.details(&it, step, &it.work);
+        let operation = operation.details(Details::Step(details)).begin();
+        if let Some(class) = class {
+            let handle = operation.handle();
+            handle.fail(class.to_string(), format!("the step failed: {class}"));
+        }
+        let trace = operation.info().trace;
+        operation.end(outcome, Payload::None);
+        self.note(step).trace = Some(trace);
+    }
+
+    pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
+        let began = self.began;
+        let notes = std::mem::take(&mut self.notes);
+        let end = self.machine.over().unwrap_or(End::Cancelled);
+        let steps = self.machine.steps().map(|status| {
+            let note = notes
+                .get(status.number as usize)
+                .cloned()
+                .unwrap_or_default();
+            let end = status.end.cloned();
+            let duration = note.started.zip(note.ended);
+            StepReport {
+                id: status.step.id.clone(),
+                end: end.unwrap_or(StepEnd::Cancelled { causes: Vec::new() }),
+                attempts: status.attempts,
+                started: note.started.map(|at| at.saturating_duration_since(began)),
+                duration: duration.map_or(Duration::ZERO, |(from, to)| {
+                    to.saturating_duration_since(from)
+                }),
+                work: note.work,
+                inner: note.inner,
+                trace: note.trace,
+            }
+        });
+        let steps = steps.collect();
+        let output = match end {
+            End::Ok => self.machine.output().unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        PlanOutcome {
+            plan: name.clone(),
+            end,
+            output,
+            steps,
+            fallback: None,
+        }
+    }
+}
