@@ -34,7 +34,7 @@ const NAMES_BYTES: usize = 4 * 1024;
 
 /// What a model answers. Its steps are read one by one, so that each can say what is wrong with it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `name` and `steps`")]
 struct Draft {
     name: Arc<str>,
     #[serde(default)]
@@ -44,7 +44,7 @@ struct Draft {
 
 /// A step as a model writes it. What is `null`, or text without a word, is not there.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `id`")]
 struct DraftStep {
     id: Arc<str>,
     #[serde(default)]
@@ -285,14 +285,17 @@ fn bounded(problems: Vec<Problem>) -> PlanError {
 /// The beginning of a text, with escapes in place of what acts on whoever shows it.
 fn inert(text: &str, chars: usize) -> String {
     let mut short = String::new();
-    for (number, c) in text.chars().enumerate() {
-        if number == chars {
+    let mut written = 0;
+    for c in text.chars() {
+        if written >= chars {
             short.push('…');
             break;
         }
         if text::is_control(c) || text::is_invisible(c) {
+            written += c.escape_default().len();
             short.extend(c.escape_default());
         } else {
+            written += 1;
             short.push(c);
         }
     }

@@ -187,7 +187,7 @@ fn one_line(words: &str, chars: usize) -> String {
     let short: String = words.chars().take(4 * chars).collect();
     let mut line = String::new();
     let mut left = chars;
-    for word in short.split_whitespace() {
+    for word in text::strip_controls(&short).split_whitespace() {
         if !line.is_empty() {
             line.push(' ');
             left = left.saturating_sub(1);

@@ -45,7 +45,7 @@ async fn an_answer_that_is_no_plan_is_refused_with_its_reason() {
         ),
         (
             "[]",
-            "the answer is not JSON of the form of a plan: invalid length 0, expected struct Draft with 3 elements",
+            "the answer is not JSON of the form of a plan: invalid length 0, expected an object with `name` and `steps`",
         ),
         (
             "{}",
@@ -258,9 +258,9 @@ async fn planning_ends_when_its_time_is_up_or_it_is_given_up() {
     assert_eq!(
         trace.tree(),
         "\
-plan planner  outcome=timeout error=timeout
+plan planner  outcome=timeout  error=timeout
   chat gpt-4o-mini  outcome=cancelled
-plan planner  outcome=cancelled error=cancelled
+plan planner  outcome=cancelled  error=cancelled
 plan planner  outcome=cancelled
   chat gpt-4o-mini  outcome=cancelled
 "

@@ -1,3 +1,4 @@
+mod answers;
 mod endings;
 mod listing;
 mod plans;

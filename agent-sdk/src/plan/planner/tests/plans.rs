@@ -84,7 +84,7 @@ async fn the_model_is_told_the_goal_the_form_and_what_is_registered() {
 
 - "researcher": Finds things out.
   can: English
-- "writer": Writes [31mtexts.
+- "writer": Writes texts.
   can: English
 
 ## Tools
@@ -236,7 +236,6 @@ async fn the_plan_is_told_as_an_event_with_what_each_step_waits_for() {
         [
             "run_started",
             "chat_started",
-            "text_chunk",
             "chat_completed",
             "plan_created",
             "run_report"
