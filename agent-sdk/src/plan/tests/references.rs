@@ -158,7 +158,7 @@ fn no_condition_overflows_the_stack() {
         (sums("1 + ") + "1 == 1", true),
         (sums("1 + ") + "1 + 1 == 1", false),
         (format!("params.a{} == 1", sums("[0]")), true),
-        (format!("params.a{} == 1", ".b".repeat(94)), true),
+        (format!("params.a{} == 1", ".b".repeat(90)), true),
         ("[".repeat(8) + &"]".repeat(8) + " == []", true),
         ("{'a':".repeat(8) + "1" + &"}".repeat(8) + " == {}", true),
         ("[1].all(x, ".repeat(7) + "true" + &")".repeat(7), true),

@@ -51,7 +51,7 @@ depends_on = ["write"]
     assert_eq!(planned.report.usage.input_tokens, Some(1_000));
     assert_eq!(planned.report.cost.to_string(), "0.00018");
     assert_eq!(planned.report.run_id, *context.run_id());
-    assert_eq!(trace.tree(), "plan chief\n  chat gpt-4o-mini\n");
+    assert_eq!(trace.tree(), "plan planner\n  chat gpt-4o-mini\n");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn a_wrong_plan_in_the_last_round_is_an_error_with_all_its_mistakes() {
     assert!(!debug.contains("nobody"), "an answer is content: {debug}");
     assert_eq!(
         trace.tree(),
-        "plan chief  error=invalid_plan\n  chat gpt-4o-mini\n  chat gpt-4o-mini\n"
+        "plan planner  error=invalid_plan\n  chat gpt-4o-mini\n  chat gpt-4o-mini\n"
     );
 }
 

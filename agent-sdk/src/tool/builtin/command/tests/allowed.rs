@@ -226,9 +226,10 @@ async fn a_program_s_end_and_both_of_its_outputs_are_shown() {
     let arguments = json!({"argv": ["sh", "-c", script], "stdin": "given\n"});
     let shown = call(&tool, arguments).await.unwrap();
     let place = folder.path().canonicalize().unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(
         shown,
-        json!({"exit_code": 3, "stdout": format!("given\nout\n{}\n", place.display()), "stderr": "error\n"}).to_string()
+        json!({"exit_code": 3, "stdout": format!("given\nout\n{}\n", place.display()), "stderr": "error\n"})
     );
     let shown = run(&tool, &["sh", "-c", "cat; kill -s TERM $$"])
         .await
