@@ -84,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
             }
         }
     }
-    println!("\n{}", report.text);
+    println!("\n{}", report.text.as_str());
     server.abort();
     Ok(())
 }

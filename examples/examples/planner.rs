@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
 
     let goal = "A page on heat pumps for owners of old houses, and how long it is";
     println!("Goal: {goal}\n");
-    let planned = planner.plan(goal, &registry).await?;
+    let goal = planner.plan(goal, &registry).await?;
     println!("{}", planned.plan.to_toml()?);
     let (rounds, steps) = (planned.rounds, planned.plan.steps.len());
     println!(

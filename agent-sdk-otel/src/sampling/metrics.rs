@@ -36,7 +36,10 @@ where
 /// Numbers of traces by reason.
 type ByReason = Vec<(&'static str, u64)>;
 
-const COUNTERS: [(metric::MetricDef, fn(&TailCounts) -> ByReason); 2] = [
+/// A metric, and how what it shows is read.
+type Shown<T> = (metric::MetricDef, fn(&TailCounts) -> T);
+
+const COUNTERS: [Shown<ByReason>; 2] = [
     (metric::TAIL_SAMPLING_KEPT, |counts| {
         let reasons = counts.reasons;
         vec![
@@ -55,7 +58,7 @@ const COUNTERS: [(metric::MetricDef, fn(&TailCounts) -> ByReason); 2] = [
     }),
 ];
 
-const GAUGES: [(metric::MetricDef, fn(&TailCounts) -> u64); 2] = [
+const GAUGES: [Shown<u64>; 2] = [
     (metric::TAIL_SAMPLING_UNDECIDED, |counts| counts.undecided),
     (metric::TAIL_SAMPLING_HELD, |counts| counts.held_bytes),
 ];

@@ -64,7 +64,7 @@ async fn steps_are_added_changed_skipped_and_taken_out_between_steps() {
 async fn a_paused_plan_goes_on_when_it_is_resumed_and_a_step_that_rests_is_tried_at_once() {
     let deeds = Deeds::default();
     let rests = Step::function("rests", "fail")
-        .retry(Retry::attempts(2).with_backoff(Duration::from_secs(3_600)));
+        .retry(Retry::attempts(2).with_backoff(Duration::from_hours(1)));
     let mut run = orchestrator(&deeds).run(&plan([
         wait("a", 10),
         wait("b", 10).after(["a"]),

@@ -34,10 +34,6 @@ use super::{
 
 /// Decides what a plan does next.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each says something that the others do not"
-)]
 pub struct Machine {
     /// The plan without its steps, which are in the slots.
     frame: Plan,

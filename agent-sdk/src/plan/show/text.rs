@@ -110,12 +110,11 @@ impl Drawing {
         if let Some(text) = words::purpose(step) {
             self.line(&[prefix, &text]);
         }
-        let plan = |work| match work {
-            &Work::Plan(ref plan) => Some(&**plan),
-            _ => None,
-        };
-        let own = plan(&step.work).map(|plan| ("plan", plan));
-        let others = step.fallback.iter().filter_map(|other| plan(&other.work));
+        let own = plan_of(&step.work).map(|plan| ("plan", plan));
+        let others = step
+            .fallback
+            .iter()
+            .filter_map(|other| plan_of(&other.work));
         let others = others.map(|plan| ("fallback plan", plan));
         let plans: Vec<_> = own.into_iter().chain(others).collect();
         for (at, (what, plan)) in plans.iter().enumerate() {
@@ -134,4 +133,12 @@ fn branches(prefix: &str, is_last: bool) -> (String, String) {
         ("├─ ", "│  ")
     };
     (format!("{prefix}{branch}"), format!("{prefix}{below}"))
+}
+
+/// The plan that runs in a step, where one does.
+fn plan_of(work: &Work) -> Option<&Plan> {
+    match work {
+        Work::Plan(plan) => Some(plan),
+        _ => None,
+    }
 }

@@ -228,8 +228,8 @@ async fn a_run_with_a_store_has_an_id_of_its_own_in_the_same_trace_and_can_be_fo
     let around = kept.parent_trace.unwrap();
     assert_eq!(around.span_id.to_string(), *report.batch_id);
     trace.well_formed().unwrap();
-    let of_kept = items.iter().filter(|item| item.index == 0);
-    let last = of_kept.last().unwrap();
+    let mut of_kept = items.iter().filter(|item| item.index == 0);
+    let last = of_kept.next_back().unwrap();
     assert!(matches!(last.event.kind, EventKind::RunReport(_)));
 
     let again = agents[0].resume(ids[0].clone(), store).await.unwrap();

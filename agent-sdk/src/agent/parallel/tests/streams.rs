@@ -107,7 +107,7 @@ async fn runs_wait_for_a_slow_reader_and_go_on_from_there() {
     let mut stream = runs.context(&context).stream();
     assert_eq!(log.events().len(), 0, "nothing happens before it is polled");
     assert!(stream.next().await.is_some());
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     // A run is at most 64 events ahead, and the workflow says that it began.
     let bound = |taken: usize| taken + 3 * 64 + 1;
     assert!(log.events().len() <= bound(1), "{}", log.events().len());

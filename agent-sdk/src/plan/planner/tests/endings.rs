@@ -236,7 +236,7 @@ async fn a_budget_stops_the_next_round() {
 
 #[tokio::test(start_paused = true)]
 async fn planning_ends_when_its_time_is_up_or_it_is_given_up() {
-    let slow = || Turn::from(report().to_string()).delay(Duration::from_secs(60));
+    let slow = || Turn::from(report().to_string()).delay(Duration::from_mins(1));
     let trace = TraceCapture::new();
     let planner = |turn| Planner::builder(model([turn])).observers(trace.observers());
     let registry = registry();

@@ -47,7 +47,7 @@ impl Net {
             net.columns.push(of_column);
         }
         net.before = vec![Vec::new(); net.steps.len()];
-        net.behind = net.before.clone();
+        net.behind.clone_from(&net.before);
         for (point, number) in net.steps.clone().into_iter().enumerate() {
             for other in layers.waits_for(number) {
                 let Some(other) = points.get(*other as usize).copied().flatten() else {

@@ -22,10 +22,10 @@ pub(super) struct Extent {
 pub(super) fn place(net: &Net, extents: &[Extent]) -> Vec<i64> {
     let mut tops = vec![0; extents.len()];
     for column in &net.columns {
-        let mut next = 0;
+        let mut down = 0;
         for point in column {
-            set(&mut tops, *point, next);
-            next += at(extents, *point).height + GAP;
+            set(&mut tops, *point, down);
+            down += at(extents, *point).height + GAP;
         }
     }
     for sweep in 0..SWEEPS {
@@ -36,12 +36,12 @@ pub(super) fn place(net: &Net, extents: &[Extent]) -> Vec<i64> {
                 (true, _) => &[&net.behind],
                 (false, _) => &[&net.before, &net.behind],
             };
-            let wishes: Vec<_> = column
+            let wanted: Vec<_> = column
                 .iter()
                 .map(|point| wish(*point, sides, extents, &tops))
                 .collect();
             let heights = column.iter().map(|point| at(extents, *point).height);
-            for (point, top) in column.iter().zip(apart(&wishes, heights)) {
+            for (point, top) in column.iter().zip(apart(&wanted, heights)) {
                 set(&mut tops, *point, top);
             }
         };
@@ -52,7 +52,9 @@ pub(super) fn place(net: &Net, extents: &[Extent]) -> Vec<i64> {
         }
     }
     let first = tops.iter().copied().min().unwrap_or(0);
-    tops.iter_mut().for_each(|top| *top -= first);
+    for top in &mut tops {
+        *top -= first;
+    }
     tops
 }
 

@@ -155,11 +155,11 @@ impl Painter {
             });
         }
         let name = words::line(&step.id, NAME);
-        let mut card = self.card(&step.work, name, rows, title, depth);
+        let mut card = self.card(&step.work, name, rows, &title, depth);
         for other in &step.fallback {
             let words = words::work(&other.work);
             let name = words::line(&words, LETTERS);
-            let mut other = self.card(&other.work, name, Vec::new(), vec![words], depth);
+            let mut other = self.card(&other.work, name, Vec::new(), &[words], depth);
             other.is_fallback = true;
             card.width = card.width.max(other.width);
             card.others.push(other);
@@ -173,7 +173,7 @@ impl Painter {
         work: &Work,
         name: String,
         rows: Vec<Row>,
-        title: Vec<String>,
+        title: &[String],
         depth: usize,
     ) -> Card {
         self.seen.kinds.insert(work.kind());
@@ -190,7 +190,7 @@ impl Painter {
         let name = format!("fallback plan {}", words::line(&plan.name, NAME));
         let scene = self.scene(plan, &Layers::of(plan), depth);
         let title = vec![name.clone()];
-        let mut card = Card::new(WorkKind::Plan, name, Vec::new(), title, Some(scene));
+        let mut card = Card::new(WorkKind::Plan, name, Vec::new(), &title, Some(scene));
         card.is_fallback = true;
         card
     }
@@ -201,7 +201,7 @@ impl Card {
         kind: WorkKind,
         name: String,
         rows: Vec<Row>,
-        title: Vec<String>,
+        title: &[String],
         scene: Option<Scene>,
     ) -> Self {
         let row = |row: &Row| NARROW * (letters(row.key) + 1 + letters(&row.text));

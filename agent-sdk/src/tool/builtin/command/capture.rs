@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn t3_a_long_output_keeps_its_beginning_and_its_end() {
         let lines: Vec<String> = (0..100_000).map(|line| format!("line {line}\n")).collect();
-        let pieces: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        let pieces: Vec<&[u8]> = lines.iter().map(std::string::String::as_bytes).collect();
         let shown = shown(4_096, &pieces);
         assert!(shown.len() < 4_200, "{}", shown.len());
         assert!(shown.starts_with("line 0\nline 1\n"), "{shown}");

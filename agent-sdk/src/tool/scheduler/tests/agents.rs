@@ -43,7 +43,7 @@ async fn g13_ten_independent_tools_of_50_ms_take_50_ms() {
     let (agent, start) = (agent.build().unwrap(), Instant::now());
     agent.run("go").await.unwrap();
     assert_eq!(start.elapsed(), 50 * MS);
-    assert_eq!(scheduler.stats().parallelism(), 10.0);
+    assert!((scheduler.stats().parallelism() - 10.0).abs() < 1e-9);
     let order: Vec<_> = shown(&model).into_iter().map(|(id, _)| id).collect();
     assert_eq!(
         order,
@@ -150,7 +150,7 @@ async fn a_call_that_a_tool_makes_does_not_wait_for_what_the_tool_holds() {
             scheduler.call(context.run(), &inner, "{}").await
         }
     });
-    let context = RunContext::new().with_timeout(Duration::from_secs(60));
+    let context = RunContext::new().with_timeout(Duration::from_mins(1));
     assert_eq!(
         said(&scheduler, &context, &outer.handle(), "{}").await,
         "call 1"
@@ -188,7 +188,7 @@ async fn a_call_inside_another_shares_no_execution_that_waits_for_what_that_one_
             scheduler.call(context.run(), &inner, "{}").await
         }
     });
-    let context = RunContext::new().with_timeout(Duration::from_secs(60));
+    let context = RunContext::new().with_timeout(Duration::from_mins(1));
     let (outer, other) = tokio::join!(
         async { said(&scheduler, &context, &outer.handle(), "{}").await },
         async {

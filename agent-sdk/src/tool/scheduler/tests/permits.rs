@@ -40,9 +40,9 @@ impl World {
         }
     }
 
-    fn request(&mut self, need: Need, rank: Rank) {
+    fn request(&mut self, need: &Need, rank: Rank) {
         self.waiting.insert(rank.number, (need.clone(), rank));
-        match self.permits.request(&need, rank) {
+        match self.permits.request(need, rank) {
             Ok(()) => self.go(vec![rank.number]),
             Err(granted) => self.go(granted),
         }
@@ -100,7 +100,7 @@ proptest! {
         for (number, (what, pools, level, which)) in (0_u64..).zip(steps) {
             now += 300 * MS;
             match what {
-                0..=2 => world.request(need(&pools), ageing.rank(Priority::new(level), now, number)),
+                0..=2 => world.request(&need(&pools), ageing.rank(Priority::new(level), now, number)),
                 3 | 4 if !world.running.is_empty() => {
                     let number = *which.get(&world.running.keys().copied().collect::<Vec<_>>());
                     world.release(number);
@@ -135,10 +135,10 @@ proptest! {
         for number in 0_u64..1_000 {
             now += 100 * MS;
             if number == 20 {
-                world.request(need(&pools), ageing.rank(Priority::new(level), now, own));
+                world.request(&need(&pools), ageing.rank(Priority::new(level), now, own));
             }
             let (pools, level) = &others[usize::try_from(number).unwrap() % others.len()];
-            world.request(need(pools), ageing.rank(Priority::new(*level), now, number));
+            world.request(&need(pools), ageing.rank(Priority::new(*level), now, number));
             let oldest = world.running.keys().filter(|it| **it != own).copied().next();
             if let Some(oldest) = oldest.filter(|_| number > 2) {
                 world.release(oldest);

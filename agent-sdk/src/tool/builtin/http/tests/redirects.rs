@@ -146,7 +146,7 @@ async fn t7_no_redirect_takes_a_body_to_another_origin() {
     let other = Server::of(ok("text/plain", "b")).await;
     let to = other.url("b.test", "/");
     let server = Server::start(move |request| {
-        let status = request[6..9].parse().unwrap();
+        let status = request.get(6..9).unwrap().parse().unwrap();
         redirect(status, &to).into()
     })
     .await;
