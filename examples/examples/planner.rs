@@ -54,9 +54,9 @@ async fn main() -> anyhow::Result<()> {
 
     let goal = "A page on heat pumps for owners of old houses, and how long it is";
     println!("Goal: {goal}\n");
-    let goal = planner.plan(goal, &registry).await?;
-    println!("{}", planned.plan.to_toml()?);
-    let (rounds, steps) = (planned.rounds, planned.plan.steps.len());
+    let made = planner.plan(goal, &registry).await?;
+    println!("{}", made.plan.to_toml()?);
+    let (rounds, steps) = (made.rounds, made.plan.steps.len());
     println!(
         "{steps} steps, planned in {rounds} rounds:\n{}",
         trace.tree()
