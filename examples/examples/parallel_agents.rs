@@ -65,11 +65,10 @@ async fn main() -> anyhow::Result<()> {
         .map(|agent| agent.run("Review the change."));
     let mut stream = parallel(runs)
         .name("review")
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .max_cost("0.50".parse::<Usd>()?)
         .stream();
     while let Some(item) = stream.next().await {
-        let agent = &item.agent;
         let line = match &item.event.kind {
             EventKind::AgentInitialized { .. } => "begins".to_owned(),
             EventKind::TextChunk { content } => format!("… {}", content.as_str().trim()),
