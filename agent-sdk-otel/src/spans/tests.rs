@@ -98,9 +98,13 @@ async fn an_attempt_is_exported_and_its_tracing_span_opens_only_where_another_la
     for wanted in [false, true] {
         let collector = Collector::start(Behaviour::Accept);
         let telemetry = telemetry(&collector);
-        let other = wanted.then(|| tracing_subscriber::fmt::layer().with_writer(std::io::sink));
         let subscriber = tracing_subscriber::registry().with(telemetry.layer());
-        let _guard = tracing::subscriber::set_default(subscriber.with(other));
+        let _guard = if wanted {
+            let other = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+            tracing::subscriber::set_default(subscriber.with(other))
+        } else {
+            tracing::subscriber::set_default(subscriber)
+        };
         let observers = telemetry.observers();
         let context = RunContext::builder().observers(observers).build();
         let attempt = context.start(Kind::Attempt, "gpt-4o").begin();

@@ -96,7 +96,7 @@ async fn agents_tools_functions_and_plans_hand_on_what_they_gave() {
     assert_eq!(
         report.output,
         json!({
-            "end": "<Write.|{\n  \"was\": \"<Be short.|Say it:\\n\\n[\n  5,\n  5\n]>\"\n}>",
+            "end": "<Write.|{\n  \"was\": \"<Be short.|Say it:\\n\\n[\\n  5,\\n  5\\n]>\"\n}>",
             "each": ["1+5", "2+5"],
         })
     );

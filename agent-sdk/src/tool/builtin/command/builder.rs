@@ -11,7 +11,10 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::{Allowed, Inner, RunCommand, environment::Environment};
+use super::{
+    Allowed, Inner, RunCommand,
+    environment::{Environment, WHERE},
+};
 use crate::tool::builtin::{BuiltinError, BuiltinErrorKind};
 
 /// A program that [`RunCommand`] may run. A text becomes one, as `git`.
@@ -61,7 +64,7 @@ impl Program {
             }
             Some(path) => Some(path).filter(|path| can_be_run(path)),
             // What is found from the current directory would be whatever lies there.
-            None => env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            None => env::split_paths(&env::var_os("PATH").unwrap_or_else(|| WHERE.into()))
                 .filter(|folder| folder.is_absolute())
                 .map(|folder| folder.join(&name))
                 .find(|path| can_be_run(path)),

@@ -7,6 +7,9 @@ use tokio::process::Command;
 
 use crate::tool::builtin::{BuiltinError, BuiltinErrorKind};
 
+/// Where programs are, where nobody says otherwise.
+pub(super) const WHERE: &str = "/usr/bin:/bin";
+
 /// Words of which a variable with one in its name is taken to be a secret.
 const WORDS: &[&str] = &[
     "KEY",
@@ -86,7 +89,7 @@ impl Environment {
     pub(super) fn give(&self, command: &mut Command, directory: &Path) {
         command
             .env_clear()
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", WHERE)
             .env("LANG", "C.UTF-8")
             .env("HOME", directory);
         for name in &self.kept {
