@@ -72,7 +72,7 @@ impl Source {
             Some(text) => text.to_owned(),
             None => text,
         };
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let is_json = match ending.as_ref().and_then(|ending| ending.to_str()) {
             Some("json") => true,
             Some("toml") => false,
@@ -144,7 +144,7 @@ impl Source {
 
 fn checked(plan: Result<Plan, PlanError>) -> Result<Plan, PlanError> {
     let plan = plan?;
-    plan.check(&Open::default())?;
+    plan.check(&Open)?;
     Ok(plan)
 }
 
