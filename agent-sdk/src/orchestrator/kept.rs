@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::PlanOutcome;
 use crate::{
-    journal::{Question, QuestionKind, Record, StepTask, VERSION},
-    plan::{Catalog, Ended, Input, Machine, Params, Plan, PlanError, Task, Timer},
+    journal::{Journal, Question, QuestionKind, Record, StepTask, VERSION},
+    plan::{
+        Catalog, Command, End, Ended, Input, Machine, Params, Plan, PlanError, Task, Timer, Work,
+    },
 };
 
 /// What a plan began with.
@@ -32,6 +35,8 @@ pub(super) struct Left {
     pub(super) asked: BTreeMap<Arc<str>, Question>,
     /// By the path of a try, how often somebody decided that it may be made again, and how often that it may not.
     pub(super) doubts: BTreeMap<Arc<str>, Vec<bool>>,
+    /// The tries that were plans and ended: the number of the step, and the place of the plan.
+    plans: Vec<(u32, Arc<str>)>,
 }
 
 /// Cuts what was kept into what the plan began with and what happened then.
@@ -57,6 +62,7 @@ pub(super) fn fold(
     machine: &mut Machine,
     records: Vec<Record>,
     catalog: &dyn Catalog,
+    around: &str,
 ) -> Result<Left, PlanError> {
     let mut left = Left::default();
     for record in records {
@@ -64,6 +70,12 @@ pub(super) fn fold(
             Record::StepEnded { task, ended, .. } => {
                 if let Some(number) = machine.number(&task.step) {
                     let task = task.of(number);
+                    let step = machine.step(number);
+                    if let Some(step) =
+                        step.filter(|it| matches!(it.work_of(task.choice), Work::Plan(_)))
+                    {
+                        left.plans.push((number, path(around, &step.id, task)));
+                    }
                     machine.apply(Input::Ended { task, ended });
                 }
             }
@@ -98,6 +110,49 @@ pub(super) fn fold(
     machine.go_on();
     Ok(left)
 }
+
+/// What became of the plans in steps that ended in an earlier life, by the number of the step; of several the last.
+pub(super) fn inside(
+    journal: &Journal,
+    left: &Left,
+    catalog: &dyn Catalog,
+) -> BTreeMap<u32, PlanOutcome> {
+    let plans = left.plans.iter();
+    let plans = plans.filter_map(|(step, at)| Some((*step, ended(journal, at, catalog)?)));
+    plans.collect()
+}
+
+/// What became of a plan that ended in an earlier life.
+fn ended(journal: &Journal, at: &str, catalog: &dyn Catalog) -> Option<PlanOutcome> {
+    let (begun, records) = split(journal.take_earlier(at))?;
+    let mut machine = Machine::new(&begun.plan, catalog, &begun.params, begun.seed).ok()?;
+    let left = fold(&mut machine, records, catalog, at).ok()?;
+    if begun.plan.timeout.is_some() {
+        // Where it did not end by itself, its time was up.
+        machine.apply(Input::Timer(Timer::Plan));
+    }
+    // What is left to do is nothing where it ended.
+    std::iter::from_fn(|| machine.command())
+        .take_while(|command| !matches!(command, Command::Start { .. }))
+        .find(|command| matches!(command, Command::Finish(_)))?;
+    let inside = inside(journal, &left, catalog);
+    let mut outcome = PlanOutcome::of(&machine, begun.plan.name.clone());
+    for (step, inner) in inside {
+        let id = machine.step(step).map(|step| &step.id);
+        if let Some(step) = outcome.steps.iter_mut().find(|step| Some(&step.id) == id) {
+            step.inner = Some(Box::new(inner));
+        }
+    }
+    if outcome.end == End::Failed
+        && let Some(other) = ended(journal, &place(at, FALLBACK), catalog)
+    {
+        outcome.stand_in(other);
+    }
+    Some(outcome)
+}
+
+/// The place of a plan's fallback in the plan.
+pub(super) const FALLBACK: &str = "~fallback";
 
 /// What is kept of a try that ended.
 pub(super) fn step_ended(step: Arc<str>, task: Task, ended: &Ended, took_ms: f64) -> Record {

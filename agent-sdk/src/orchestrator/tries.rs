@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    PlanOutcome, StepReport,
+    PlanOutcome,
     drive::{Drive, Waits},
     error::Cause,
     kept,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     operation::{Details, Kind, Outcome, Payload, StepDetails, TraceContext},
-    plan::{End, Ended, Input, Step, StepEnd, Task, Work, WorkKind},
+    plan::{Ended, Input, Step, StepEnd, Task, Work, WorkKind},
 };
 
 /// The names of the kinds of work, made once for a plan.
@@ -117,6 +117,11 @@ impl Drive<'_> {
         }
     }
 
+    /// Notes what became of the plan that a step was in an earlier life.
+    pub(super) fn note_inside(&mut self, step: u32, inner: PlanOutcome) {
+        self.note(step).inner = Some(Box::new(inner));
+    }
+
     fn note(&mut self, step: u32) -> &mut Note {
         let step = step as usize;
         if self.notes.len() <= step {
@@ -204,40 +209,22 @@ impl Drive<'_> {
     }
 
     pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
-        let began = self.began;
-        let notes = std::mem::take(&mut self.notes);
-        let end = self.machine.over().unwrap_or(End::Cancelled);
-        let steps = self.machine.steps().map(|status| {
-            let note = notes
-                .get(status.number as usize)
-                .cloned()
-                .unwrap_or_default();
-            let end = status.end.cloned();
-            let duration = note.started.zip(note.ended);
-            StepReport {
-                id: status.step.id.clone(),
-                end: end.unwrap_or(StepEnd::Cancelled { causes: Vec::new() }),
-                attempts: status.attempts,
-                started: note.started.map(|at| at.saturating_duration_since(began)),
-                duration: duration.map_or(Duration::ZERO, |(from, to)| {
-                    to.saturating_duration_since(from)
-                }),
-                work: note.work,
-                inner: note.inner,
-                trace: note.trace,
-            }
-        });
-        let steps = steps.collect();
-        let output = match end {
-            End::Ok => self.machine.output().unwrap_or(Value::Null),
-            _ => Value::Null,
-        };
-        PlanOutcome {
-            plan: name.clone(),
-            end,
-            output,
-            steps,
-            fallback: None,
+        let mut outcome = PlanOutcome::of(&self.machine, name.clone());
+        let mut notes = std::mem::take(&mut self.notes);
+        for (step, status) in outcome.steps.iter_mut().zip(self.machine.steps()) {
+            let Some(note) = notes.get_mut(status.number as usize) else {
+                continue;
+            };
+            let began = self.began;
+            step.started = note.started.map(|at| at.saturating_duration_since(began));
+            let both = note.started.zip(note.ended);
+            step.duration = both.map_or(Duration::ZERO, |(from, to)| {
+                to.saturating_duration_since(from)
+            });
+            step.work = note.work;
+            step.inner = note.inner.take();
+            step.trace = note.trace;
         }
+        outcome
     }
 }
