@@ -28,13 +28,40 @@ impl Begun {
     }
 }
 
+/// What a person is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// A step as a whole, of the so-manieth time that it is begun anew.
+    Step { step: u32, round: u32 },
+    /// One of its tries.
+    Try(Task),
+}
+
+/// What was said of a try.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    /// How many questions were answered.
+    pub(super) answers: u32,
+    /// Of how many times that it was begun it is known what became of it.
+    pub(super) settled: usize,
+    pub(super) is_allowed: bool,
+}
+
+impl Heard {
+    /// A question was answered.
+    pub(super) fn hear(&mut self, question: &Question, allowed: bool) {
+        self.answers = self.answers.saturating_add(1);
+        self.settled += usize::from(question.kind == QuestionKind::InDoubt);
+        self.is_allowed = allowed;
+    }
+}
+
 /// What earlier lives of a plan left beside what the machine knows.
 #[derive(Default)]
 pub(super) struct Left {
-    /// The questions about steps that nobody has answered, by step.
-    pub(super) asked: BTreeMap<Arc<str>, Question>,
-    /// By the path of a try, how often somebody decided that it may be made again, and how often that it may not.
-    pub(super) doubts: BTreeMap<Arc<str>, Vec<bool>>,
+    /// The questions that nobody has answered.
+    pub(super) asked: BTreeMap<About, Question>,
+    pub(super) heard: BTreeMap<Task, Heard>,
     /// The tries that were plans and ended: the number of the step, and the place of the plan.
     plans: Vec<(u32, Arc<str>)>,
 }
@@ -84,23 +111,47 @@ pub(super) fn fold(
                     machine.apply(Input::Timer(Timer::Step { step, round }));
                 }
             }
-            Record::StepAsked { step, question } => {
-                left.asked.insert(step, question);
+            Record::StepAsked {
+                step,
+                round,
+                task,
+                by_itself,
+                question,
+            } => {
+                let Some(step) = machine.number(&step) else {
+                    continue;
+                };
+                let about = match task {
+                    Some(task) => About::Try(task.of(step)),
+                    None => About::Step { step, round },
+                };
+                if let (About::Try(task), true) = (about, by_itself) {
+                    left.heard.entry(task).or_default().settled += 1;
+                }
+                left.asked.insert(about, question);
             }
-            Record::StepDecided { step, verdict } => {
-                let question = left.asked.remove(&step);
-                if let Some(question) = question.filter(|it| it.kind == QuestionKind::InDoubt) {
-                    left.doubts
-                        .entry(question.path)
-                        .or_default()
-                        .push(verdict.allowed);
-                } else if let Some(step) = machine.number(&step) {
-                    let (allowed, reason) = (verdict.allowed, verdict.reason);
-                    machine.apply(Input::Decided {
-                        step,
-                        allowed,
-                        reason,
-                    });
+            Record::StepDecided { path, verdict, .. } => {
+                let mut asked = left.asked.iter();
+                let asked = asked.find(|(_, question)| question.path == path);
+                let Some(about) = asked.map(|(about, _)| *about) else {
+                    continue;
+                };
+                let question = left.asked.remove(&about);
+                match about {
+                    About::Step { step, round } => {
+                        machine.apply(Input::Decided {
+                            step,
+                            round,
+                            allowed: verdict.allowed,
+                            reason: verdict.reason,
+                        });
+                    }
+                    About::Try(task) => {
+                        let heard = left.heard.entry(task).or_default();
+                        if let Some(question) = question {
+                            heard.hear(&question, verdict.allowed);
+                        }
+                    }
                 }
             }
             Record::PlanChanged { change, .. } => machine.change(&change, catalog)?,
@@ -160,6 +211,15 @@ pub(super) fn step_ended(step: Arc<str>, task: Task, ended: &Ended, took_ms: f64
         task: StepTask::new(step, task),
         ended: ended.clone(),
         took_ms,
+    }
+}
+
+/// The place of a question about a step: what is asked about it anew has one of its own.
+pub(super) fn place_of_question(around: &str, step: &str, round: u32) -> Arc<str> {
+    let place = place(around, step);
+    match round {
+        0 => place,
+        round => format!("{place}+{round}").into(),
     }
 }
 

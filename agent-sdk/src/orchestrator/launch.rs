@@ -1,6 +1,6 @@
 //! One run of a plan, from its journal to its report.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -124,7 +124,13 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
     let goes_on = earlier.is_some();
     let (begun, records) = match (earlier, launch.plan.take()) {
         (Some(earlier), _) => earlier,
-        (None, Some(plan)) => {
+        (None, Some(mut plan)) => {
+            if launch.context.is_retried() {
+                // What is tried again as a whole is not tried again inside.
+                for step in &mut plan.steps {
+                    step.retry.attempts = NonZeroU32::MIN;
+                }
+            }
             let (params, seed) = (std::mem::take(&mut launch.params), fastrand::u64(..));
             (Begun { plan, params, seed }, Vec::new())
         }

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use super::{
     PlanOutcome,
-    drive::{Drive, Waits},
+    drive::Drive,
     error::Cause,
-    kept,
+    kept::{self, About},
+    outbox::End,
     task::{Came, Made, Try},
 };
 use crate::{
@@ -56,12 +57,16 @@ impl Drive<'_> {
             return Ok(());
         };
         let path = kept::path(&self.path, &step.id, task);
-        if let Some(why) = self.must_be_asked(&step, task, &path) {
-            let question = self.question(&step, &path, why, &input);
-            return self.ask(&step, Waits::Try(task, input), question).await;
+        match self.question_about(&step, task, &path, &input) {
+            Some(question) => {
+                let about = About::Try(task);
+                self.ask(&step, about, input, question, false).await
+            }
+            None => {
+                self.begin(&step, task, input, path);
+                Ok(())
+            }
         }
-        self.begin(&step, task, input, path);
-        Ok(())
     }
 
     /// Begins a try.
@@ -81,14 +86,17 @@ impl Drive<'_> {
         let operation = start.details(details).begin();
         let now = operation.info().started_at;
         self.note(task.step).started.get_or_insert(now);
+        let heard = self.heard.get(&task);
         let work = Try {
+            // Who approved the step approved what it is said to do, not what stands in for that.
+            is_approved: heard.is_some_and(|heard| heard.is_allowed)
+                || (task.choice == 0 && step.approval.is_some()),
             settings: self.settings.clone(),
             step: step.clone(),
             task,
             input,
             operation,
             journal: self.journal.clone(),
-            around: self.path.clone(),
             path,
         };
         let (abort, registration) = AbortHandle::new_pair();
@@ -144,6 +152,7 @@ impl Drive<'_> {
             came,
             took,
             trace,
+            spent,
             inner,
         } = made;
         self.live.remove(&task);
@@ -157,7 +166,26 @@ impl Drive<'_> {
         }
         match came {
             Came::Ended(ended) => {
+                let step = self.machine.step(task.step).map(|step| step.id.clone());
+                let end = End {
+                    step: step.unwrap_or_default(),
+                    task,
+                    ended,
+                    took,
+                    spent,
+                };
+                if let Some((task, ended)) = self.outbox.push(end) {
+                    self.machine.apply(Input::Ended { task, ended });
+                }
+                Ok(())
+            }
+            Came::Stopped => {
+                let ended = Ended::Cancelled;
                 self.machine.apply(Input::Ended { task, ended });
+                Ok(())
+            }
+            Came::Asks(text, input) => {
+                self.asking.push_back((task, input, text));
                 Ok(())
             }
             Came::Paused => {

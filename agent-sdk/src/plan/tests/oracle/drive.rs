@@ -40,7 +40,6 @@ pub(super) struct Run {
     /// Tasks that run, and the events of their ends.
     running: BTreeMap<Task, (u64, u64)>,
     timers: BTreeMap<Timer, (u64, u64)>,
-    questions: BTreeMap<u32, (u64, u64)>,
     /// Tasks that nobody waited for any more.
     dropped: BTreeSet<Task>,
     /// Timers that were waited for, all of them.
@@ -85,7 +84,6 @@ impl Run {
             events: 0,
             running: BTreeMap::new(),
             timers: BTreeMap::new(),
-            questions: BTreeMap::new(),
             dropped: BTreeSet::new(),
             late: Vec::new(),
             begun: BTreeMap::new(),
@@ -242,17 +240,16 @@ impl Run {
                         self.queue.remove(&earlier);
                     }
                 }
-                Command::Ask { step } => {
+                Command::Ask { step, round } => {
                     let (time, allowed) = self.world.decides(step.into());
                     let decided = Input::Decided {
                         step,
+                        round,
                         allowed,
                         reason: None,
                     };
-                    let key = self.at(self.now + time, Event::Input(decided));
-                    if let Some(earlier) = self.questions.insert(step, key) {
-                        self.queue.remove(&earlier);
-                    }
+                    // What was decided about an earlier round is said all the same, and must not count.
+                    self.at(self.now + time, Event::Input(decided));
                 }
                 Command::Passed { step } => {
                     assert!(self.machine.end(step).is_some());
