@@ -3,7 +3,10 @@
 mod changes;
 mod endings;
 mod lives;
+mod order;
 mod people;
+mod questions;
+mod retries;
 mod runs;
 
 use std::{
