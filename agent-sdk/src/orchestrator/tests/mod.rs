@@ -6,6 +6,7 @@ mod lives;
 mod order;
 mod people;
 mod questions;
+mod random;
 mod retries;
 mod runs;
 
