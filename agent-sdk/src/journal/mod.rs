@@ -355,7 +355,9 @@ impl Journal {
             let sum = kept.entry(path.clone()).or_default();
             let before = *sum;
             // At once: an append whose future is dropped may be kept all the same.
-            records.iter().for_each(|(_, spent)| sum.add(spent));
+            for (_, spent) in &records {
+                sum.add(spent);
+            }
             before
         };
         let opening = lock(&self.opening).take();

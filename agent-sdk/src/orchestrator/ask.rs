@@ -135,7 +135,6 @@ impl Drive<'_> {
             self.nothing_runs_of(task);
             return Ok(());
         };
-        self.heard.entry(task).or_default().settled += 1;
         let path = kept::path(&self.path, &step.id, task);
         let question = self.question(&step, task, &path, (QuestionKind::Approval, text), &input);
         self.ask(&step, About::Try(task), input, question, true)

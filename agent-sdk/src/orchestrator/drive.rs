@@ -281,15 +281,7 @@ impl<'a> Drive<'a> {
                 self.keep(&[Record::StepTimedOut { step, round }]).await?;
             }
         }
-        if self.machine.apply(Input::Timer(timer))
-            && let Timer::Step { step, .. } = timer
-        {
-            for (task, abort) in &self.live {
-                if task.step == step {
-                    abort.abort();
-                }
-            }
-        }
+        self.machine.apply(Input::Timer(timer));
         Ok(())
     }
 

@@ -144,16 +144,12 @@ impl Try {
             Came::Ended(Ended::Ok { output }) => Payload::Given(output),
             _ => Payload::None,
         };
-        match (&came, journal) {
-            (Came::Ended(_), Some(journal)) => {
-                let spent = operation.close(outcome, given);
-                (came, spent.since(&journal.kept_inside(&path)))
-            }
-            _ => {
-                operation.end(outcome, given);
-                (came, Totals::default())
-            }
+        if let (Came::Ended(_), Some(journal)) = (&came, journal) {
+            let spent = operation.close(outcome, given);
+            return (came, spent.since(&journal.kept_inside(&path)));
         }
+        operation.end(outcome, given);
+        (came, Totals::default())
     }
 
     async fn work(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {

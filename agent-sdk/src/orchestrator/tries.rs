@@ -57,16 +57,12 @@ impl Drive<'_> {
             return Ok(());
         };
         let path = kept::path(&self.path, &step.id, task);
-        match self.question_about(&step, task, &path, &input) {
-            Some(question) => {
-                let about = About::Try(task);
-                self.ask(&step, about, input, question, false).await
-            }
-            None => {
-                self.begin(&step, task, input, path);
-                Ok(())
-            }
+        if let Some(question) = self.question_about(&step, task, &path, &input) {
+            let about = About::Try(task);
+            return self.ask(&step, about, input, question, false).await;
         }
+        self.begin(&step, task, input, path);
+        Ok(())
     }
 
     /// Begins a try.

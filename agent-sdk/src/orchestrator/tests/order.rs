@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::{Deeds, ends, orchestrator, plan, registry, wait};
 use crate::{
@@ -176,4 +177,53 @@ async fn a_step_that_gave_up_by_itself_is_over_in_the_next_life_too() {
         ends(&report),
         json!({"up": "failed", "after": "ok", "b": "ok"})
     );
+}
+
+/// A plan of a step that ends after 10 ms, which is known to be kept after 60 ms, and of one that takes long.
+fn late() -> (Arc<FaultyStore>, crate::plan::Plan) {
+    // The plan began, both functions are announced, the first end.
+    let store = FaultyStore::new().late(4, Duration::from_millis(50));
+    (Arc::new(store), plan([wait("a", 10), wait("b", 500)]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ended_before_the_plan_was_stopped_has_ended_also_where_it_was_still_being_kept() {
+    let (store, whole) = late();
+    let stop = CancellationToken::new();
+    let run = orchestrator(&Deeds::default())
+        .grace(Duration::from_millis(100))
+        .run(&whole)
+        .context(&context())
+        .store(store)
+        .cancellation(stop.clone());
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(run.into_future(), stopping);
+    let ended = ended.unwrap_err();
+    assert_eq!(
+        ends(ended.report().unwrap()),
+        json!({"a": "ok", "b": "cancelled"})
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_waits_for_what_is_being_kept() {
+    let (store, whole) = late();
+    let mut run = orchestrator(&Deeds::default())
+        .run(&whole)
+        .context(&context())
+        .store(store);
+    let handle = run.handle();
+    let skipping = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let refused = handle.skip("a").await.unwrap_err();
+        assert!(
+            refused.to_string().contains("it has ended (ok)"),
+            "{refused}"
+        );
+    };
+    let (report, ()) = tokio::join!(run.into_future(), skipping);
+    assert_eq!(ends(&report.unwrap()), json!({"a": "ok", "b": "ok"}));
 }

@@ -14,6 +14,7 @@ use crate::{
     orchestrator::{Orchestrator, PlanRunErrorKind},
     plan::{Change, Map, Plan, Step, Work},
     store::MemoryStore,
+    testing::FaultyStore,
     tool::{Effect, FnTool, ToolContext, ToolError, ToolOptions},
 };
 
@@ -22,7 +23,7 @@ fn orchestrator(deeds: &Deeds) -> Orchestrator {
     let registry = registry(deeds);
     let asking = ToolOptions::default().with_approval();
     for (name, options) in [
-        ("cut", asking.clone()),
+        ("cut", asking),
         ("look", asking.with_effect(Effect::ReadOnly)),
     ] {
         let deeds = deeds.clone();
@@ -268,4 +269,23 @@ async fn a_tool_that_asks_by_itself_is_heard_and_begun_again_once_it_may() {
         (report.output.clone(), deeds.take()),
         (json!("sent"), vec!["send".to_owned()])
     );
+}
+
+#[tokio::test]
+async fn a_tool_that_was_allowed_what_it_asked_and_not_begun_again_is_not_in_doubt() {
+    // Room for: the plan began, the tool did, it asks, it is allowed.
+    let (store, deeds) = (FaultyStore::with_room(4), Deeds::default());
+    let asked = Asked::default();
+    let run = orchestrator(&deeds)
+        .run(&plan([Step::tool("mail", "send")]))
+        .context(&context())
+        .store(Arc::new(store.clone()))
+        .approver(asked.saying(Verdict::allow()));
+    let stopped = run.await.unwrap_err();
+    assert_eq!(stopped.kind(), PlanRunErrorKind::Journal);
+    assert_eq!((asked.take().len(), deeds.take().len()), (1, 0));
+    store.make_room();
+    let again = orchestrator(&deeds).resume("r", Arc::new(store));
+    assert_eq!(again.await.unwrap().output, "sent");
+    assert_eq!(deeds.take(), ["send"]);
 }

@@ -105,8 +105,10 @@ impl Ground {
 
     /// The task at a path, such as `s3.1~2@2+1`.
     fn task(&self, path: &str) -> Task {
-        let end = path.find(['.', '~', '@', '+']).unwrap_or(path.len());
-        let (id, mut rest) = path.split_at(end);
+        let (id, rest) = match path.find(['.', '~', '@', '+']) {
+            Some(end) => path.split_at(end),
+            None => (path, ""),
+        };
         let mut task = Task {
             step: self.numbers.lock().unwrap()[id],
             round: 0,
@@ -114,19 +116,15 @@ impl Ground {
             choice: 0,
             attempt: 1,
         };
-        while let Some(mark) = rest.chars().next() {
-            let end = rest[1..]
-                .find(['~', '@', '+'])
-                .map_or(rest.len(), |end| end + 1);
-            let number = rest[1..end].parse().unwrap();
-            match mark {
-                '.' => task.item = Some(number),
-                '~' => task.choice = number,
-                '@' => task.attempt = number,
-                _ => task.round = number,
-            }
-            rest = &rest[end..];
-        }
+        let number = |mark: char| {
+            let after = rest.split(mark).nth(1)?;
+            let end = after.split(['~', '@', '+']).next();
+            end.map(|number| number.parse::<u32>().unwrap())
+        };
+        task.item = number('.');
+        task.choice = number('~').unwrap_or(0);
+        task.attempt = number('@').unwrap_or(1);
+        task.round = number('+').unwrap_or(0);
         task
     }
 
@@ -181,9 +179,10 @@ impl Ground {
                 let step = ground.task(&question.path).step;
                 let (time, is_allowed) = ground.world.decides(step.into());
                 tokio::time::sleep(long(time)).await;
-                match is_allowed {
-                    true => Verdict::allow(),
-                    false => Verdict::deny(""),
+                if is_allowed {
+                    Verdict::allow()
+                } else {
+                    Verdict::deny("")
                 }
             }
         })
