@@ -17,16 +17,16 @@ use agent_sdk::{
     store::SqliteStore,
     tool::{Effect, Tool, ToolContext, ToolError, ToolOptions, ToolOutput},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::server::{Server, TOOL_TURNS};
 
 /// The run of all these tests.
 pub(crate) const ID: &str = "ladder";
 
-const FOLDER: &str = "AGENT_SDK_CRASH_FOLDER";
-const URL: &str = "AGENT_SDK_CRASH_URL";
-const RESUMES: &str = "AGENT_SDK_CRASH_RESUMES";
+pub(crate) const FOLDER: &str = "AGENT_SDK_CRASH_FOLDER";
+pub(crate) const URL: &str = "AGENT_SDK_CRASH_URL";
+pub(crate) const RESUMES: &str = "AGENT_SDK_CRASH_RESUMES";
 
 /// What a process says of its run.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,13 @@ impl Folder {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// Starts a process of this very binary which does what the test of this name says.
+    pub(crate) fn spawn_as(&self, test: &str, server: &Server, resumes: bool) -> Child {
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args(["--exact", test, "--nocapture"]);
+        self.command(&mut program, server, resumes)
+    }
+
     fn command(&self, program: &mut Command, server: &Server, resumes: bool) -> Child {
         program
             .env(FOLDER, self.0.path())
@@ -76,9 +83,7 @@ impl Folder {
 
     /// Starts a process that runs the agent, or resumes its run.
     pub(crate) fn spawn(&self, server: &Server, resumes: bool) -> Child {
-        let mut program = Command::new(std::env::current_exe().unwrap());
-        program.args(ARGUMENTS);
-        self.command(&mut program, server, resumes)
+        self.spawn_as(ARGUMENTS[1], server, resumes)
     }
 
     /// The same, where no file may be longer than so many blocks of 512 bytes.
@@ -102,6 +107,10 @@ const ARGUMENTS: [&str; 3] = [
 
 /// What a process said before it ended.
 pub(crate) fn said(output: &Output) -> Said {
+    said_as(output)
+}
+
+fn said_as<T: DeserializeOwned>(output: &Output) -> T {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix("SAID "));
     let Some(line) = line else {
@@ -113,7 +122,12 @@ pub(crate) fn said(output: &Output) -> Said {
 
 /// Runs a process to its end.
 pub(crate) fn finish(child: Child) -> Said {
-    said(&child.wait_with_output().unwrap())
+    finish_as(child)
+}
+
+/// Runs a process to its end that says something else.
+pub(crate) fn finish_as<T: DeserializeOwned>(child: Child) -> T {
+    said_as(&child.wait_with_output().unwrap())
 }
 
 /// Kills a process at once, so that it can do nothing more.
@@ -123,7 +137,7 @@ pub(crate) fn kill(mut child: Child) -> ExitStatus {
 }
 
 /// Adds a line to a file in one write.
-fn append(path: &Path, line: &str) {
+pub(crate) fn append(path: &Path, line: &str) {
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)

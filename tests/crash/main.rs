@@ -10,5 +10,6 @@ mod child;
 mod ladder;
 mod leases;
 mod ledger;
+mod plan;
 mod room;
 mod server;

@@ -13,7 +13,7 @@ use std::{
 use axum::{
     Router,
     extract::{Path, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::post,
 };
@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 /// How many turns call tools; the one after is the answer.
 pub(crate) const TOOL_TURNS: usize = 12;
 
-/// A model that stops when it is dropped. It answers by how often it has spoken in what it is shown.
+/// A model that stops when it is dropped. What it answers depends on nothing but what it is shown.
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -53,16 +53,26 @@ struct Shared {
     received: Mutex<Sender<Received>>,
     /// The first request that is not answered yet.
     held_from: watch::Sender<usize>,
-    /// How long each answer is.
-    bytes: usize,
+    /// What it says to a request.
+    says: Says,
 }
+
+/// What a model says to a request: the answer's status and body.
+pub(crate) type Says = Box<dyn Fn(&Value) -> (StatusCode, Value) + Send + Sync>;
 
 impl Server {
     pub(crate) fn start() -> Self {
         Self::with_answers_of(0)
     }
 
+    /// One whose answers to the clerk are so long.
     pub(crate) fn with_answers_of(bytes: usize) -> Self {
+        Self::saying(Box::new(move |request| {
+            (StatusCode::OK, answer_to_the_clerk(request, bytes))
+        }))
+    }
+
+    pub(crate) fn saying(says: Says) -> Self {
         let (sender, received) = channel();
         let shared = Arc::new(Shared {
             keys: Mutex::default(),
@@ -70,7 +80,7 @@ impl Server {
             effects_held_from: watch::Sender::new(usize::MAX),
             received: Mutex::new(sender),
             held_from: watch::Sender::new(usize::MAX),
-            bytes,
+            says,
         });
         let app = Router::new()
             .route("/{process}/effect", post(effect))
@@ -171,37 +181,61 @@ async fn answer(
     let mut held = shared.held_from.subscribe();
     held.wait_for(|from| number < *from).await.unwrap();
 
-    let messages = request["messages"].as_array().unwrap();
-    let said = messages
-        .iter()
-        .filter(|message| message["role"] == "assistant")
-        .count();
-    let call = |id: String, name: &str| {
-        let function = json!({"name": name, "arguments": "{}"});
-        json!({"id": id, "type": "function", "function": function})
-    };
-    let words = "x".repeat(shared.bytes);
-    let (message, reason) = if said < TOOL_TURNS {
+    let (status, body) = (shared.says)(&request);
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        body.to_string(),
+    )
+}
+
+/// An answer by how often the model has spoken in what it is shown.
+fn answer_to_the_clerk(request: &Value, bytes: usize) -> Value {
+    let said = turns(request);
+    let words = "x".repeat(bytes);
+    let (message, usage) = if said < TOOL_TURNS {
         let calls = [
-            call(format!("w{said}"), "note"),
-            call(format!("r{said}"), "look"),
+            call(&format!("w{said}"), "note", "{}"),
+            call(&format!("r{said}"), "look", "{}"),
         ];
-        let message = json!({"role": "assistant", "content": words, "tool_calls": calls});
-        (message, "tool_calls")
+        (calls_of(&words, &calls), 100 + said)
     } else {
-        let message = json!({"role": "assistant", "content": "All is noted."});
-        (message, "stop")
+        (text_of("All is noted."), 100 + said)
     };
-    let body = json!({
-        "id": format!("chatcmpl-{said}"),
+    completion(message, usage)
+}
+
+/// How often the model has spoken in what it is shown.
+pub(crate) fn turns(request: &Value) -> usize {
+    let messages = request["messages"].as_array().unwrap();
+    let said = messages.iter();
+    said.filter(|message| message["role"] == "assistant")
+        .count()
+}
+
+pub(crate) fn call(id: &str, name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!({"id": id, "type": "function", "function": function})
+}
+
+pub(crate) fn calls_of(words: &str, calls: &[Value]) -> Value {
+    json!({"role": "assistant", "content": words, "tool_calls": calls})
+}
+
+pub(crate) fn text_of(words: &str) -> Value {
+    json!({"role": "assistant", "content": words})
+}
+
+/// The body of an answer that took so many tokens to ask.
+pub(crate) fn completion(message: Value, asked: usize) -> Value {
+    let calls = message.get("tool_calls").is_some();
+    let reason = if calls { "tool_calls" } else { "stop" };
+    json!({
+        "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": "gpt-4o-2024-08-06",
         "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": {"prompt_tokens": 100 + said, "completion_tokens": 7, "total_tokens": 107 + said},
-    });
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
+        "usage": {"prompt_tokens": asked, "completion_tokens": 7, "total_tokens": asked + 7},
+    })
 }

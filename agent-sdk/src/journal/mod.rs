@@ -262,7 +262,20 @@ impl Journal {
         records: &[Record],
         spent: Totals,
     ) -> Result<(), StoreError> {
-        self.append(path, records, spent, |append| append).await
+        let first = std::iter::once(spent).chain(std::iter::repeat_with(Totals::default));
+        let records: Vec<_> = records.iter().zip(first).collect();
+        self.append(path, &records, |append| append).await
+    }
+
+    /// The same with what it took to come to each of them.
+    pub(crate) async fn commit_each(
+        &self,
+        path: &str,
+        records: &[(Record, Totals)],
+    ) -> Result<(), StoreError> {
+        let records = records.iter().map(|(record, spent)| (record, *spent));
+        let records: Vec<_> = records.collect();
+        self.append(path, &records, |append| append).await
     }
 
     /// What the records of this life took to come to, of the agents inside a call.
@@ -293,7 +306,7 @@ impl Journal {
         // With what was done and not kept: a life that ends in an orderly way knows of it.
         let spent = self.meter.get().map(Meter::totals).unwrap_or_default();
         let spent = spent.since(&self.kept());
-        self.append("", &[record], spent, ended).await?;
+        self.append("", &[(&record, spent)], ended).await?;
         let lease = lock(&self.lease).clone();
         self.store.release(&lease).await
     }
@@ -324,25 +337,31 @@ impl Journal {
     async fn append(
         &self,
         path: &str,
-        records: &[Record],
-        mut spent: Totals,
+        records: &[(&Record, Totals)],
         change: impl FnOnce(Append) -> Append,
     ) -> Result<(), StoreError> {
         let path: Arc<str> = path.into();
-        if !path.is_empty() {
-            // Own calls are those of the outermost agent.
-            (spent.own_model_calls, spent.own_tool_calls) = (0, 0);
-        }
+        let own = |mut spent: Totals| {
+            if !path.is_empty() {
+                // Own calls are those of the outermost agent.
+                (spent.own_model_calls, spent.own_tool_calls) = (0, 0);
+            }
+            spent
+        };
+        let records = records.iter().map(|(record, spent)| (*record, own(*spent)));
+        let records: Vec<_> = records.collect();
         let before = {
             let mut kept = lock(&self.kept);
             let sum = kept.entry(path.clone()).or_default();
             let before = *sum;
             // At once: an append whose future is dropped may be kept all the same.
-            sum.add(&spent);
+            for (_, spent) in &records {
+                sum.add(spent);
+            }
             before
         };
         let opening = lock(&self.opening).take();
-        let kept = match self.entries(opening.as_ref(), &path, records, spent) {
+        let kept = match self.entries(opening.as_ref(), &path, &records) {
             Ok(entries) => {
                 let mut append = Append::new(self.log.clone(), entries).under(&lock(&self.lease));
                 if opening.is_some() {
@@ -373,16 +392,15 @@ impl Journal {
         &self,
         opening: Option<&Record>,
         path: &Arc<str>,
-        records: &[Record],
-        spent: Totals,
+        records: &[(&Record, Totals)],
     ) -> Result<Vec<NewEntry>, StoreError> {
         let root: Arc<str> = "".into();
         let opening = opening
             .into_iter()
             .map(|record| (&root, record, Totals::default()));
-        let spent = std::iter::once(spent).chain(std::iter::repeat_with(Totals::default));
-        let records = records.iter().zip(spent);
-        let records = records.map(|(record, spent)| (path, record, spent));
+        let records = records
+            .iter()
+            .map(|(record, spent)| (path, *record, *spent));
         let entries = opening.chain(records).map(|(path, record, spent)| {
             let line = Line {
                 record,

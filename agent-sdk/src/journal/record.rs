@@ -118,17 +118,28 @@ pub enum Record {
         #[serde(default)]
         round: u32,
     },
-    /// A step waits for a person's word.
+    /// A step, or one of its tries, waits for a person's word.
     StepAsked {
         /// The step.
         step: Arc<str>,
+        /// How often it was begun anew before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        round: u32,
+        /// The try, where it is not about the step as a whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<StepTask>,
+        /// Whether the try was begun and asks by itself, so that it took no effect.
+        #[serde(default, skip_serializing_if = "is_false")]
+        by_itself: bool,
         /// What is to be decided.
         question: Question,
     },
-    /// A person decided about a step.
+    /// A person decided about a step or one of its tries.
     StepDecided {
         /// The step.
         step: Arc<str>,
+        /// The path of the question.
+        path: Arc<str>,
         /// What was decided.
         verdict: Verdict,
     },
@@ -198,6 +209,14 @@ impl StepTask {
 )]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what `serde` calls it with"
+)]
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 /// An answer of a model.

@@ -212,9 +212,23 @@ impl Runs {
     /// The questions that a run waits to have answered.
     pub async fn questions(&self, id: &str) -> Result<Vec<Question>, StoreError> {
         let log = LogId::new(LogKind::Run, id)?;
-        // By the agent and the place of its call, or by the plan and its step.
+        // By the agent and the place of its call, or by the plan and the place of its step or try.
         let mut open: Vec<(Arc<str>, Arc<str>, Question)> = Vec::new();
+        // The steps of plans that were asked about, and where.
+        let mut steps: Vec<(Arc<str>, Arc<str>, Arc<str>)> = Vec::new();
         for StoredRecord { path, record, .. } in self.records(id).await? {
+            let given_up = match &record {
+                Record::PlanChanged { change, .. } => change.step(),
+                Record::StepTimedOut { step, .. } => Some(step),
+                _ => None,
+            };
+            if let Some(step) = given_up {
+                // What is asked about it anew is asked in a place of its own.
+                let of_it = steps.extract_if(.., |(at, it, _)| (&*at, &*it) == (&path, step));
+                let places: Vec<Arc<str>> = of_it.map(|(_, _, place)| place).collect();
+                open.retain(|(at, place, _)| *at != path || !places.contains(place));
+                continue;
+            }
             let (asked, question) = match record {
                 Record::ApprovalRequested { place, question } => {
                     (place.to_string().into(), Some(question))
@@ -222,8 +236,12 @@ impl Runs {
                 Record::ApprovalGiven { place, .. } | Record::ToolReturned { place, .. } => {
                     (place.to_string().into(), None)
                 }
-                Record::StepAsked { step, question } => (step, Some(question)),
-                Record::StepDecided { step, .. } => (step, None),
+                Record::StepAsked { step, question, .. } => {
+                    let place = question.path.clone();
+                    steps.push((path.clone(), step, place.clone()));
+                    (place, Some(question))
+                }
+                Record::StepDecided { path: place, .. } => (place, None),
                 _ => continue,
             };
             open.retain(|(at, it, _)| (at, it) != (&path, &asked));

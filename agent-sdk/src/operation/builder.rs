@@ -171,6 +171,7 @@ impl RunContextBuilder {
             baggage,
             priority: crate::tool::Priority::NORMAL,
             holding: None,
+            is_retried: false,
         }
     }
 }

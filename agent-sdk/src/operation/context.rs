@@ -43,6 +43,8 @@ pub struct RunContext {
     pub(super) priority: Priority,
     /// What the tool calls around hold.
     pub(super) holding: Option<Arc<Holding>>,
+    /// Whether what is around is tried again as a whole.
+    pub(super) is_retried: bool,
 }
 
 /// Which try of a model request this is.
@@ -168,6 +170,19 @@ impl RunContext {
     #[must_use]
     pub(crate) fn with_holding(mut self, holding: Arc<Holding>) -> Self {
         self.holding = Some(holding);
+        self
+    }
+
+    /// Whether what is around this context is tried again as a whole where it fails: then nothing inside is, so that tries of one
+    /// layer are not multiplied by those of another.
+    pub(crate) fn is_retried(&self) -> bool {
+        self.is_retried
+    }
+
+    /// The context of what is tried again as a whole.
+    #[must_use]
+    pub(crate) fn retried(mut self) -> Self {
+        self.is_retried = true;
         self
     }
 

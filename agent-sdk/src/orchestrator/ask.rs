@@ -2,77 +2,99 @@
 
 use std::sync::Arc;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable},
+};
 use serde_json::Value;
 
 use super::{
-    drive::{Drive, Waits},
+    drive::Drive,
     error::Cause,
-    kept,
+    kept::{self, About},
 };
 use crate::{
-    journal::{Question, QuestionKind, Record, Verdict},
+    journal::{Question, QuestionKind, Record, StepTask, Verdict},
     message::CallId,
     operation::EventKind,
     plan::{Ended, Fault, Input, Step, Task, Work},
+    run::{Standing, needs_approval},
     tool::Effect,
 };
 
+/// A question that is open.
+pub(super) struct Open {
+    question: Question,
+    /// What a try is given that waits for the answer.
+    input: Value,
+    waiting: AbortHandle,
+}
+
+/// What was asked about, and the answer.
+pub(super) type Answer = (About, Verdict);
+
 impl Drive<'_> {
-    /// Whether a try must be asked about before it is made, and why.
-    pub(super) fn must_be_asked(
+    /// What must be asked about a try before it is made.
+    pub(super) fn question_about(
         &mut self,
         step: &Step,
         task: Task,
-        path: &str,
-    ) -> Option<(QuestionKind, String)> {
+        path: &Arc<str>,
+        input: &Value,
+    ) -> Option<Question> {
+        // What an earlier life asked is what is still to be known.
+        if let Some(question) = self.asked.get(&About::Try(task)) {
+            return Some(question.clone());
+        }
         let work = step.work_of(task.choice);
         let (effect, needs_approval) = match work {
             Work::Tool { name, .. } => {
                 let tool = self.settings.registry.find_tool(name).ok()?;
-                let options = tool.options();
-                let within = self.context.within();
-                let is_named =
-                    within.is_some_and(|within| within.control.ask_before.contains(name));
-                (options.effect, options.needs_approval || is_named)
+                let needs_approval = needs_approval(&self.context, &tool);
+                (tool.options().effect, needs_approval)
             }
             Work::Function { .. } => (Effect::Write, false),
             _ => return None,
         };
-        let name = work.name();
-        if let Some(journal) = &self.journal
-            && effect == Effect::Write
-        {
-            let begun = journal.take_earlier(path).len();
-            let decided = self.doubts.get(path).map_or(0, Vec::len);
-            if begun > decided {
-                let text = format!(
-                    "step `{}` was under way when the run stopped, and it is not known whether `{name}` took effect: run it again?",
-                    step.id
-                );
-                return Some((QuestionKind::InDoubt, text));
-            }
-        }
-        // A step that is asked about is not asked about twice.
-        (needs_approval && step.approval.is_none()).then(|| {
-            let text = format!("may `{name}` be called in step `{}`?", step.id);
-            (QuestionKind::Approval, text)
-        })
+        let heard = self.heard.get(&task).copied().unwrap_or_default();
+        let begun = match &self.journal {
+            Some(journal) if effect == Effect::Write => journal.take_earlier(path).len(),
+            _ => 0,
+        };
+        // A step that is asked about is not asked about twice; what stands in for it was not asked about.
+        let is_approved = task.choice == 0 && step.approval.is_some();
+        let standing = if begun > heard.settled {
+            Standing::Begun
+        } else if heard.is_allowed || is_approved {
+            Standing::Allowed
+        } else {
+            Standing::New
+        };
+        let kind = standing.must_ask(effect, needs_approval)?;
+        let (name, id) = (work.name(), &step.id);
+        let text = match kind {
+            QuestionKind::Approval => format!("may `{name}` be called in step `{id}`?"),
+            QuestionKind::InDoubt => format!(
+                "step `{id}` was under way when the run stopped, and it is not known whether `{name}` took effect: run it again?"
+            ),
+        };
+        Some(self.question(step, task, path, (kind, text), input))
     }
 
-    pub(super) fn question(
+    fn question(
         &self,
         step: &Step,
+        task: Task,
         path: &Arc<str>,
         (kind, text): (QuestionKind, String),
         input: &Value,
     ) -> Question {
-        let doubts = self.doubts.get(path).map_or(0, Vec::len);
+        let answers = self.heard.get(&task).map_or(0, |heard| heard.answers);
         Question {
             path: path.clone(),
-            number: u32::try_from(doubts).unwrap_or(u32::MAX).saturating_add(1),
+            number: answers.saturating_add(1),
             call_id: CallId::from(&*step.id),
-            tool: step.work.name().clone(),
+            tool: step.work_of(task.choice).name().clone(),
             arguments: input.to_string().into(),
             kind,
             text: text.into(),
@@ -80,33 +102,75 @@ impl Drive<'_> {
     }
 
     /// Asks whether a step may begin.
-    pub(super) async fn ask_about_step(&mut self, number: u32) -> Result<(), Cause> {
+    pub(super) async fn ask_about_step(&mut self, number: u32, round: u32) -> Result<(), Cause> {
         let Some(step) = self.machine.step(number).cloned() else {
             return Ok(());
         };
-        let text = step.approval.as_deref().unwrap_or_default().to_owned();
-        let path = kept::place(&self.path, &step.id);
-        let question = self.question(&step, &path, (QuestionKind::Approval, text), &step.input);
-        self.ask(&step, Waits::Step(number), question).await
+        let question = Question {
+            path: kept::place_of_question(&self.path, &step.id, round),
+            number: 1,
+            call_id: CallId::from(&*step.id),
+            tool: step.work.name().clone(),
+            arguments: step.input.to_string().into(),
+            kind: QuestionKind::Approval,
+            text: step.approval.as_deref().unwrap_or_default().into(),
+        };
+        let about = About::Step {
+            step: number,
+            round,
+        };
+        self.ask(&step, about, Value::Null, question, false).await
+    }
+
+    /// Asks what a tool asks by itself, which has done nothing yet.
+    pub(super) async fn ask_by_itself(
+        &mut self,
+        task: Task,
+        input: Value,
+        text: String,
+    ) -> Result<(), Cause> {
+        // It may have been given up meanwhile.
+        let step = self.machine.step(task.step).cloned();
+        let Some(step) = step.filter(|_| self.machine.runs(task)) else {
+            self.nothing_runs_of(task);
+            return Ok(());
+        };
+        let path = kept::path(&self.path, &step.id, task);
+        let question = self.question(&step, task, &path, (QuestionKind::Approval, text), &input);
+        self.ask(&step, About::Try(task), input, question, true)
+            .await
     }
 
     /// Asks whoever can be asked; where nobody can, the answer is no.
     pub(super) async fn ask(
         &mut self,
         step: &Step,
-        waits: Waits,
+        about: About,
+        input: Value,
         question: Question,
+        by_itself: bool,
     ) -> Result<(), Cause> {
         let within = self.context.within().cloned();
         let Some(within) = within.filter(|within| within.can_ask()) else {
             let why = "this step needs a person's approval, and nobody can be asked here";
-            self.decide(waits, &Verdict::deny(why));
+            self.decide(about, input, &Verdict::deny(why));
             return Ok(());
         };
         // What an earlier life asked is asked again, and kept once.
-        if self.asked.remove(&step.id).as_ref() != Some(&question) {
+        if self.asked.remove(&about).as_ref() != Some(&question) {
+            self.flush().await?;
+            if !self.is_awaited(about) {
+                return Ok(());
+            }
+            let (round, task) = match about {
+                About::Step { round, .. } => (round, None),
+                About::Try(task) => (task.round, Some(StepTask::new(step.id.clone(), task))),
+            };
             let record = Record::StepAsked {
                 step: step.id.clone(),
+                round,
+                task,
+                by_itself,
                 question: question.clone(),
             };
             self.keep(&[record]).await?;
@@ -120,30 +184,85 @@ impl Drive<'_> {
             input: question.arguments.clone(),
         });
         within.control.asked(question.clone());
-        let journal = self.journal.clone();
-        let id = step.id.clone();
+        let (journal, asked) = (self.journal.clone(), question.clone());
         let answer = async move {
-            let verdict = within.control.ask(journal.as_deref(), &question).await;
-            within.control.answered(&question.path);
-            (id, question, waits, verdict)
+            let verdict = within.control.ask(journal.as_deref(), &asked).await;
+            (about, verdict)
         };
-        self.answers.push(answer.boxed());
+        let (waiting, registration) = AbortHandle::new_pair();
+        let answer = Abortable::new(answer.boxed(), registration);
+        self.answers.push(answer);
+        let open = Open {
+            question,
+            input,
+            waiting,
+        };
+        self.open.insert(about, open);
         Ok(())
     }
 
+    /// Whether an answer is waited for.
+    fn is_awaited(&self, about: About) -> bool {
+        match about {
+            About::Step { step, round } => self.machine.asks(step, round),
+            About::Try(task) => self.machine.runs(task),
+        }
+    }
+
+    /// Takes back the questions whose answers nobody waits for any more.
+    pub(super) fn withdraw(&mut self) {
+        if self.open.is_empty() {
+            return;
+        }
+        let mut open = std::mem::take(&mut self.open);
+        open.retain(|about, it| {
+            let is_awaited = self.is_awaited(*about);
+            if !is_awaited {
+                it.waiting.abort();
+                self.closed(&it.question);
+            }
+            is_awaited
+        });
+        self.open = open;
+    }
+
+    fn closed(&self, question: &Question) {
+        if let Some(within) = self.context.within() {
+            within.control.answered(&question.path);
+        }
+    }
+
     /// A person decided.
-    pub(super) async fn decided(
-        &mut self,
-        step: Arc<str>,
-        question: &Question,
-        waits: Waits,
-        verdict: Verdict,
-    ) -> Result<(), Cause> {
-        let record = Record::StepDecided {
-            step,
-            verdict: verdict.clone(),
+    pub(super) async fn decided(&mut self, (about, verdict): Answer) -> Result<(), Cause> {
+        self.flush().await?;
+        self.withdraw();
+        let Some(Open {
+            question, input, ..
+        }) = self.open.remove(&about)
+        else {
+            return Ok(());
         };
-        self.keep(&[record]).await?;
+        self.closed(&question);
+        let number = match about {
+            About::Step { step, .. } => step,
+            About::Try(task) => task.step,
+        };
+        let step = self.machine.step(number).map(|step| step.id.clone());
+        let step = step.unwrap_or_default();
+        let mut records = vec![Record::StepDecided {
+            step: step.clone(),
+            path: question.path.clone(),
+            verdict: verdict.clone(),
+        }];
+        if let About::Try(task) = about {
+            let heard = self.heard.entry(task).or_default();
+            heard.hear(&question, verdict.allowed);
+            if !verdict.allowed {
+                let ended = refused(&verdict);
+                records.push(kept::step_ended(step, task, &ended, 0.0));
+            }
+        }
+        self.keep(&records).await?;
         self.context.publish(|| EventKind::ApprovalGiven {
             tool: question.tool.clone(),
             call_id: question.call_id.clone(),
@@ -151,32 +270,28 @@ impl Drive<'_> {
             answer: verdict.allowed,
             by: verdict.by.as_deref().map(Arc::from),
         });
-        self.decide(waits, &verdict);
+        self.decide(about, input, &verdict);
         Ok(())
     }
 
-    fn decide(&mut self, waits: Waits, verdict: &Verdict) {
-        match waits {
-            Waits::Step(step) => {
+    fn decide(&mut self, about: About, input: Value, verdict: &Verdict) {
+        match about {
+            About::Step { step, round } => {
                 self.machine.apply(Input::Decided {
                     step,
+                    round,
                     allowed: verdict.allowed,
                     reason: verdict.reason.clone(),
                 });
             }
-            Waits::Try(task, input) if verdict.allowed => {
-                // It may have been given up meanwhile.
-                if self.machine.runs(task)
-                    && let Some(step) = self.machine.step(task.step).cloned()
-                {
+            About::Try(task) if verdict.allowed => {
+                if let Some(step) = self.machine.step(task.step).cloned() {
                     let path = kept::path(&self.path, &step.id, task);
                     self.begin(&step, task, input, path);
                 }
             }
-            Waits::Try(task, _) => {
-                let why = verdict.reason.as_deref().unwrap_or("no reason was given");
-                let fault = Fault::new("rejected", format!("a person did not allow it: {why}"));
-                let ended = Ended::Failed { fault };
+            About::Try(task) => {
+                let ended = refused(verdict);
                 self.machine.apply(Input::Ended { task, ended });
             }
         }
@@ -194,7 +309,7 @@ impl Drive<'_> {
     ///
     /// Where there is none, that the run is to pause.
     pub(super) async fn take_left_answer(&mut self) -> Result<bool, Cause> {
-        if self.answers.is_empty() || self.machine.is_resting() {
+        if self.open.is_empty() || self.machine.is_resting() {
             return Ok(false);
         }
         let within = self.context.within();
@@ -202,11 +317,20 @@ impl Drive<'_> {
             return Ok(false);
         }
         match self.answers.next().now_or_never().flatten() {
-            Some((step, question, waits, verdict)) => {
-                self.decided(step, &question, waits, verdict).await?;
+            Some(Ok(answer)) => {
+                self.decided(answer).await?;
                 Ok(true)
             }
+            // One that was taken back.
+            Some(Err(_)) => Ok(true),
             None => Err(Cause::Paused(self.questions())),
         }
     }
+}
+
+/// How a try ends that a person did not allow.
+fn refused(verdict: &Verdict) -> Ended {
+    let why = verdict.reason.as_deref().unwrap_or("no reason was given");
+    let fault = Fault::new("rejected", format!("a person did not allow it: {why}"));
+    Ended::Failed { fault }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -17,14 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Settings,
+    ask::{Answer, Open},
     error::Cause,
     handle::{StepSnapshot, Wish, Wishes},
-    kept::{Begun, Left},
+    kept::{About, Begun, Heard, Left},
+    outbox::Outbox,
     task::Made,
     tries::{Kinds, Note},
 };
 use crate::{
-    journal::{Journal, Question, Record, Verdict},
+    journal::{Journal, Question, Record},
     operation::{EventKind, RunContext, Totals},
     plan::{Change, Command, End, Ended, Input, Machine, PlanError, StepEnd, Task, Timer},
     run::Within,
@@ -45,26 +47,21 @@ pub(super) struct Drive<'a> {
     /// What runs, and the way to drop it.
     pub(super) live: HashMap<Task, AbortHandle>,
     pub(super) timers: BinaryHeap<Reverse<(Instant, Timer)>>,
-    pub(super) answers: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// What earlier lives asked and nobody has answered, by step.
-    pub(super) asked: BTreeMap<Arc<str>, Question>,
-    pub(super) doubts: BTreeMap<Arc<str>, Vec<bool>>,
+    /// Ends that are being kept, which the machine is told of when they are.
+    pub(super) outbox: Outbox,
+    pub(super) answers: FuturesUnordered<Abortable<BoxFuture<'static, Answer>>>,
+    /// What a person is being asked.
+    pub(super) open: BTreeMap<About, Open>,
+    /// Tries that ask by themselves, what they are given, and what they ask.
+    pub(super) asking: VecDeque<(Task, Value, String)>,
+    /// What earlier lives asked and nobody has answered.
+    pub(super) asked: BTreeMap<About, Question>,
+    pub(super) heard: BTreeMap<Task, Heard>,
     pub(super) kinds: Kinds,
     /// By step.
     pub(super) notes: Vec<Note>,
     /// Whether something in a step waits for the run to go on.
     pub(super) has_paused: bool,
-}
-
-/// A step, what was asked about it, what waits for the answer, and the answer.
-type Answer = (Arc<str>, Question, Waits, Verdict);
-
-/// What waits for a person's word.
-pub(super) enum Waits {
-    /// The step itself.
-    Step(u32),
-    /// One of its tries, with what it is given.
-    Try(Task, Value),
 }
 
 impl<'a> Drive<'a> {
@@ -80,6 +77,7 @@ impl<'a> Drive<'a> {
             began: Instant::now(),
             settings,
             context,
+            outbox: Outbox::new(journal.clone(), path.clone()),
             journal,
             path,
             machine,
@@ -87,8 +85,10 @@ impl<'a> Drive<'a> {
             live: HashMap::new(),
             timers: BinaryHeap::new(),
             answers: FuturesUnordered::new(),
+            open: BTreeMap::new(),
+            asking: VecDeque::new(),
             asked: left.asked,
-            doubts: left.doubts,
+            heard: left.heard,
             kinds: Kinds::default(),
             notes: Vec::new(),
             has_paused: false,
@@ -107,11 +107,7 @@ impl<'a> Drive<'a> {
             self.keep(&[begun.record()]).await?;
         }
         for change in changes {
-            self.machine
-                .change(&change, &self.settings.registry)
-                .map_err(Cause::Invalid)?;
-            self.keep(&[Record::PlanChanged { change, by: None }])
-                .await?;
+            self.change(change, None).await?.map_err(Cause::Invalid)?;
         }
         self.run(stop, wishes).await
     }
@@ -139,7 +135,7 @@ impl<'a> Drive<'a> {
             if let Some(end) = self.obey(is_pausing).await? {
                 return Ok(end);
             }
-            if self.tries.is_empty() {
+            if self.tries.is_empty() && self.outbox.is_empty() {
                 if is_pausing || (self.has_paused && !self.machine.is_resting()) {
                     return Err(Cause::Paused(self.questions()));
                 }
@@ -187,14 +183,17 @@ impl<'a> Drive<'a> {
                 },
                 () = timer => self.ring().await?,
                 Some(made) = self.tries.next() => self.made(made)?,
+                kept = self.outbox.kept() => self.take_in(kept)?,
                 () = at_once => {
                     for abort in self.live.values() {
                         abort.abort();
                     }
                     grace = Some(Instant::now() + self.settings.grace);
                 }
-                Some((about, question, waits, verdict)) = self.answers.next() => {
-                    self.decided(about, &question, waits, verdict).await?;
+                Some(answer) = self.answers.next() => {
+                    if let Ok(answer) = answer {
+                        self.decided(answer).await?;
+                    }
                 }
                 () = pause => is_pausing = true,
             }
@@ -203,6 +202,9 @@ impl<'a> Drive<'a> {
 
     /// Does what the machine says; answers with the plan's end, once it has one.
     async fn obey(&mut self, is_pausing: bool) -> Result<Option<End>, Cause> {
+        while let Some((task, input, text)) = self.asking.pop_front() {
+            self.ask_by_itself(task, input, text).await?;
+        }
         while !is_pausing || self.machine.has_commands() {
             let Some(command) = self.machine.command() else {
                 break;
@@ -213,20 +215,13 @@ impl<'a> Drive<'a> {
                     if let Some(abort) = self.live.get(&task) {
                         abort.abort();
                     } else {
-                        // It waits for a person, so that nothing of it runs.
-                        self.machine.apply(Input::Ended {
-                            task,
-                            ended: Ended::Cancelled,
-                        });
+                        self.nothing_runs_of(task);
                     }
                 }
                 Command::Interrupt { task } => {
                     self.context.cancellation().cancel();
                     if !self.live.contains_key(&task) {
-                        self.machine.apply(Input::Ended {
-                            task,
-                            ended: Ended::Cancelled,
-                        });
+                        self.nothing_runs_of(task);
                     }
                 }
                 Command::Wait { timer, time } => {
@@ -235,12 +230,42 @@ impl<'a> Drive<'a> {
                         self.timers.push(Reverse((at, timer)));
                     }
                 }
-                Command::Ask { step } => self.ask_about_step(step).await?,
+                Command::Ask { step, round } => self.ask_about_step(step, round).await?,
                 Command::Passed { step } => self.passed(step),
-                Command::Finish(end) => return Ok(Some(end)),
+                Command::Finish(end) => {
+                    self.withdraw();
+                    return Ok(Some(end));
+                }
             }
         }
+        self.withdraw();
         Ok(None)
+    }
+
+    /// Of a task that is to end nothing runs.
+    pub(super) fn nothing_runs_of(&mut self, task: Task) {
+        // Where it does not wait for a person, it ended and that is being kept.
+        if !self.outbox.has(task) {
+            let ended = Ended::Cancelled;
+            self.machine.apply(Input::Ended { task, ended });
+        }
+    }
+
+    /// Tells the machine of ends that are kept.
+    fn take_in(&mut self, kept: Result<Vec<(Task, Ended)>, StoreError>) -> Result<(), Cause> {
+        for (task, ended) in kept.map_err(Cause::Journal)? {
+            self.machine.apply(Input::Ended { task, ended });
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that happened is kept, and tells the machine. What is kept next comes after all of it.
+    pub(super) async fn flush(&mut self) -> Result<(), Cause> {
+        while !self.outbox.is_empty() {
+            let kept = self.outbox.kept().await;
+            self.take_in(kept)?;
+        }
+        Ok(())
     }
 
     /// The first timer is up.
@@ -248,22 +273,15 @@ impl<'a> Drive<'a> {
         let Some(Reverse((_, timer))) = self.timers.pop() else {
             return Ok(());
         };
-        if let Timer::Step { step, round } = timer
-            && self.machine.end(step).is_none()
-            && let Some(it) = self.machine.step(step)
-        {
-            let step = it.id.clone();
-            self.keep(&[Record::StepTimedOut { step, round }]).await?;
-        }
-        if self.machine.apply(Input::Timer(timer))
-            && let Timer::Step { step, .. } = timer
-        {
-            for (task, abort) in &self.live {
-                if task.step == step {
-                    abort.abort();
-                }
+        if let Timer::Step { step, round } = timer {
+            self.flush().await?;
+            let is_timed = self.machine.is_timed(step, round);
+            if let Some(it) = self.machine.step(step).filter(|_| is_timed) {
+                let step = it.id.clone();
+                self.keep(&[Record::StepTimedOut { step, round }]).await?;
             }
         }
+        self.machine.apply(Input::Timer(timer));
         Ok(())
     }
 
@@ -287,20 +305,35 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Changes the plan: what can be changed is kept first, so that nothing is done that nobody knows of later.
+    async fn change(
+        &mut self,
+        change: Change,
+        by: Option<Arc<str>>,
+    ) -> Result<Result<(), PlanError>, Cause> {
+        self.flush().await?;
+        let registry = &self.settings.registry;
+        if let Err(refused) = self.machine.check(&change, registry) {
+            return Ok(Err(refused));
+        }
+        let record = Record::PlanChanged { change, by };
+        self.keep(std::slice::from_ref(&record)).await?;
+        let Record::PlanChanged { change, by } = record else {
+            return Ok(Ok(()));
+        };
+        let changed = self.machine.change(&change, registry);
+        self.context.publish(|| EventKind::PlanChanged {
+            change: change.as_str(),
+            changed_step: change.step().cloned(),
+            by,
+        });
+        Ok(changed)
+    }
+
     async fn grant(&mut self, wish: Wish) -> Result<(), Cause> {
         match wish {
             Wish::Change { change, by, answer } => {
-                let changed = self.machine.change(&change, &self.settings.registry);
-                let is_changed = changed.is_ok();
-                if is_changed {
-                    self.context.publish(|| EventKind::PlanChanged {
-                        change: change.as_str(),
-                        changed_step: change.step().cloned(),
-                        by: by.clone(),
-                    });
-                    let record = Record::PlanChanged { change, by };
-                    self.keep(&[record]).await?;
-                }
+                let changed = self.change(change, by).await?;
                 // Whoever asked may be gone.
                 let _: Result<(), Result<(), PlanError>> = answer.send(changed);
             }

@@ -1,6 +1,6 @@
 //! One run of a plan, from its journal to its report.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -59,6 +59,7 @@ async fn run(mut launch: Launch) -> Finished {
         begun,
         machine,
         left,
+        inside,
         goes_on,
     } = match open(&mut launch, journal.as_deref()) {
         Ok(opened) => opened,
@@ -75,6 +76,9 @@ async fn run(mut launch: Launch) -> Finished {
     let over = inner.cancellation().clone().drop_guard();
     let path = launch.path.clone();
     let mut drive = Drive::new(&launch.settings, inner, journal, path, machine, left);
+    for (step, outcome) in inside {
+        drive.note_inside(step, outcome);
+    }
     let ended = drive
         .whole(
             (!goes_on).then_some(&begun),
@@ -108,6 +112,8 @@ struct Opened {
     begun: Begun,
     machine: Machine,
     left: Left,
+    /// What became of the plans in steps that ended in an earlier life, by step.
+    inside: BTreeMap<u32, PlanOutcome>,
     /// Whether it began in an earlier life.
     goes_on: bool,
 }
@@ -118,7 +124,13 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
     let goes_on = earlier.is_some();
     let (begun, records) = match (earlier, launch.plan.take()) {
         (Some(earlier), _) => earlier,
-        (None, Some(plan)) => {
+        (None, Some(mut plan)) => {
+            if launch.context.is_retried() {
+                // What is tried again as a whole is not tried again inside.
+                for step in &mut plan.steps {
+                    step.retry.attempts = NonZeroU32::MIN;
+                }
+            }
             let (params, seed) = (std::mem::take(&mut launch.params), fastrand::u64(..));
             (Begun { plan, params, seed }, Vec::new())
         }
@@ -129,14 +141,16 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
     let machine = Machine::new(&begun.plan, catalog, &begun.params, begun.seed);
     let mut machine = machine.map_err(refused)?;
     let left = if goes_on {
-        kept::fold(&mut machine, records, catalog).map_err(refused)?
+        kept::fold(&mut machine, records, catalog, &launch.path).map_err(refused)?
     } else {
         Left::default()
     };
+    let inside = journal.map(|journal| kept::inside(journal, &left, catalog));
     Ok(Opened {
         begun,
         machine,
         left,
+        inside: inside.unwrap_or_default(),
         goes_on,
     })
 }
@@ -159,7 +173,6 @@ async fn instead(
     operation.context().publish(|| EventKind::PlanFallback {
         reason: Cause::Failed.kind().as_str().into(),
     });
-    let around = if path.is_empty() { "" } else { "/" };
     let params = params
         .iter()
         .filter(|(name, _)| fallback.params.contains_key(*name));
@@ -170,7 +183,7 @@ async fn instead(
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
         context: operation.context().clone(),
-        path: format!("{path}{around}~fallback").into(),
+        path: kept::place(path, kept::FALLBACK),
         is_root: false,
         stop: None,
         wishes: None,
@@ -178,8 +191,7 @@ async fn instead(
     };
     let other = run_plan(launch).await;
     if let Some(other) = other.outcome {
-        (outcome.end, outcome.output) = (other.end, other.output.clone());
-        outcome.fallback = Some(Box::new(other));
+        outcome.stand_in(other);
     }
     (other.result, outcome)
 }

@@ -35,6 +35,7 @@ mod error;
 mod handle;
 mod kept;
 mod launch;
+mod outbox;
 mod report;
 mod request;
 mod task;

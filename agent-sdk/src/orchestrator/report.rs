@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     operation::TraceContext,
-    plan::{End, Fault, StepEnd},
+    plan::{End, Fault, Machine, StepEnd},
     run::RunReport,
 };
 
@@ -48,6 +48,41 @@ pub struct PlanOutcome {
 }
 
 impl PlanOutcome {
+    /// What a machine knows of a plan.
+    pub(super) fn of(machine: &Machine, plan: Arc<str>) -> Self {
+        let end = machine.over().unwrap_or(End::Cancelled);
+        let steps = machine.steps().map(|status| StepReport {
+            id: status.step.id.clone(),
+            end: status
+                .end
+                .cloned()
+                .unwrap_or(StepEnd::Cancelled { causes: Vec::new() }),
+            attempts: status.attempts,
+            started: None,
+            duration: Duration::ZERO,
+            work: Duration::ZERO,
+            inner: None,
+            trace: None,
+        });
+        let output = match end {
+            End::Ok => machine.output().unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        Self {
+            plan,
+            end,
+            output,
+            steps: steps.collect(),
+            fallback: None,
+        }
+    }
+
+    /// Another plan was run in its place.
+    pub(super) fn stand_in(&mut self, other: Self) {
+        (self.end, self.output) = (other.end, other.output.clone());
+        self.fallback = Some(Box::new(other));
+    }
+
     /// The step of this id.
     pub fn step(&self, id: &str) -> Option<&StepReport> {
         self.steps.iter().find(|step| *step.id == *id)

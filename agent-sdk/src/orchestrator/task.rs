@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::{
     PlanOutcome, Settings,
     error::Cause,
-    kept,
     launch::{Finished, Launch, run_plan},
 };
 use crate::{
@@ -32,10 +31,10 @@ pub(super) struct Try {
     pub(super) operation: Operation,
     /// The context of the plan, which tells what runs to stop.
     pub(super) journal: Option<Arc<Journal>>,
-    /// The place of the plan in its run.
-    pub(super) around: Arc<str>,
     /// The place of the try.
     pub(super) path: Arc<str>,
+    /// Whether a person allowed it.
+    pub(super) is_approved: bool,
 }
 
 /// A try that was made.
@@ -44,14 +43,20 @@ pub(super) struct Made {
     pub(super) came: Came,
     pub(super) took: Duration,
     pub(super) trace: TraceContext,
+    /// What it came to, without what was kept inside it.
+    pub(super) spent: Totals,
     /// What became of the plan that the step is.
     pub(super) inner: Option<Box<PlanOutcome>>,
 }
 
 /// What came of a try.
 pub(super) enum Came {
-    /// It ended, and that is kept.
+    /// It ended, which is to be kept.
     Ended(Ended),
+    /// It was told to stop, and did: it goes on from here when the run is resumed.
+    Stopped,
+    /// It asks a person before it does anything. That is what it asks, and what it was given.
+    Asks(String, Value),
     /// It goes on when the run does.
     Paused,
     /// The whole run cannot go on.
@@ -63,6 +68,7 @@ enum Did {
     Gave(Value),
     Failed(Fault, Outcome),
     Cancelled,
+    Asks(String),
     Paused,
     Halted(Cause),
 }
@@ -74,13 +80,14 @@ impl Try {
         let mut inner = None;
         let did = self.limited(&mut inner).await;
         let took = began.elapsed();
-        let came = self.close(did, took).await;
-        let task = came.0;
+        let task = self.task;
+        let (came, spent) = self.close(did);
         Made {
             task,
-            came: came.1,
+            came,
             took,
             trace,
+            spent,
             inner,
         }
     }
@@ -105,58 +112,44 @@ impl Try {
         did.unwrap_or_else(|_| Did::Failed(Fault::new("panic", "it panicked"), Outcome::Error))
     }
 
-    /// Ends the operation and keeps what came of it.
-    async fn close(self, did: Did, took: Duration) -> (Task, Came) {
+    /// Ends the operation.
+    fn close(self, did: Did) -> (Came, Totals) {
         let Self {
             operation,
-            task,
-            step,
             journal,
-            around,
             path,
+            input,
             ..
         } = self;
-        let (ended, outcome) = match did {
-            Did::Gave(output) => (Ended::Ok { output }, Outcome::Ok),
+        let was_told = operation.context().cancellation().is_cancelled();
+        let (came, outcome) = match did {
+            Did::Gave(output) => (Came::Ended(Ended::Ok { output }), Outcome::Ok),
             Did::Failed(fault, outcome) => {
                 let class = fault.class.to_string();
                 operation
                     .handle()
                     .fail(class.clone(), format!("the step failed: {class}"));
-                (Ended::Failed { fault }, outcome)
+                (Came::Ended(Ended::Failed { fault }), outcome)
             }
-            Did::Cancelled => {
-                // It goes on from here when the run is resumed.
-                operation.end(Outcome::Cancelled, Payload::None);
-                return (task, Came::Ended(Ended::Cancelled));
-            }
-            Did::Paused => {
-                operation.end(Outcome::Paused, Payload::None);
-                return (task, Came::Paused);
-            }
+            Did::Cancelled if was_told => (Came::Stopped, Outcome::Cancelled),
+            Did::Cancelled => (Came::Ended(Ended::Cancelled), Outcome::Cancelled),
+            Did::Asks(text) => (Came::Asks(text, input), Outcome::Paused),
+            Did::Paused => (Came::Paused, Outcome::Paused),
             Did::Halted(cause) => {
-                operation.end(cause.outcome(), Payload::None);
-                return (task, Came::Halted(cause));
+                let outcome = cause.outcome();
+                (Came::Halted(cause), outcome)
             }
         };
-        let given = match &ended {
-            Ended::Ok { output } => Payload::Given(output),
+        let given = match &came {
+            Came::Ended(Ended::Ok { output }) => Payload::Given(output),
             _ => Payload::None,
         };
-        let Some(journal) = journal else {
-            operation.end(outcome, given);
-            return (task, Came::Ended(ended));
-        };
-        let span = operation.span().clone();
-        let spent = operation.close(outcome, given);
-        let spent = spent.since(&journal.kept_inside(&path));
-        let record = kept::step_ended(step.id.clone(), task, &ended, took.as_secs_f64() * 1e3);
-        let records = [record];
-        let kept = journal.commit(&around, &records, spent);
-        match Box::pin(kept.in_span(span)).await {
-            Ok(()) => (task, Came::Ended(ended)),
-            Err(error) => (task, Came::Halted(Cause::Journal(error))),
+        if let (Came::Ended(_), Some(journal)) = (&came, journal) {
+            let spent = operation.close(outcome, given);
+            return (came, spent.since(&journal.kept_inside(&path)));
         }
+        operation.end(outcome, given);
+        (came, Totals::default())
     }
 
     async fn work(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {
@@ -193,7 +186,12 @@ impl Try {
 
     /// The context of what runs in the step.
     fn inside(&self) -> RunContext {
-        self.operation.context().clone()
+        let context = self.operation.context().clone();
+        // Fallbacks are tried once.
+        if self.task.choice == 0 && self.step.retry.attempts.get() > 1 {
+            return context.retried();
+        }
+        context
     }
 
     async fn ask(&self, agent: &Agent, action: Option<&str>, config: &AgentConfig) -> Did {
@@ -265,13 +263,16 @@ impl Try {
             tool: Some(tool),
             call: &call,
             path: self.path.clone(),
-            is_approved: true,
+            is_approved: self.is_approved,
             queued: Instant::now(),
             state: &self.settings.state,
             scheduler: self.settings.scheduler.as_ref(),
         })
         .await;
         match performed.result {
+            Err(error) if performed.goes_on && error.kind() == ToolErrorKind::NeedsApproval => {
+                Did::Asks(error.message().to_owned())
+            }
             Ok(output) => Did::Gave(read(output.content.into_string())),
             Err(error) => self.tool_failed(&error),
         }

@@ -7,15 +7,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    PlanOutcome, StepReport,
-    drive::{Drive, Waits},
+    PlanOutcome,
+    drive::Drive,
     error::Cause,
-    kept,
+    kept::{self, About},
+    outbox::End,
     task::{Came, Made, Try},
 };
 use crate::{
     operation::{Details, Kind, Outcome, Payload, StepDetails, TraceContext},
-    plan::{End, Ended, Input, Step, StepEnd, Task, Work, WorkKind},
+    plan::{Ended, Input, Step, StepEnd, Task, Work, WorkKind},
 };
 
 /// The names of the kinds of work, made once for a plan.
@@ -56,9 +57,9 @@ impl Drive<'_> {
             return Ok(());
         };
         let path = kept::path(&self.path, &step.id, task);
-        if let Some(why) = self.must_be_asked(&step, task, &path) {
-            let question = self.question(&step, &path, why, &input);
-            return self.ask(&step, Waits::Try(task, input), question).await;
+        if let Some(question) = self.question_about(&step, task, &path, &input) {
+            let about = About::Try(task);
+            return self.ask(&step, about, input, question, false).await;
         }
         self.begin(&step, task, input, path);
         Ok(())
@@ -81,14 +82,17 @@ impl Drive<'_> {
         let operation = start.details(details).begin();
         let now = operation.info().started_at;
         self.note(task.step).started.get_or_insert(now);
+        let heard = self.heard.get(&task);
         let work = Try {
+            // Who approved the step approved what it is said to do, not what stands in for that.
+            is_approved: heard.is_some_and(|heard| heard.is_allowed)
+                || (task.choice == 0 && step.approval.is_some()),
             settings: self.settings.clone(),
             step: step.clone(),
             task,
             input,
             operation,
             journal: self.journal.clone(),
-            around: self.path.clone(),
             path,
         };
         let (abort, registration) = AbortHandle::new_pair();
@@ -117,6 +121,11 @@ impl Drive<'_> {
         }
     }
 
+    /// Notes what became of the plan that a step was in an earlier life.
+    pub(super) fn note_inside(&mut self, step: u32, inner: PlanOutcome) {
+        self.note(step).inner = Some(Box::new(inner));
+    }
+
     fn note(&mut self, step: u32) -> &mut Note {
         let step = step as usize;
         if self.notes.len() <= step {
@@ -139,6 +148,7 @@ impl Drive<'_> {
             came,
             took,
             trace,
+            spent,
             inner,
         } = made;
         self.live.remove(&task);
@@ -152,7 +162,26 @@ impl Drive<'_> {
         }
         match came {
             Came::Ended(ended) => {
+                let step = self.machine.step(task.step).map(|step| step.id.clone());
+                let end = End {
+                    step: step.unwrap_or_default(),
+                    task,
+                    ended,
+                    took,
+                    spent,
+                };
+                if let Some((task, ended)) = self.outbox.push(end) {
+                    self.machine.apply(Input::Ended { task, ended });
+                }
+                Ok(())
+            }
+            Came::Stopped => {
+                let ended = Ended::Cancelled;
                 self.machine.apply(Input::Ended { task, ended });
+                Ok(())
+            }
+            Came::Asks(text, input) => {
+                self.asking.push_back((task, input, text));
                 Ok(())
             }
             Came::Paused => {
@@ -204,40 +233,22 @@ impl Drive<'_> {
     }
 
     pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
-        let began = self.began;
-        let notes = std::mem::take(&mut self.notes);
-        let end = self.machine.over().unwrap_or(End::Cancelled);
-        let steps = self.machine.steps().map(|status| {
-            let note = notes
-                .get(status.number as usize)
-                .cloned()
-                .unwrap_or_default();
-            let end = status.end.cloned();
-            let duration = note.started.zip(note.ended);
-            StepReport {
-                id: status.step.id.clone(),
-                end: end.unwrap_or(StepEnd::Cancelled { causes: Vec::new() }),
-                attempts: status.attempts,
-                started: note.started.map(|at| at.saturating_duration_since(began)),
-                duration: duration.map_or(Duration::ZERO, |(from, to)| {
-                    to.saturating_duration_since(from)
-                }),
-                work: note.work,
-                inner: note.inner,
-                trace: note.trace,
-            }
-        });
-        let steps = steps.collect();
-        let output = match end {
-            End::Ok => self.machine.output().unwrap_or(Value::Null),
-            _ => Value::Null,
-        };
-        PlanOutcome {
-            plan: name.clone(),
-            end,
-            output,
-            steps,
-            fallback: None,
+        let mut outcome = PlanOutcome::of(&self.machine, name.clone());
+        let mut notes = std::mem::take(&mut self.notes);
+        for (step, status) in outcome.steps.iter_mut().zip(self.machine.steps()) {
+            let Some(note) = notes.get_mut(status.number as usize) else {
+                continue;
+            };
+            let began = self.began;
+            step.started = note.started.map(|at| at.saturating_duration_since(began));
+            let both = note.started.zip(note.ended);
+            step.duration = both.map_or(Duration::ZERO, |(from, to)| {
+                to.saturating_duration_since(from)
+            });
+            step.work = note.work;
+            step.inner = note.inner.take();
+            step.trace = note.trace;
         }
+        outcome
     }
 }

@@ -54,7 +54,7 @@ mod reference;
 mod show;
 mod step;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time;
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};

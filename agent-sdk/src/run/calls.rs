@@ -4,12 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
-use super::{Machine, Stage, driver::Driver, error::Cause, outputs};
+use super::{
+    Machine, Stage,
+    asking::{Standing, needs_approval},
+    driver::Driver,
+    error::Cause,
+    outputs,
+};
 use crate::{
     journal::{Question, QuestionKind, Record, Verdict},
     message::{ToolCall, ToolResult},
     operation::{EventKind, Totals, decision},
-    tool::{Admitted, Batch, Effect, Finished, Returned, ToolErrorKind, Turn},
+    tool::{Admitted, Batch, Finished, Returned, ToolErrorKind, Turn},
 };
 
 type Answers<'a> = FuturesUnordered<BoxFuture<'a, (usize, Verdict)>>;
@@ -33,8 +39,8 @@ impl Driver<'_> {
                     asked.insert(place, question);
                     continue;
                 }
-                Stage::Started => self.doubt(machine, place, call),
-                Stage::Waiting => self.approval(machine, place, call),
+                Stage::Started => self.must_ask(machine, place, call, Standing::Begun),
+                Stage::Waiting => self.must_ask(machine, place, call, Standing::New),
                 Stage::Allowed | Stage::Returned(_) => None,
             };
             match question {
@@ -162,27 +168,25 @@ impl Driver<'_> {
         answers.push(answer.boxed());
     }
 
-    /// Whether a call that an earlier life began has to be asked about.
-    fn doubt(&self, machine: &Machine, place: usize, call: &ToolCall) -> Option<Question> {
+    /// Whether a call has to be asked about before it is made.
+    fn must_ask(
+        &self,
+        machine: &Machine,
+        place: usize,
+        call: &ToolCall,
+        standing: Standing,
+    ) -> Option<Question> {
         let tool = self.settings.tools.get(&call.name)?;
-        (tool.options().effect == Effect::Write).then(|| {
-            let text = format!(
+        let needs_approval = needs_approval(self.context, tool);
+        let kind = standing.must_ask(tool.options().effect, needs_approval)?;
+        let text = match kind {
+            QuestionKind::Approval => may_call(&call.name),
+            QuestionKind::InDoubt => format!(
                 "the call of `{}` was under way when the run stopped, and it is not known whether it took effect: make it again?",
                 call.name
-            );
-            self.question(machine, place, call, QuestionKind::InDoubt, text)
-        })
-    }
-
-    /// Whether a call has to be asked about before it is made.
-    fn approval(&self, machine: &Machine, place: usize, call: &ToolCall) -> Option<Question> {
-        let tool = self.settings.tools.get(&call.name)?;
-        let within = self.context.within();
-        let is_named = within.is_some_and(|within| within.control.ask_before.contains(&call.name));
-        (is_named || tool.options().needs_approval).then(|| {
-            let text = may_call(&call.name);
-            self.question(machine, place, call, QuestionKind::Approval, text)
-        })
+            ),
+        };
+        Some(self.question(machine, place, call, kind, text))
     }
 
     fn question(

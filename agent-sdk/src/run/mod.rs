@@ -3,6 +3,7 @@
 //! [`RunRequest`], made by [`Agent::run`](crate::agent::Agent::run), is a run that is about to start: await it for its
 //! [`RunReport`], or [`stream`](RunRequest::stream) it. Both are the same loop.
 
+mod asking;
 mod calls;
 mod control;
 mod driver;
@@ -21,6 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use asking::{Standing, needs_approval};
 pub(crate) use control::{Control, Within};
 pub(crate) use driver::{Launch, drive};
 pub(crate) use durable::Durable;

@@ -1,8 +1,9 @@
 //! A store that can be watched, and that fails when it is told to.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -51,6 +52,8 @@ struct Shared {
     /// Whether nothing at all can be written.
     is_full: AtomicBool,
     appends: AtomicU64,
+    /// How late the answer to the so-manieth append comes.
+    late: Mutex<BTreeMap<u64, Duration>>,
     entries: AtomicU64,
     bytes: AtomicU64,
     reads: AtomicU64,
@@ -84,6 +87,7 @@ impl FaultyStore {
                 room: AtomicUsize::new(appends),
                 is_full: AtomicBool::new(false),
                 appends: AtomicU64::default(),
+                late: Mutex::default(),
                 entries: AtomicU64::default(),
                 bytes: AtomicU64::default(),
                 reads: AtomicU64::default(),
@@ -105,6 +109,19 @@ impl FaultyStore {
     /// Whether the next append works.
     pub fn has_room(&self) -> bool {
         !self.is_full() && self.shared.room.load(Ordering::SeqCst) > 0
+    }
+
+    /// Has the answer to an append, by its number from 1, come so late; what was written is there at once.
+    #[must_use]
+    pub fn late(self, append: u64, time: Duration) -> Self {
+        let mut late = self
+            .shared
+            .late
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        late.insert(append, time);
+        drop(late);
+        self
     }
 
     /// What was asked of it since this was last called.
@@ -135,14 +152,15 @@ impl FaultyStore {
         used.map(drop).map_err(|_| full())
     }
 
-    fn count(&self, append: &Append) {
+    /// Counts an append; answers with its number.
+    fn count(&self, append: &Append) -> u64 {
         let about = append.about.iter().map(|about| about.to_string().len());
         let bodies = append.entries.iter().map(|entry| entry.body.len());
         let bytes = bodies.chain(about).sum::<usize>() as u64;
         let add = |count: &AtomicU64, more| count.fetch_add(more, Ordering::SeqCst);
-        add(&self.shared.appends, 1);
         add(&self.shared.entries, append.entries.len() as u64);
         add(&self.shared.bytes, bytes);
+        add(&self.shared.appends, 1) + 1
     }
 }
 
@@ -168,12 +186,20 @@ impl Store for FaultyStore {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.count(&append);
-        Box::pin(async {
+        let number = self.count(&append);
+        Box::pin(async move {
             yield_now().await;
             self.use_room()?;
             let version = self.inner.append(append).await;
             yield_now().await;
+            let late = &self.shared.late;
+            let late = late
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&number);
+            if let Some(time) = late {
+                tokio::time::sleep(time).await;
+            }
             version
         })
     }

@@ -46,6 +46,8 @@ impl Tries<'_> {
     /// Sends the request until it is answered or not to be sent again.
     pub(super) async fn run(&self) -> Result<Reply, ModelError> {
         let retry = self.layers.and_then(|layers| layers.retry.as_ref());
+        // What is tried again as a whole is not tried again inside.
+        let retry = retry.filter(|_| !self.operation.context().is_retried());
         let given = self.operation.context().idempotency_key().map(Arc::from);
         let mut attempt = Attempt::first(given.or_else(|| retry.map(|_| new_key())));
         if let Some(retry) = retry {

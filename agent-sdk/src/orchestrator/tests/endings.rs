@@ -10,7 +10,7 @@ use super::{Deeds, echo, ends, orchestrator, plan, registry, wait};
 use crate::{
     operation::{Outcome, RunContext},
     orchestrator::{Orchestrator, PlanRunErrorKind},
-    plan::{End, FailurePolicy, Plan, Retry, Step, Work},
+    plan::{End, FailurePolicy, Param, Plan, Retry, Step, Work},
     testing::{TraceCapture, drop_at_every_poll},
 };
 
@@ -90,6 +90,25 @@ async fn a_fallback_plan_stands_in_for_one_that_failed() {
         json!({"plain": "ok"})
     );
     assert_eq!(report.run.outcome, Outcome::Ok);
+}
+
+#[tokio::test]
+async fn a_fallback_plan_is_given_those_parameters_that_it_has() {
+    let other = Plan::builder("other")
+        .param("kept", Param::new())
+        .step(echo("plain", json!("${params.kept}")))
+        .build()
+        .unwrap();
+    let whole = Plan::builder("test")
+        .param("kept", Param::new())
+        .param("own", Param::new())
+        .step(Step::function("s", "fail").input("${params.own}"))
+        .fallback(other)
+        .build()
+        .unwrap();
+    let run = orchestrator(&Deeds::default()).run(&whole);
+    let report = run.param("kept", 1).param("own", 2).await.unwrap();
+    assert_eq!(report.output, 1);
 }
 
 #[tokio::test(start_paused = true)]

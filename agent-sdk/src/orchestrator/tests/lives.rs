@@ -100,7 +100,7 @@ async fn an_agent_inside_goes_on_where_it_was() {
     let gone = tokio::time::timeout(Duration::from_millis(50), run.into_future()).await;
     assert!(gone.is_err());
     assert_eq!(deeds.take(), ["look"]);
-    let report = orchestrator().resume("r", store).await.unwrap();
+    let report = orchestrator().resume("r", store.clone()).await.unwrap();
     assert_eq!(report.output, "seen!");
     assert_eq!(
         deeds.take(),
@@ -108,6 +108,35 @@ async fn an_agent_inside_goes_on_where_it_was() {
         "what was looked at is not looked at again"
     );
     assert_eq!((report.run.model_calls, report.run.tool_calls), (2, 1));
+    // What the agent kept inside is not counted once more with its step.
+    let over = orchestrator().resume("r", store).await.unwrap();
+    assert_eq!((over.run.model_calls, over.run.tool_calls), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_time_was_up_is_not_begun_again_in_the_next_life() {
+    let (deeds, store) = (Deeds::default(), Arc::new(MemoryStore::new()));
+    let whole = plan([
+        wait("slow", 100).timeout(Duration::from_millis(20)),
+        wait("long", 200),
+    ]);
+    let run = orchestrator(&deeds)
+        .run(&whole)
+        .context(&context())
+        .store(store.clone());
+    let gone = tokio::time::timeout(Duration::from_millis(50), run.into_future()).await;
+    assert!(gone.is_err());
+    deeds.take();
+    let failed = orchestrator(&deeds)
+        .resume("r", store)
+        .approver(async |_| Verdict::allow())
+        .await
+        .unwrap_err();
+    assert_eq!(deeds.take(), ["begin long", "end long"]);
+    assert_eq!(
+        ends(failed.report().unwrap()),
+        json!({"slow": "timed_out", "long": "ok"})
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,11 @@
 mod changes;
 mod endings;
 mod lives;
+mod order;
 mod people;
+mod questions;
+mod random;
+mod retries;
 mod runs;
 
 use std::{

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Deeds, echo, ends, orchestrator, plan};
 use crate::{
-    journal::{Question, Runs, Verdict},
+    journal::{Question, Record, Runs, Verdict},
     operation::RunContext,
     orchestrator::PlanRunErrorKind,
     store::MemoryStore,
@@ -89,6 +89,11 @@ async fn a_kept_plan_pauses_with_its_questions_and_goes_on_with_the_answers() {
         .unwrap_err();
     assert_eq!(paused.kind(), PlanRunErrorKind::Paused);
     assert_eq!(deeds.take(), ["echo publish"]);
+    let records = runs.records("r").await.unwrap();
+    let asked = records
+        .iter()
+        .filter(|it| matches!(it.record, Record::StepAsked { .. }));
+    assert_eq!(asked.count(), 2, "what is asked again is kept once");
     runs.answer("r", "archive", Verdict::allow()).await.unwrap();
     let report = orchestrator(&deeds).resume("r", store).await.unwrap();
     assert_eq!(

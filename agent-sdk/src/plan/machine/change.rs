@@ -19,42 +19,70 @@ impl Machine {
     /// [`Plan::check`] says them.
     pub fn change(&mut self, change: &Change, catalog: &dyn Catalog) -> Result<(), PlanError> {
         let begins_anew = matches!(change, Change::Retry { .. } | Change::Restart { .. });
-        if self.life == Life::Over && !begins_anew {
-            return refuse("the plan is over");
-        }
-        if self.stopped.is_some() && self.life != Life::Over {
-            if !(begins_anew && self.life == Life::Earlier) {
-                return refuse("the plan is about to stop");
-            }
+        if self.is_stopping() && begins_anew && self.life == Life::Earlier {
             // It was allowed then, so the plan was over.
             self.close_all();
+            self.fits(change, catalog)?;
+        } else {
+            self.check(change, catalog)?;
         }
         match change {
-            Change::Add { step } => self.add(step, catalog)?,
-            Change::Remove { id } => self.remove(id, catalog)?,
-            Change::Modify { step } => self.modify(step, catalog)?,
+            Change::Add { step } => self.add(step),
+            Change::Remove { id } => self.remove(id),
+            Change::Modify { step } => self.modify(step),
             Change::Pause => self.is_paused = true,
             Change::Resume => self.is_paused = false,
-            Change::Skip { id } => {
-                let number = self.known(id)?;
-                self.give_up_step(number)?;
-            }
-            Change::Retry { id } => {
-                let number = self.known(id)?;
-                self.retry(number)?;
-            }
-            Change::Restart { id } => {
-                let number = self.known(id)?;
-                self.restart(number)?;
-            }
+            Change::Skip { id } => self.skip_for_a_person(id),
+            Change::Retry { id } => self.retry(id),
+            Change::Restart { id } => self.restart(id),
         }
         self.settle();
         Ok(())
     }
 
-    fn known(&self, id: &str) -> Result<u32, PlanError> {
-        match self.number(id) {
-            Some(number) => Ok(number),
+    /// Whether a [change](Self::change) can be made now; nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn check(&self, change: &Change, catalog: &dyn Catalog) -> Result<(), PlanError> {
+        let begins_anew = matches!(change, Change::Retry { .. } | Change::Restart { .. });
+        if self.life == Life::Over && !begins_anew {
+            return refuse("the plan is over");
+        }
+        if self.is_stopping() {
+            return refuse("the plan is about to stop");
+        }
+        self.fits(change, catalog)
+    }
+
+    /// Whether a change fits the steps as they are.
+    fn fits(&self, change: &Change, catalog: &dyn Catalog) -> Result<(), PlanError> {
+        match change {
+            Change::Add { step } => self.try_out(catalog, |steps| steps.push(Step::clone(step))),
+            Change::Remove { id } => {
+                self.check_untouched(id, "removed")?;
+                self.try_out(catalog, |steps| steps.retain(|step| step.id != *id))
+            }
+            Change::Modify { step } => {
+                self.check_untouched(&step.id, "modified")?;
+                self.try_out(catalog, |steps| {
+                    if let Some(other) = steps.iter_mut().find(|other| other.id == step.id) {
+                        *other = Step::clone(step);
+                    }
+                })
+            }
+            Change::Pause | Change::Resume => Ok(()),
+            Change::Skip { id } => self.check_skip(id),
+            Change::Retry { id } => self.check_retry(id),
+            Change::Restart { id } => self.check_restart(id),
+        }
+    }
+
+    fn known(&self, id: &str) -> Result<(u32, &Slot), PlanError> {
+        let number = self.number(id);
+        match number.and_then(|number| Some((number, self.slot(number)?))) {
+            Some(known) => Ok(known),
             None => refuse(format!("there is no step `{id}`")),
         }
     }
@@ -70,75 +98,67 @@ impl Machine {
         check::read(&plan, catalog).map(drop)
     }
 
-    fn add(&mut self, step: &Step, catalog: &dyn Catalog) -> Result<(), PlanError> {
-        self.try_out(catalog, |steps| steps.push(step.clone()))?;
+    fn add(&mut self, step: &Step) {
         let number = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let node = Node::read(Arc::new(step.clone()), &mut Vec::new());
         self.slots.push(Slot::new(node, Vec::new()));
         self.count += 1;
         self.numbers.insert(step.id.clone(), number);
         self.connect();
-        Ok(())
     }
 
-    fn remove(&mut self, id: &Arc<str>, catalog: &dyn Catalog) -> Result<(), PlanError> {
-        let number = self.untouched(id, "removed")?;
-        self.try_out(catalog, |steps| steps.retain(|step| step.id != *id))?;
-        if let Some(slot) = self.slot_mut(number) {
+    fn remove(&mut self, id: &Arc<str>) {
+        let number = self.numbers.remove(id);
+        if let Some(slot) = number.and_then(|number| self.slot_mut(number)) {
             slot.is_removed = true;
             // What was in the queue, asked or timed for it is of a round that is over.
             slot.state = State::Waiting;
             slot.round += 1;
+            self.count -= 1;
         }
-        self.count -= 1;
-        self.numbers.remove(id);
         self.connect();
-        Ok(())
     }
 
-    fn modify(&mut self, step: &Step, catalog: &dyn Catalog) -> Result<(), PlanError> {
-        let number = self.untouched(&step.id, "modified")?;
-        self.try_out(catalog, |steps| {
-            if let Some(slot) = steps.iter_mut().find(|other| other.id == step.id) {
-                *slot = step.clone();
-            }
-        })?;
-        if let Some(slot) = self.slot_mut(number) {
+    fn modify(&mut self, step: &Step) {
+        let number = self.number(&step.id);
+        if let Some(slot) = number.and_then(|number| self.slot_mut(number)) {
             slot.node = Node::read(Arc::new(step.clone()), &mut Vec::new());
             slot.state = State::Waiting;
             slot.round += 1;
         }
         self.connect();
-        Ok(())
     }
 
-    /// The number of a step of which nothing was begun.
-    fn untouched(&self, id: &str, what: &str) -> Result<u32, PlanError> {
-        let number = self.known(id)?;
-        let slot = self.slot(number);
-        match slot.map(|slot| (&slot.state, slot.attempts)) {
-            Some((State::Ended(end), _)) => refuse(format!(
+    /// Whether nothing was begun of a step.
+    fn check_untouched(&self, id: &str, what: &str) -> Result<(), PlanError> {
+        let (_, slot) = self.known(id)?;
+        match &slot.state {
+            State::Ended(end) => refuse(format!(
                 "step `{id}` cannot be {what}: it has ended ({})",
                 end.as_str()
             )),
-            Some((State::Active(_), attempts)) if attempts > 0 => {
+            State::Active(_) if slot.attempts > 0 => {
                 refuse(format!("step `{id}` cannot be {what}: it has begun"))
             }
-            _ => Ok(number),
+            _ => Ok(()),
         }
     }
 
-    fn give_up_step(&mut self, number: u32) -> Result<(), PlanError> {
-        let Some(slot) = self.slot(number) else {
-            return Ok(());
-        };
-        if let State::Ended(end) = &slot.state {
-            let id = &slot.node.step.id;
-            return refuse(format!(
+    fn check_skip(&self, id: &str) -> Result<(), PlanError> {
+        let (_, slot) = self.known(id)?;
+        match &slot.state {
+            State::Ended(end) => refuse(format!(
                 "step `{id}` cannot be skipped: it has ended ({})",
                 end.as_str()
-            ));
+            )),
+            _ => Ok(()),
         }
+    }
+
+    fn skip_for_a_person(&mut self, id: &str) {
+        let Some(number) = self.number(id) else {
+            return;
+        };
         let because = SkipReason::Person;
         let is_harmless = true;
         self.give_up(
@@ -148,81 +168,82 @@ impl Machine {
                 is_harmless,
             },
         );
-        Ok(())
     }
 
-    fn retry(&mut self, number: u32) -> Result<(), PlanError> {
-        let Some(slot) = self.slot(number) else {
-            return Ok(());
-        };
-        let id = slot.node.step.id.clone();
+    fn check_retry(&self, id: &str) -> Result<(), PlanError> {
+        let (_, slot) = self.known(id)?;
         match &slot.state {
             State::Ended(StepEnd::Ok { .. }) => refuse(format!(
                 "step `{id}` succeeded: to run it and what comes after it again, restart it"
             )),
-            State::Ended(_) => {
-                let mut again = BTreeSet::from([number]);
-                let mut open = vec![number];
-                while let Some(number) = open.pop() {
-                    let slot = self.slot(number);
-                    for other in slot.into_iter().flat_map(|slot| &slot.waited_for_by) {
-                        let end = self.end(*other);
-                        let was_skipped = matches!(
-                            end,
-                            Some(StepEnd::Skipped {
-                                because: SkipReason::Step(_) | SkipReason::Stopped,
-                                ..
-                            })
-                        );
-                        if was_skipped && again.insert(*other) {
-                            open.push(*other);
-                        }
-                    }
-                }
-                self.begin_anew(again);
-                Ok(())
+            State::Active(active) if !active.is_resting() => {
+                refuse(format!("step `{id}` is under way"))
             }
-            State::Active(active) => {
-                let resting = active.items.iter().enumerate();
-                let resting = resting.filter(|(_, item)| item.phase == Phase::Resting);
-                let resting: Vec<usize> = resting.map(|(item, _)| item).collect();
-                if resting.is_empty() {
-                    return refuse(format!("step `{id}` is under way"));
-                }
-                for item in resting {
-                    self.queue(number, u32::try_from(item).unwrap_or(u32::MAX));
-                }
-                Ok(())
-            }
+            State::Ended(_) | State::Active(_) => Ok(()),
             State::Waiting | State::Asking => refuse(format!("step `{id}` has not begun")),
         }
     }
 
-    fn restart(&mut self, number: u32) -> Result<(), PlanError> {
-        if let Some(slot) = self.slot(number).filter(|slot| !slot.has_ended()) {
-            let id = &slot.node.step.id;
+    fn retry(&mut self, id: &str) {
+        let Ok((number, slot)) = self.known(id) else {
+            return;
+        };
+        if let State::Active(active) = &slot.state {
+            let resting = active.items.iter().enumerate();
+            let resting = resting.filter(|(_, item)| item.phase == Phase::Resting);
+            let resting: Vec<usize> = resting.map(|(item, _)| item).collect();
+            for item in resting {
+                self.queue(number, u32::try_from(item).unwrap_or(u32::MAX));
+            }
+            return;
+        }
+        let again = self.from(number, |end| {
+            matches!(
+                end,
+                Some(StepEnd::Skipped {
+                    because: SkipReason::Step(_) | SkipReason::Stopped,
+                    ..
+                })
+            )
+        });
+        self.begin_anew(again);
+    }
+
+    fn check_restart(&self, id: &str) -> Result<(), PlanError> {
+        let (number, slot) = self.known(id)?;
+        if !slot.has_ended() {
             return refuse(format!("step `{id}` cannot be restarted: it has not ended"));
         }
-        let mut again = BTreeSet::from([number]);
+        let again = self.from(number, |_| true);
+        let mut again = again.iter().filter_map(|number| self.slot(*number));
+        match again.find(|slot| matches!(slot.state, State::Active(_))) {
+            Some(slot) => {
+                let id = &slot.node.step.id;
+                refuse(format!("step `{id}` is under way: skip it first"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn restart(&mut self, id: &str) {
+        if let Some(number) = self.number(id) {
+            self.begin_anew(self.from(number, |_| true));
+        }
+    }
+
+    /// A step and those that come after it, as far as their ends are meant.
+    fn from(&self, number: u32, is_meant: impl Fn(Option<&StepEnd>) -> bool) -> BTreeSet<u32> {
+        let mut all = BTreeSet::from([number]);
         let mut open = vec![number];
         while let Some(number) = open.pop() {
             let slot = self.slot(number);
             for other in slot.into_iter().flat_map(|slot| &slot.waited_for_by) {
-                if again.insert(*other) {
+                if is_meant(self.end(*other)) && all.insert(*other) {
                     open.push(*other);
                 }
             }
         }
-        for number in &again {
-            if let Some(slot) = self.slot(*number)
-                && matches!(slot.state, State::Active(_))
-            {
-                let id = &slot.node.step.id;
-                return refuse(format!("step `{id}` is under way: skip it first"));
-            }
-        }
-        self.begin_anew(again);
-        Ok(())
+        all
     }
 
     /// Has steps wait as if they had never begun.

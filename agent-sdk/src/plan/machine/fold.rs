@@ -21,7 +21,10 @@ impl Machine {
             slot.lingering.clear();
             match &mut slot.state {
                 State::Waiting | State::Ended(_) => {}
-                State::Asking => self.commands.push_back(Command::Ask { step }),
+                State::Asking => {
+                    let round = slot.round;
+                    self.commands.push_back(Command::Ask { step, round });
+                }
                 State::Active(active) => {
                     active.is_timed = slot.attempts > 0 && slot.node.step.timeout.is_some();
                     if let Some(time) = slot.node.step.timeout.filter(|_| active.is_timed) {

@@ -92,7 +92,9 @@ impl Machine {
             && slot.node.step.approval.is_some()
         {
             slot.state = State::Asking;
-            self.commands.push_back(Command::Ask { step: number });
+            let round = slot.round;
+            let step = number;
+            self.commands.push_back(Command::Ask { step, round });
             return;
         }
         self.activate(number);

@@ -136,6 +136,8 @@ pub enum Command {
     Ask {
         /// The number of the step.
         step: u32,
+        /// How often it was begun anew before.
+        round: u32,
     },
     /// A step ended without being begun: it was skipped, or what it should have been given is not there.
     Passed {
@@ -163,6 +165,8 @@ pub enum Input {
     Decided {
         /// The number of the step.
         step: u32,
+        /// How often it was begun anew before it was asked about: what is said of an earlier round does not count.
+        round: u32,
         /// Whether it may.
         allowed: bool,
         /// Why not.
@@ -371,6 +375,18 @@ impl Machine {
     pub(crate) fn runs(&self, task: Task) -> bool {
         let slot = self.slot(task.step);
         slot.and_then(|slot| slot.phase_of(task)) == Some(&slot::Phase::Running)
+    }
+
+    /// Whether a step waits for a person's word.
+    pub(crate) fn asks(&self, step: u32, round: u32) -> bool {
+        let slot = self.slot(step).filter(|slot| !slot.is_removed);
+        slot.is_some_and(|slot| slot.round == round && matches!(slot.state, State::Asking))
+    }
+
+    /// Whether a step's time runs.
+    pub(crate) fn is_timed(&self, step: u32, round: u32) -> bool {
+        let slot = self.slot(step).filter(|slot| slot.round == round);
+        slot.is_some_and(|slot| matches!(&slot.state, State::Active(active) if active.is_timed))
     }
 
     /// What comes of all steps together.

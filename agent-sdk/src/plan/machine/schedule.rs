@@ -47,9 +47,10 @@ impl Machine {
             Input::Timer(Timer::Plan) => self.stop(End::TimedOut),
             Input::Decided {
                 step,
+                round,
                 allowed,
                 reason,
-            } => self.decided(step, allowed, reason),
+            } => self.asks(step, round) && self.decided(step, allowed, reason),
             Input::Stop => self.stop(End::Cancelled),
         };
         self.settle();
@@ -258,15 +259,13 @@ impl Machine {
     }
 
     fn decided(&mut self, number: u32, allowed: bool, reason: Option<String>) -> bool {
-        match self.slot(number).map(|slot| &slot.state) {
-            Some(State::Asking) if allowed => self.activate(number),
-            Some(State::Asking) => {
-                let reason = reason.filter(|reason| !reason.is_empty());
-                let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-                let why = format!("a person did not allow this step{reason}");
-                self.refuse(number, Fault::new("rejected", why));
-            }
-            _ => return false,
+        if allowed {
+            self.activate(number);
+        } else {
+            let reason = reason.filter(|reason| !reason.is_empty());
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            let why = format!("a person did not allow this step{reason}");
+            self.refuse(number, Fault::new("rejected", why));
         }
         true
     }

@@ -232,6 +232,11 @@ impl Active {
         self.items.iter().any(|item| item.phase == Phase::Running)
     }
 
+    /// Whether one of its elements waits for its next try.
+    pub(super) fn is_resting(&self) -> bool {
+        self.items.iter().any(|item| item.phase == Phase::Resting)
+    }
+
     pub(super) fn remember(&mut self, fault: Fault) {
         if self.causes.len() >= MAX_CAUSES {
             self.causes.pop();

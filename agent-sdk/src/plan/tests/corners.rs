@@ -22,6 +22,7 @@ fn p5_a_step_that_was_taken_out_of_the_queue_never_begins_and_is_never_spoken_of
     hand.change(&Change::Remove { id: "c".into() }).unwrap();
     assert!(!hand.say(Input::Decided {
         step: 2,
+        round: 0,
         allowed: true,
         reason: None
     }));

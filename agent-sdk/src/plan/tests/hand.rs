@@ -67,7 +67,7 @@ impl Hand {
                     self.timers.push((timer, time));
                     continue;
                 }
-                Command::Ask { step } => format!("ask {}", self.machine.step(step).unwrap().id),
+                Command::Ask { step, .. } => format!("ask {}", self.machine.step(step).unwrap().id),
                 Command::Passed { step } => {
                     format!("passed {}", self.machine.step(step).unwrap().id)
                 }

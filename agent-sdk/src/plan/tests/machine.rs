@@ -309,6 +309,23 @@ fn a_paused_plan_begins_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn what_is_decided_about_an_earlier_version_of_a_step_does_not_count() {
+    let mut hand = Hand::of(&plan([step("a").approval("may it?")]));
+    let other = Box::new(step("a").approval("may it with another?").into());
+    hand.change(&Change::Modify { step: other }).unwrap();
+    assert_eq!(hand.said(), ["ask a", "ask a"]);
+    let decided = |round| Input::Decided {
+        step: 0,
+        round,
+        allowed: true,
+        reason: None,
+    };
+    assert!(!hand.say(decided(0)));
+    assert!(hand.say(decided(1)));
+    assert_eq!(hand.said(), ["start a"]);
+}
+
+#[test]
 fn a_person_is_asked_and_a_step_that_is_not_allowed_fails() {
     let mut hand = Hand::of(&plan([
         step("a").approval("may it?"),
@@ -317,16 +334,19 @@ fn a_person_is_asked_and_a_step_that_is_not_allowed_fails() {
     assert_eq!(hand.said(), ["ask a", "ask b"]);
     assert!(hand.say(Input::Decided {
         step: 0,
+        round: 0,
         allowed: true,
         reason: None
     }));
     assert!(hand.say(Input::Decided {
         step: 1,
+        round: 0,
         allowed: false,
         reason: Some("no".to_owned())
     }));
     assert!(!hand.say(Input::Decided {
         step: 1,
+        round: 0,
         allowed: true,
         reason: None
     }));

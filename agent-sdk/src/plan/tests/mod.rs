@@ -4,6 +4,6 @@ mod format;
 mod hand;
 mod machine;
 mod mistakes;
-mod oracle;
+pub(crate) mod oracle;
 mod references;
 mod show;

@@ -121,6 +121,8 @@ impl Passage {
     async fn attempts(&self, context: &ToolContext) -> Result<ToolOutput, ToolError> {
         let policy = &self.desk.policy;
         let retry = policy.retry_of(self.tool.options().effect);
+        // What is tried again as a whole is not tried again inside.
+        let retry = retry.filter(|_| !context.run().is_retried());
         let Some(retry) = retry else {
             return self.attempt(context).await;
         };

@@ -6,18 +6,25 @@ use super::{
     draft::{Sketch, sketch},
     drive::{Event, Run, Wish},
     plans,
-    world::SECOND,
+    world::{SECOND, World},
 };
 use crate::plan::{Change, Input, Join, Plan, Retry, Step};
 
 /// A change that is to be made of the plan as it stands then.
 #[derive(Clone, Debug)]
-pub(super) struct Idea {
+pub(crate) struct Idea {
     at: u64,
     kind: u8,
     one: Index,
     other: Index,
     name: u8,
+}
+
+impl Idea {
+    /// When it is to be made, in a world of such a grain.
+    pub(crate) fn at(&self, world: World) -> u64 {
+        world.grained(self.at)
+    }
 }
 
 impl Wish for Idea {
@@ -29,7 +36,7 @@ impl Wish for Idea {
             let step = Step::function(id, "work").after([other.clone()]).join(join);
             let step = step
                 .priority(i32::from(self.name) - 2)
-                .retry(Retry::attempts(2));
+                .retry(Retry::attempts(2).with_jitter(0.0));
             Box::new(Step::from(step.input(format!("${{steps.{other}}}"))))
         };
         Some(match self.kind {
@@ -47,7 +54,7 @@ impl Wish for Idea {
     }
 }
 
-pub(super) fn ideas() -> impl Strategy<Value = Vec<Idea>> {
+pub(crate) fn ideas() -> impl Strategy<Value = Vec<Idea>> {
     let idea = (
         0..6 * SECOND,
         0_u8..9,
@@ -66,7 +73,7 @@ pub(super) fn ideas() -> impl Strategy<Value = Vec<Idea>> {
 }
 
 /// A plan that runs to its end, with these changes.
-pub(super) fn changed(sketch: &Sketch, ideas: &[Idea]) -> Run {
+pub(crate) fn changed(sketch: &Sketch, ideas: &[Idea]) -> Run {
     let mut run = Run::new(&sketch.plan(), sketch.world);
     if let Some(at) = sketch.stop() {
         run.at(at, Event::Input(Input::Stop));

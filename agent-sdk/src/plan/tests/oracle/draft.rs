@@ -10,41 +10,41 @@ use crate::plan::{FailurePolicy, Join, Map, Plan, Retry, Step, StepBuilder, Work
 
 /// A plan, as the oracle reads it.
 #[derive(Clone, Debug)]
-pub(super) struct Sketch {
-    pub(super) world: World,
-    pub(super) steps: Vec<Draft>,
-    pub(super) width: Option<u32>,
-    pub(super) stops: bool,
+pub(crate) struct Sketch {
+    pub(crate) world: World,
+    pub(crate) steps: Vec<Draft>,
+    pub(crate) width: Option<u32>,
+    pub(crate) stops: bool,
     /// About how many half seconds it may take.
-    pub(super) time: Option<u8>,
+    pub(crate) time: Option<u8>,
     /// After about how many half seconds it is stopped.
-    pub(super) stop: Option<u8>,
-    pub(super) says_output: bool,
+    pub(crate) stop: Option<u8>,
+    pub(crate) says_output: bool,
 }
 
 /// A step.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     after: Vec<Index>,
     uses: Vec<(Index, Part)>,
     join: u8,
     when: Option<(Index, When)>,
     map: Option<Over>,
-    pub(super) window: Option<u32>,
-    pub(super) attempts: u32,
+    pub(crate) window: Option<u32>,
+    pub(crate) attempts: u32,
     /// The first wait, in quarters of a second, which are exact in a double.
-    pub(super) wait: u8,
-    pub(super) doubles: bool,
-    pub(super) only: Option<bool>,
+    pub(crate) wait: u8,
+    pub(crate) doubles: bool,
+    pub(crate) only: Option<bool>,
     fallback: Vec<Option<(Index, Part)>>,
-    pub(super) time: Option<u8>,
-    pub(super) priority: i32,
-    pub(super) asks: bool,
+    pub(crate) time: Option<u8>,
+    pub(crate) priority: i32,
+    pub(crate) asks: bool,
 }
 
 /// A part of what a step gave.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Whole,
     Text,
     N,
@@ -53,7 +53,7 @@ pub(super) enum Part {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum When {
+pub(crate) enum When {
     Ok,
     NotOk,
     Large,
@@ -78,7 +78,7 @@ impl Part {
     }
 
     /// The part, where it is there.
-    pub(super) fn of(self, whole: &Value) -> Option<&Value> {
+    pub(crate) fn of(self, whole: &Value) -> Option<&Value> {
         match self {
             Self::Whole | Self::Text => Some(whole),
             Self::N => whole.get("n"),
@@ -94,24 +94,24 @@ fn earlier(number: usize, index: Index) -> Option<usize> {
 }
 
 impl Draft {
-    pub(super) fn after(&self, number: usize) -> Vec<usize> {
+    pub(crate) fn after(&self, number: usize) -> Vec<usize> {
         let all = self.after.iter();
         all.filter_map(|index| earlier(number, *index)).collect()
     }
 
-    pub(super) fn uses(&self, number: usize) -> Vec<(usize, Part)> {
+    pub(crate) fn uses(&self, number: usize) -> Vec<(usize, Part)> {
         let all = self.uses.iter();
         all.filter_map(|(index, part)| Some((earlier(number, *index)?, *part)))
             .collect()
     }
 
-    pub(super) fn when(&self, number: usize) -> Option<(usize, When)> {
+    pub(crate) fn when(&self, number: usize) -> Option<(usize, When)> {
         let (index, when) = self.when?;
         Some((earlier(number, index)?, when))
     }
 
     /// What its fallbacks are given: `None` is what the step is given.
-    pub(super) fn fallback(&self, number: usize) -> Vec<Option<(usize, Part)>> {
+    pub(crate) fn fallback(&self, number: usize) -> Vec<Option<(usize, Part)>> {
         let own = |own: &Option<(Index, Part)>| {
             let (index, part) = (*own)?;
             Some((earlier(number, index)?, part))
@@ -120,7 +120,7 @@ impl Draft {
     }
 
     /// The list that it runs over, or the step that gives it.
-    pub(super) fn over(&self, number: usize) -> Option<Result<Vec<Value>, (usize, Part)>> {
+    pub(crate) fn over(&self, number: usize) -> Option<Result<Vec<Value>, (usize, Part)>> {
         Some(match self.map.as_ref()? {
             Over::List(list) => Ok(list.iter().map(|n| element(*n)).collect()),
             Over::Step(index, part) => match earlier(number, *index) {
@@ -131,12 +131,12 @@ impl Draft {
     }
 
     /// Whether it asks for a part of its elements, which some of them do not have.
-    pub(super) fn is_picky(&self) -> bool {
+    pub(crate) fn is_picky(&self) -> bool {
         matches!(&self.map, Some(Over::List(_)))
     }
 
     /// What it waits for.
-    pub(super) fn waits_for(&self, number: usize) -> BTreeSet<usize> {
+    pub(crate) fn waits_for(&self, number: usize) -> BTreeSet<usize> {
         let mut all: BTreeSet<usize> = self.after(number).into_iter().collect();
         all.extend(self.uses(number).into_iter().map(|(step, _)| step));
         all.extend(self.when(number).map(|(step, _)| step));
@@ -147,7 +147,7 @@ impl Draft {
         all
     }
 
-    pub(super) fn join(&self, number: usize) -> Join {
+    pub(crate) fn join(&self, number: usize) -> Join {
         match (self.join, self.waits_for(number).len()) {
             (6, 1..) => Join::Any,
             (7 | 8, all @ 1..) => {
@@ -163,7 +163,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn map_join(&self, number: usize) -> Join {
+    pub(crate) fn map_join(&self, number: usize) -> Join {
         // A literal list that is too short is a mistake in the plan.
         let long = match self.over(number) {
             Some(Ok(list)) => u32::try_from(list.len()).unwrap(),
@@ -176,7 +176,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn build(&self, world: World, number: usize) -> Step {
+    pub(crate) fn build(&self, world: World, number: usize) -> Step {
         let mut input: Vec<_> = self
             .uses(number)
             .iter()
@@ -242,7 +242,7 @@ fn element(has_n: bool) -> Value {
 }
 
 impl Sketch {
-    pub(super) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         let steps = self.steps.iter().enumerate();
         let mut plan = Plan::builder("random")
             .steps(steps.map(|(number, draft)| draft.build(self.world, number)));
@@ -264,7 +264,7 @@ impl Sketch {
     }
 
     /// The same without what depends on which of two steps ends first.
-    pub(super) fn timeless(mut self) -> Self {
+    pub(crate) fn timeless(mut self) -> Self {
         (self.stops, self.time, self.stop) = (false, None, None);
         for draft in &mut self.steps {
             (draft.join, draft.when, draft.time) = (0, None, None);
@@ -272,13 +272,13 @@ impl Sketch {
         self
     }
 
-    pub(super) fn timeout(&self) -> Option<u64> {
+    pub(crate) fn timeout(&self) -> Option<u64> {
         let about = u64::from(self.time?) * super::world::SECOND / 2;
         Some(self.world.moment("plan", about))
     }
 
     /// When it is told to stop.
-    pub(super) fn stop(&self) -> Option<u64> {
+    pub(crate) fn stop(&self) -> Option<u64> {
         let about = u64::from(self.stop?) * super::world::SECOND / 2;
         Some(self.world.moment("stop", about))
     }
@@ -345,7 +345,7 @@ fn draft() -> impl Strategy<Value = Draft> {
 }
 
 /// Random plans of 1 to 14 steps, as wide as there is to do or as one of these.
-pub(super) fn sketch(width: impl Strategy<Value = Option<u32>>) -> impl Strategy<Value = Sketch> {
+pub(crate) fn sketch(width: impl Strategy<Value = Option<u32>>) -> impl Strategy<Value = Sketch> {
     (
         (any::<u64>(), prop_oneof![Just(0_u64), 10..70_u64]),
         vec(draft(), 1..15),
@@ -357,7 +357,11 @@ pub(super) fn sketch(width: impl Strategy<Value = Option<u32>>) -> impl Strategy
     )
         .prop_map(
             |((seed, failing), steps, width, stops, time, stop, says_output)| Sketch {
-                world: World { seed, failing },
+                world: World {
+                    seed,
+                    failing,
+                    grain: 1,
+                },
                 steps,
                 width,
                 stops,

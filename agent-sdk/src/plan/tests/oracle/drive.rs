@@ -13,64 +13,65 @@ use crate::plan::{
 
 /// What the machine was told and took in.
 #[derive(Clone, Debug)]
-pub(super) enum Told {
+pub(crate) enum Told {
     Input(Input),
     Change(Change),
 }
 
 /// What will happen.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Input(Input),
     /// A change, made when its moment has come; it is random, so that it may be refused.
     Change(Box<dyn Wish>),
 }
 
 /// Makes a change of a plan as it stands.
-pub(super) trait Wish: std::fmt::Debug {
+pub(crate) trait Wish: std::fmt::Debug {
     fn change(&self, plan: &Plan) -> Option<Change>;
 }
 
-pub(super) struct Run {
-    pub(super) machine: Machine,
+pub(crate) struct Run {
+    pub(crate) machine: Machine,
     world: World,
-    pub(super) now: u64,
+    pub(crate) now: u64,
     queue: BTreeMap<(u64, u64), Event>,
     events: u64,
     /// Tasks that run, and the events of their ends.
     running: BTreeMap<Task, (u64, u64)>,
     timers: BTreeMap<Timer, (u64, u64)>,
-    questions: BTreeMap<u32, (u64, u64)>,
     /// Tasks that nobody waited for any more.
     dropped: BTreeSet<Task>,
     /// Timers that were waited for, all of them.
-    pub(super) late: Vec<Timer>,
+    pub(crate) late: Vec<Timer>,
     begun: BTreeMap<Task, u64>,
     is_stopped: bool,
     /// When each step that has ended did.
-    pub(super) ended: BTreeMap<u32, u64>,
-    pub(super) over: Option<(u64, End)>,
-    pub(super) told: Vec<(Told, Mark)>,
+    pub(crate) ended: BTreeMap<u32, u64>,
+    pub(crate) over: Option<(u64, End)>,
+    pub(crate) told: Vec<(Told, Mark)>,
+    /// Whether two things that do not lead to each other happened at the same moment.
+    pub(crate) has_ties: bool,
 }
 
 /// How things stood after the machine was told something.
 #[derive(Clone, Debug)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// Whether the plan was stopping, with tasks that had not ended.
-    pub(super) is_stopping: bool,
-    pub(super) ends: Vec<Option<StepEnd>>,
+    pub(crate) is_stopping: bool,
+    pub(crate) ends: Vec<Option<StepEnd>>,
     /// Whether it was the end of a task that nobody waited for.
-    pub(super) is_in_vain: bool,
+    pub(crate) is_in_vain: bool,
 }
 
 impl Run {
-    pub(super) fn new(plan: &Plan, world: World) -> Self {
+    pub(crate) fn new(plan: &Plan, world: World) -> Self {
         let machine = Machine::new(plan, &Open, &Params::new(), world.seed).unwrap();
         Self::with(machine, world, BTreeMap::new())
     }
 
     /// Runs one that goes on after an earlier life.
-    pub(super) fn of(machine: Machine, world: World) -> Self {
+    pub(crate) fn of(machine: Machine, world: World) -> Self {
         let ended = machine.steps().filter(|step| step.end.is_some());
         let ended = ended.map(|step| (step.number, 0)).collect();
         Self::with(machine, world, ended)
@@ -85,7 +86,6 @@ impl Run {
             events: 0,
             running: BTreeMap::new(),
             timers: BTreeMap::new(),
-            questions: BTreeMap::new(),
             dropped: BTreeSet::new(),
             late: Vec::new(),
             begun: BTreeMap::new(),
@@ -93,20 +93,36 @@ impl Run {
             ended,
             over: None,
             told: Vec::new(),
+            has_ties: false,
         };
         run.obey();
         run
     }
 
-    pub(super) fn at(&mut self, time: u64, event: Event) -> (u64, u64) {
+    pub(crate) fn at(&mut self, time: u64, event: Event) -> (u64, u64) {
         self.events += 1;
         let key = (time, self.events);
         self.queue.insert(key, event);
         key
     }
 
+    /// Runs on until the plan is over, whatever would happen then.
+    pub(crate) fn finish_once(&mut self) {
+        while self.over.is_none() {
+            let Some(((now, _), event)) = self.queue.pop_first() else {
+                assert!(self.machine.is_paused(), "nothing happens");
+                self.change(Change::Resume);
+                continue;
+            };
+            let next = self.queue.keys().next();
+            self.has_ties |= next.is_some_and(|next| next.0 == now);
+            self.now = now;
+            self.happen(event);
+        }
+    }
+
     /// Runs on until the plan is over and nothing more will happen.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let mut steps = 0;
         loop {
             steps += 1;
@@ -189,7 +205,7 @@ impl Run {
         ));
     }
 
-    pub(super) fn ends(&self) -> Vec<Option<StepEnd>> {
+    pub(crate) fn ends(&self) -> Vec<Option<StepEnd>> {
         let all = 0..=self.machine.steps().map(|step| step.number).max().unwrap();
         all.map(|number| self.machine.end(number).cloned())
             .collect()
@@ -242,17 +258,16 @@ impl Run {
                         self.queue.remove(&earlier);
                     }
                 }
-                Command::Ask { step } => {
+                Command::Ask { step, round } => {
                     let (time, allowed) = self.world.decides(step.into());
                     let decided = Input::Decided {
                         step,
+                        round,
                         allowed,
                         reason: None,
                     };
-                    let key = self.at(self.now + time, Event::Input(decided));
-                    if let Some(earlier) = self.questions.insert(step, key) {
-                        self.queue.remove(&earlier);
-                    }
+                    // What was decided about an earlier round is said all the same, and must not count.
+                    self.at(self.now + time, Event::Input(decided));
                 }
                 Command::Passed { step } => {
                     assert!(self.machine.end(step).is_some());

@@ -20,7 +20,7 @@ fn run(sketch: &Sketch) -> Run {
     run
 }
 
-fn kind(end: &StepEnd) -> Kind {
+pub(crate) fn kind(end: &StepEnd) -> Kind {
     match end.clone() {
         StepEnd::Ok {
             output, fallback, ..
@@ -38,7 +38,7 @@ fn kind(end: &StepEnd) -> Kind {
     }
 }
 
-fn causes(end: &StepEnd) -> Vec<Cause> {
+pub(crate) fn causes(end: &StepEnd) -> Vec<Cause> {
     let causes = end.causes().iter();
     let causes = causes.map(|fault| {
         (
@@ -51,7 +51,7 @@ fn causes(end: &StepEnd) -> Vec<Cause> {
     causes.collect()
 }
 
-fn output(sketch: &Sketch, fates: &Fates) -> Value {
+pub(crate) fn output(sketch: &Sketch, fates: &Fates) -> Value {
     let gave = |step: usize| match &fates.steps[step].kind {
         Kind::Ok { output, .. } => Some(output.clone()),
         _ => None,

@@ -10,12 +10,12 @@ use crate::plan::{End, Ended, Join, SkipReason, Task};
 
 /// What must come of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fate {
+pub(crate) struct Fate {
     /// When it ends.
-    pub(super) at: u64,
-    pub(super) kind: Kind,
+    pub(crate) at: u64,
+    pub(crate) kind: Kind,
     /// Tries that were begun.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     /// What went wrong, and when.
     noted: Vec<(u64, Cause)>,
     /// What it would try if nothing came between.
@@ -28,10 +28,10 @@ pub(super) struct Fate {
 }
 
 /// The element, the choice, the try and the class.
-pub(super) type Cause = (Option<u32>, u32, u32, String);
+pub(crate) type Cause = (Option<u32>, u32, u32, String);
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Ok {
         output: Value,
         fallback: u32,
@@ -79,16 +79,16 @@ struct Try {
 
 /// What must come of a plan.
 #[derive(Debug)]
-pub(super) struct Fates {
-    pub(super) steps: Vec<Fate>,
-    pub(super) end: End,
+pub(crate) struct Fates {
+    pub(crate) steps: Vec<Fate>,
+    pub(crate) end: End,
     /// When it is over.
-    pub(super) at: u64,
+    pub(crate) at: u64,
     /// The numbers of the steps that nothing waits for.
-    pub(super) last: Vec<usize>,
+    pub(crate) last: Vec<usize>,
 }
 
-pub(super) fn fates(sketch: &Sketch) -> Fates {
+pub(crate) fn fates(sketch: &Sketch) -> Fates {
     let mut steps: Vec<Fate> = Vec::new();
     for (number, draft) in sketch.steps.iter().enumerate() {
         let fate = Eval {
@@ -454,7 +454,7 @@ impl Fate {
     }
 
     /// What went wrong, in order.
-    pub(super) fn causes(&self) -> Vec<Cause> {
+    pub(crate) fn causes(&self) -> Vec<Cause> {
         let mut known: Vec<_> = self
             .noted
             .iter()

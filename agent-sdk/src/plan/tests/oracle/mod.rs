@@ -4,18 +4,18 @@
 //! always hold, and [`expect`] works out from the documented rules alone what must come of it. Nothing here waits or draws a number:
 //! a seed says everything, and no two things happen at the same moment unless one leads to the other.
 
-mod changes;
-mod draft;
-mod drive;
-mod ends;
-mod expect;
+pub(crate) mod changes;
+pub(crate) mod draft;
+pub(crate) mod drive;
+pub(crate) mod ends;
+pub(crate) mod expect;
 mod fold;
-mod world;
+pub(crate) mod world;
 
 use proptest::test_runner::Config;
 
 /// As many plans as this, or as `AGENT_SDK_PLANS` says.
-fn plans(fewest: u32) -> Config {
+pub(crate) fn plans(fewest: u32) -> Config {
     let cases = std::env::var("AGENT_SDK_PLANS");
     Config {
         cases: cases.map_or(fewest, |cases| cases.parse().unwrap()),

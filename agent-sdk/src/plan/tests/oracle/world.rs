@@ -6,13 +6,15 @@ use super::draft::Draft;
 use crate::plan::{Ended, Fault, Task};
 
 /// A second, in nanoseconds.
-pub(super) const SECOND: u64 = 1_000_000_000;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct World {
-    pub(super) seed: u64,
+pub(crate) struct World {
+    pub(crate) seed: u64,
     /// Of 100 tasks so many fail.
-    pub(super) failing: u64,
+    pub(crate) failing: u64,
+    /// What moments are multiples of, in nanoseconds.
+    pub(crate) grain: u64,
 }
 
 impl World {
@@ -31,8 +33,8 @@ impl World {
     }
 
     /// How long a task takes if it is left alone, and how it ends.
-    pub(super) fn does(self, task: Task) -> (u64, Ended) {
-        let time = 1 + self.of("time", task) % SECOND;
+    pub(crate) fn does(self, task: Task) -> (u64, Ended) {
+        let time = self.grained(1 + self.of("time", task) % SECOND);
         let kind = self.of("kind", task);
         let class = ["broken", "refused"][usize::from(kind & (1 << 40) > 0)];
         let fault = Fault::new(class, format!("{task:?}"));
@@ -60,26 +62,33 @@ impl World {
     }
 
     /// After how long a task that is told to stop does so, if it does.
-    pub(super) fn obeys(self, task: Task) -> Option<u64> {
+    pub(crate) fn obeys(self, task: Task) -> Option<u64> {
         let number = self.of("obeys", task);
-        (number & 1 > 0).then_some(1 + (number >> 8) % (SECOND / 4))
+        (number & 1 > 0).then_some(self.grained(1 + (number >> 8) % (SECOND / 4)))
     }
 
     /// After how long a person answers, and whether the step may begin.
-    pub(super) fn decides(self, step: u64) -> (u64, bool) {
+    pub(crate) fn decides(self, step: u64) -> (u64, bool) {
         let number = self.number("decides", &[step]);
-        (1 + (number >> 8) % SECOND, !number.is_multiple_of(5))
+        let time = self.grained(1 + (number >> 8) % SECOND);
+        (time, !number.is_multiple_of(5))
     }
 
     /// Of moments around `about`, one.
-    pub(super) fn moment(self, what: &str, about: u64) -> u64 {
-        about / 2 + 1 + self.number(what, &[]) % about
+    pub(crate) fn moment(self, what: &str, about: u64) -> u64 {
+        self.grained(about / 2 + 1 + self.number(what, &[]) % about)
+    }
+
+    /// The multiple of the grain that is next to a time, which never is none.
+    pub(crate) fn grained(self, time: u64) -> u64 {
+        (time / self.grain).max(1) * self.grain
     }
 
     /// The longest that a step may take, where it has such a time.
-    pub(super) fn time_of(self, step: usize, draft: &Draft) -> Option<u64> {
+    pub(crate) fn time_of(self, step: usize, draft: &Draft) -> Option<u64> {
         let about = u64::from(draft.time?) * SECOND / 2 + SECOND / 2;
-        Some(self.moment("step", about) + self.number("step", &[step as u64]) % 1_000)
+        let own = self.number("step", &[step as u64]) % (1_000 * self.grain);
+        Some(self.grained(self.moment("step", about) + own))
     }
 }
 
