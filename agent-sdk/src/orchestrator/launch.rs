@@ -179,6 +179,8 @@ async fn instead(
     let other = run_plan(launch).await;
     if let Some(other) = other.outcome {
         (outcome.end, outcome.output) = (other.end, other.output.clone());
+        outcome.duration += other.duration;
+        outcome.critical_path += other.critical_path;
         outcome.fallback = Some(Box::new(other));
     }
     (other.result, outcome)

@@ -17,7 +17,7 @@ use crate::{
     cost::Usd,
     journal::{Approver, Journal, Summary, excerpt},
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
-    plan::{Change, Params, Plan},
+    plan::{Change, Params, Plan, PlanError},
     run::{Control, Within},
     store::{Store, StoreError},
 };
@@ -30,6 +30,8 @@ use crate::{
 pub struct PlanRequest {
     settings: Arc<Settings>,
     plan: Option<Plan>,
+    /// What is known to be wrong with the plan already.
+    wrong: Option<PlanError>,
     params: Params,
     context: Option<RunContext>,
     stop: Option<CancellationToken>,
@@ -49,6 +51,7 @@ impl PlanRequest {
         Self {
             settings,
             plan: Some(plan),
+            wrong: None,
             params: Params::new(),
             context: None,
             stop: None,
@@ -71,6 +74,14 @@ impl PlanRequest {
             store: Some(store),
             resumed: Some(run),
             ..Self::new(settings, nothing)
+        }
+    }
+
+    /// A plan that cannot be run.
+    pub(super) fn refused(settings: Arc<Settings>, plan: Plan, wrong: PlanError) -> Self {
+        Self {
+            wrong: Some(wrong),
+            ..Self::new(settings, plan)
         }
     }
 
@@ -194,6 +205,9 @@ impl PlanRequest {
             |plan| plan.name.to_string(),
         );
         let name = name.as_str();
+        if let Some(wrong) = self.wrong {
+            return Err(PlanRunError::new(name, Cause::Invalid(wrong), None));
+        }
         let mut context = match self.context {
             Some(context) => context,
             None => self.settings.new_context(self.resumed.as_ref()),

@@ -45,9 +45,21 @@ impl Kinds {
 pub(super) struct Note {
     started: Option<Instant>,
     ended: Option<Instant>,
+    /// How long the longest way to it took.
+    before: Duration,
     work: Duration,
     pub(super) trace: Option<TraceContext>,
     inner: Option<Box<PlanOutcome>>,
+}
+
+impl Note {
+    /// From its first try to its end.
+    fn duration(&self) -> Duration {
+        let times = self.started.zip(self.ended);
+        times.map_or(Duration::ZERO, |(from, to)| {
+            to.saturating_duration_since(from)
+        })
+    }
 }
 
 impl Drive<'_> {
@@ -67,12 +79,12 @@ impl Drive<'_> {
     /// Begins a try.
     pub(super) fn begin(&mut self, step: &Arc<Step>, task: Task, input: Value, path: Arc<str>) {
         let mut start = self.context.start(Kind::Step, step.id.clone());
-        for other in self.machine.waits_for(task.step) {
-            let note = self.notes.get(*other as usize);
-            if let Some(trace) = note.and_then(|note| note.trace) {
+        for note in self.waited_for(task.step) {
+            if let Some(trace) = note.trace {
                 start = start.link(trace);
             }
         }
+        let before = self.way_to(task.step);
         let details = self.details(step, task.step, step.work_of(task.choice));
         let details = Details::Step(StepDetails {
             attempt: Some(task.attempt),
@@ -80,7 +92,10 @@ impl Drive<'_> {
         });
         let operation = start.details(details).begin();
         let now = operation.info().started_at;
-        self.note(task.step).started.get_or_insert(now);
+        let note = self.note(task.step);
+        if note.started.is_none() {
+            (note.started, note.before) = (Some(now), before);
+        }
         let work = Try {
             settings: self.settings.clone(),
             step: step.clone(),
@@ -115,6 +130,19 @@ impl Drive<'_> {
             description: step.description.clone(),
             agent_type,
         }
+    }
+
+    /// What is known of those that a step waits for.
+    fn waited_for(&self, step: u32) -> impl Iterator<Item = &Note> {
+        let others = self.machine.waits_for(step).iter();
+        others.filter_map(|other| self.notes.get(*other as usize))
+    }
+
+    /// How long the longest way to a step took, of those that it waits for and that have ended.
+    fn way_to(&self, step: u32) -> Duration {
+        let ways = self.waited_for(step);
+        let ways = ways.map(|note| note.before + note.duration());
+        ways.max().unwrap_or_default()
     }
 
     fn note(&mut self, step: u32) -> &mut Note {
@@ -200,28 +228,29 @@ impl Drive<'_> {
         }
         let trace = operation.info().trace;
         operation.end(outcome, Payload::None);
-        self.note(step).trace = Some(trace);
+        let before = self.way_to(step);
+        let note = self.note(step);
+        (note.trace, note.before) = (Some(trace), before);
     }
 
     pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
         let began = self.began;
         let notes = std::mem::take(&mut self.notes);
         let end = self.machine.over().unwrap_or(End::Cancelled);
+        let mut critical_path = Duration::ZERO;
         let steps = self.machine.steps().map(|status| {
             let note = notes
                 .get(status.number as usize)
                 .cloned()
                 .unwrap_or_default();
             let end = status.end.cloned();
-            let duration = note.started.zip(note.ended);
+            critical_path = critical_path.max(note.before + note.duration());
             StepReport {
                 id: status.step.id.clone(),
                 end: end.unwrap_or(StepEnd::Cancelled { causes: Vec::new() }),
                 attempts: status.attempts,
                 started: note.started.map(|at| at.saturating_duration_since(began)),
-                duration: duration.map_or(Duration::ZERO, |(from, to)| {
-                    to.saturating_duration_since(from)
-                }),
+                duration: note.duration(),
                 work: note.work,
                 inner: note.inner,
                 trace: note.trace,
@@ -237,6 +266,8 @@ impl Drive<'_> {
             end,
             output,
             steps,
+            duration: began.elapsed(),
+            critical_path,
             fallback: None,
         }
     }

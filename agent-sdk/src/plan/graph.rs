@@ -212,7 +212,7 @@ impl Graph {
 }
 
 /// A name that is not there, with the one that was perhaps meant.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match nearest(name, known) {
         Some(other) => format!("there is no {what} `{name}`; is `{other}` meant?"),
         None => format!("there is no {what} `{name}`"),

@@ -64,6 +64,7 @@ pub use change::Change;
 pub use check::{Catalog, Open};
 pub(crate) use file::MAX_DEPTH;
 pub use file::VERSION;
+pub(crate) use graph::unknown;
 pub use machine::{
     Command, End, Ended, Fault, Input, Machine, SkipReason, StepEnd, StepState, StepStatus, Task,
     Timer,
