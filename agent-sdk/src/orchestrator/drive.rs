@@ -76,6 +76,7 @@ impl<'a> Drive<'a> {
         machine: Machine,
         left: Left,
     ) -> Self {
+        let notes = Vec::with_capacity(machine.len() as usize);
         Self {
             began: Instant::now(),
             settings,
@@ -90,7 +91,7 @@ impl<'a> Drive<'a> {
             asked: left.asked,
             doubts: left.doubts,
             kinds: Kinds::default(),
-            notes: Vec::new(),
+            notes,
             has_paused: false,
         }
     }

@@ -38,8 +38,7 @@ pub struct PlanRequest {
     store: Option<Arc<dyn Store>>,
     resumed: Option<RunId>,
     application: Value,
-    control: Control,
-    is_controlled: bool,
+    control: Option<Control>,
     budgets: Vec<Budget>,
     changes: Vec<Change>,
     wishes: Option<(PlanHandle, Wishes)>,
@@ -58,8 +57,7 @@ impl PlanRequest {
             store: None,
             resumed: None,
             application: Value::Null,
-            control: Control::default(),
-            is_controlled: false,
+            control: None,
             budgets: Vec::new(),
             changes: Vec::new(),
             wishes: None,
@@ -190,8 +188,7 @@ impl PlanRequest {
     }
 
     fn control(&mut self) -> &mut Control {
-        self.is_controlled = true;
-        &mut self.control
+        self.control.get_or_insert_default()
     }
 
     async fn drive(self) -> Result<PlanReport, PlanRunError> {
@@ -222,9 +219,9 @@ impl PlanRequest {
                 Err(error) => return Err(PlanRunError::new(name, Cause::Budget(error), None)),
             }
         }
-        if self.is_controlled {
+        if let Some(control) = self.control {
             let within = context.within().map(|within| &**within).cloned();
-            context = context.with_within(within.unwrap_or_default().under(self.control));
+            context = context.with_within(within.unwrap_or_default().under(control));
         }
         for callback in self.callbacks {
             context.subscribe(callback);

@@ -1,6 +1,6 @@
 //! One try of a step: its operation, what runs in it, and what comes of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
@@ -68,17 +68,31 @@ enum Did {
 }
 
 impl Try {
-    pub(super) async fn make(self) -> Made {
+    pub(super) async fn make(mut self) -> Made {
+        let task = self.task;
         let began = self.operation.info().started_at;
         let trace = self.operation.info().trace;
         let mut inner = None;
-        let did = self.limited(&mut inner).await;
+        let input = std::mem::take(&mut self.input);
+        let did = self.limited(input, &mut inner).await;
         let took = began.elapsed();
-        let came = self.close(did, took).await;
-        let task = came.0;
+        let came = match did.ended(&self.operation) {
+            Ok((ended, outcome)) => match self.journal {
+                None => {
+                    self.operation.end(outcome, given(&ended));
+                    Came::Ended(ended)
+                }
+                // Apart, so that a try that nobody keeps is small.
+                Some(_) => Box::pin(self.keep(ended, outcome, took)).await,
+            },
+            Err((came, outcome)) => {
+                self.operation.end(outcome, Payload::None);
+                came
+            }
+        };
         Made {
             task,
-            came: came.1,
+            came,
             took,
             trace,
             inner,
@@ -86,11 +100,10 @@ impl Try {
     }
 
     /// Does it within its time, so that it cannot panic.
-    async fn limited(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {
-        let span = self.operation.span().clone();
+    async fn limited(&self, input: Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
         // What the code inside had borrowed is dropped with its future, so nothing half done is seen.
-        let work = AssertUnwindSafe(self.work(inner)).catch_unwind();
-        let work = work.in_span(span);
+        let work = AssertUnwindSafe(self.work(input, inner)).catch_unwind();
+        let work = pin!(work.in_span(self.operation.span()));
         let did = match self.step.retry.timeout {
             None => work.await,
             Some(time) => {
@@ -106,7 +119,7 @@ impl Try {
     }
 
     /// Ends the operation and keeps what came of it.
-    async fn close(self, did: Did, took: Duration) -> (Task, Came) {
+    async fn keep(self, ended: Ended, outcome: Outcome, took: Duration) -> Came {
         let Self {
             operation,
             task,
@@ -116,70 +129,45 @@ impl Try {
             path,
             ..
         } = self;
-        let (ended, outcome) = match did {
-            Did::Gave(output) => (Ended::Ok { output }, Outcome::Ok),
-            Did::Failed(fault, outcome) => {
-                let class = fault.class.to_string();
-                operation
-                    .handle()
-                    .fail(class.clone(), format!("the step failed: {class}"));
-                (Ended::Failed { fault }, outcome)
-            }
-            Did::Cancelled => {
-                // It goes on from here when the run is resumed.
-                operation.end(Outcome::Cancelled, Payload::None);
-                return (task, Came::Ended(Ended::Cancelled));
-            }
-            Did::Paused => {
-                operation.end(Outcome::Paused, Payload::None);
-                return (task, Came::Paused);
-            }
-            Did::Halted(cause) => {
-                operation.end(cause.outcome(), Payload::None);
-                return (task, Came::Halted(cause));
-            }
-        };
-        let given = match &ended {
-            Ended::Ok { output } => Payload::Given(output),
-            _ => Payload::None,
-        };
         let Some(journal) = journal else {
-            operation.end(outcome, given);
-            return (task, Came::Ended(ended));
+            operation.end(outcome, given(&ended));
+            return Came::Ended(ended);
         };
         let span = operation.span().clone();
-        let spent = operation.close(outcome, given);
+        let spent = operation.close(outcome, given(&ended));
         let spent = spent.since(&journal.kept_inside(&path));
         let record = kept::step_ended(step.id.clone(), task, &ended, took.as_secs_f64() * 1e3);
         let records = [record];
         let kept = journal.commit(&around, &records, spent);
-        match Box::pin(kept.in_span(span)).await {
-            Ok(()) => (task, Came::Ended(ended)),
-            Err(error) => (task, Came::Halted(Cause::Journal(error))),
+        match kept.in_span(span).await {
+            Ok(()) => Came::Ended(ended),
+            Err(error) => Came::Halted(Cause::Journal(error)),
         }
     }
 
-    async fn work(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {
+    async fn work(&self, input: Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
         match self.step.work_of(self.task.choice) {
             Work::Agent {
                 name,
                 action,
                 config,
             } => match self.settings.registry.find_agent(name) {
-                Ok(agent) => Box::pin(self.ask(&agent, action.as_deref(), config)).await,
+                Ok(agent) => Box::pin(self.ask(&agent, action.as_deref(), config, &input)).await,
                 Err(unknown) => failed("unknown_agent", unknown.to_string()),
             },
             Work::Tool { name, action } => match self.settings.registry.find_tool(name) {
-                Ok(tool) => Box::pin(self.call(&tool, action.as_deref())).await,
+                Ok(tool) => Box::pin(self.call(&tool, action.as_deref(), input)).await,
                 Err(unknown) => failed("unknown_tool", unknown.to_string()),
             },
             Work::Function { name, action } => match self.settings.registry.find_function(name) {
                 Ok(function) => {
-                    if let Some(halted) = self.announce(Effect::Write).await {
+                    if self.journal.is_some()
+                        && let Some(halted) = Box::pin(self.announce(Effect::Write)).await
+                    {
                         return halted;
                     }
                     let context = self.inside().inside_tool(&self.path);
-                    let input = with_action(self.input.clone(), action.as_deref());
+                    let input = with_action(input, action.as_deref());
                     match function.call(context, input).await {
                         Ok(output) => Did::Gave(output),
                         Err(error) => self.tool_failed(&error),
@@ -187,7 +175,7 @@ impl Try {
                 }
                 Err(unknown) => failed("unknown_function", unknown.to_string()),
             },
-            Work::Plan(plan) => self.run(plan, inner).await,
+            Work::Plan(plan) => Box::pin(self.run(plan, &input, inner)).await,
         }
     }
 
@@ -196,10 +184,16 @@ impl Try {
         self.operation.context().clone()
     }
 
-    async fn ask(&self, agent: &Agent, action: Option<&str>, config: &AgentConfig) -> Did {
+    async fn ask(
+        &self,
+        agent: &Agent,
+        action: Option<&str>,
+        config: &AgentConfig,
+        input: &Value,
+    ) -> Did {
         let context = self.inside().inside_call(&self.path);
         let mut conversation = Conversation::new();
-        conversation.push(crate::message::Message::user(prompt(action, &self.input)));
+        conversation.push(crate::message::Message::user(prompt(action, input)));
         let mut request = RunRequest::new(agent, conversation).context(&context);
         if let Err(fault) = self.configure(&mut request, config) {
             return Did::Failed(fault, Outcome::Error);
@@ -246,11 +240,11 @@ impl Try {
         Ok(())
     }
 
-    async fn call(&self, tool: &ToolHandle, action: Option<&str>) -> Did {
+    async fn call(&self, tool: &ToolHandle, action: Option<&str>, input: Value) -> Did {
         if let Some(halted) = self.announce(tool.options().effect).await {
             return halted;
         }
-        let input = match with_action(self.input.clone(), action) {
+        let input = match with_action(input, action) {
             Value::Null => Value::Object(Map::new()),
             input => input,
         };
@@ -277,8 +271,8 @@ impl Try {
         }
     }
 
-    async fn run(&self, plan: &Plan, inner: &mut Option<Box<PlanOutcome>>) -> Did {
-        let params: Params = match &self.input {
+    async fn run(&self, plan: &Plan, input: &Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
+        let params: Params = match input {
             Value::Null => Params::new(),
             Value::Object(params) => {
                 let params = params.iter();
@@ -306,7 +300,7 @@ impl Try {
         };
         let Finished {
             result, outcome, ..
-        } = Box::pin(run_plan(launch)).await;
+        } = run_plan(launch).await;
         let ended = outcome
             .as_ref()
             .map(|outcome| (outcome.end, outcome.output.clone()));
@@ -363,6 +357,36 @@ impl Try {
             _ => fault,
         };
         Did::Failed(fault, outcome)
+    }
+}
+
+impl Did {
+    /// How the try ended; of one that did not end, what comes of it and of its operation.
+    fn ended(self, operation: &Operation) -> Result<(Ended, Outcome), (Came, Outcome)> {
+        match self {
+            Self::Gave(output) => Ok((Ended::Ok { output }, Outcome::Ok)),
+            Self::Failed(fault, outcome) => {
+                let class = fault.class.to_string();
+                let why = format!("the step failed: {class}");
+                operation.handle().fail(class, why);
+                Ok((Ended::Failed { fault }, outcome))
+            }
+            // It goes on from here when the run is resumed.
+            Self::Cancelled => Err((Came::Ended(Ended::Cancelled), Outcome::Cancelled)),
+            Self::Paused => Err((Came::Paused, Outcome::Paused)),
+            Self::Halted(cause) => {
+                let outcome = cause.outcome();
+                Err((Came::Halted(cause), outcome))
+            }
+        }
+    }
+}
+
+/// What a try gave, for whoever watches.
+fn given(ended: &Ended) -> Payload<'_> {
+    match ended {
+        Ended::Ok { output } => Payload::Given(output),
+        _ => Payload::None,
     }
 }
 

@@ -235,14 +235,12 @@ impl Drive<'_> {
 
     pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
         let began = self.began;
-        let notes = std::mem::take(&mut self.notes);
+        let mut notes = std::mem::take(&mut self.notes);
         let end = self.machine.over().unwrap_or(End::Cancelled);
         let mut critical_path = Duration::ZERO;
         let steps = self.machine.steps().map(|status| {
-            let note = notes
-                .get(status.number as usize)
-                .cloned()
-                .unwrap_or_default();
+            let note = notes.get_mut(status.number as usize);
+            let note = note.map(std::mem::take).unwrap_or_default();
             let end = status.end.cloned();
             critical_path = critical_path.max(note.before + note.duration());
             StepReport {

@@ -70,7 +70,9 @@ pub use machine::{
     Timer,
 };
 pub use params::{Param, ParamKind, Params};
-pub use planner::{PlanRequest, Planned, Planner, PlannerBuilder, PlannerError, PlannerErrorKind};
+pub use planner::{
+    Planned, Planner, PlannerBuilder, PlannerError, PlannerErrorKind, PlannerRequest,
+};
 pub use problem::{PlanError, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

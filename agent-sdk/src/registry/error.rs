@@ -66,7 +66,7 @@ impl UnknownName {
         others: Vec<EntryKind>,
     ) -> Self {
         Self {
-            nearest: nearest(name, known),
+            nearest: nearest(name, known).into_iter().cloned().collect(),
             others,
             ..Self::bare(kind, name)
         }
@@ -120,24 +120,28 @@ fn article(kind: EntryKind) -> &'static str {
     }
 }
 
-fn shown(name: &str) -> String {
+/// A name as far as it is shown.
+pub(crate) fn shown(name: &str) -> String {
     let cut: String = name.chars().take(SHOWN).collect();
     cut.escape_debug().to_string()
 }
 
-/// The names that somebody who wrote `name` may have meant, the nearest first.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
+/// The names that somebody who wrote `name` may have meant, the nearest first; at most three of the first 1,000.
+pub(crate) fn nearest<'a, N: AsRef<str> + Ord + ?Sized>(
+    name: &str,
+    known: impl Iterator<Item = &'a N>,
+) -> Vec<&'a N> {
     let written = letters(name);
-    // A third of the letters may differ.
-    let most = (written.len() / 3).max(1);
+    // A third of the letters may differ, or two, but not more than half.
+    let most = (written.len() / 3).max(2).min(written.len() / 2);
     let mut near: Vec<_> = known
         .take(COMPARED)
-        .map(|candidate| (distance(&written, &letters(candidate)), candidate))
+        .map(|candidate| (distance(&written, &letters(candidate.as_ref())), candidate))
         .filter(|(distance, _)| *distance <= most)
         .collect();
     near.sort();
     near.truncate(SUGGESTED);
-    near.into_iter().map(|(_, name)| name.clone()).collect()
+    near.into_iter().map(|(_, name)| name).collect()
 }
 
 /// A name's letters, without what is often mixed up: case, `-` and `_`.

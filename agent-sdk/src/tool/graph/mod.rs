@@ -146,7 +146,7 @@ impl ToolGraph {
                 Some(step) => step.depends_on.extend(on.iter().cloned()),
                 None => problems.push(Problem::new(
                     format!("depend[{number}]"),
-                    unknown("step", id, numbers.keys().map(|id| &***id)),
+                    unknown("step", id, self.calls.iter().map(|(step, _)| &*step.id)),
                 )),
             }
         }
