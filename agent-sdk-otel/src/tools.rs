@@ -208,7 +208,8 @@ mod tests {
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"again\"} 2",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"bad\"} 0",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"slow\"} 0",
-                "agent_sdk_tool_speedup_ratio 0",
+                // A millisecond of work in 1,501: the waits between tries count.
+                "agent_sdk_tool_speedup_ratio 0.0006662225183211193",
                 "agent_sdk_tool_utilization_ratio{gen_ai_tool_name=\"slow\"} 1",
             ]
         );
@@ -218,7 +219,7 @@ mod tests {
     async fn of_several_schedulers_the_sums_are_shown() {
         let telemetry = Telemetry::builder().build().unwrap();
         let slow = FnTool::new("slow", "", async || {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(125)).await;
             Ok::<_, ToolError>(1)
         });
         let slow = ToolHandle::from(slow);
@@ -237,13 +238,13 @@ mod tests {
         let lines: Vec<_> = lines
             .filter(|line| line.starts_with("agent_sdk_tool_"))
             .collect();
-        // One after the other for 300 ms, and then three at once for 100; the one permit of the first was idle since.
+        // One after the other for 375 ms, and then three at once for 125; the one permit of the first was idle since.
         assert_eq!(
             lines,
             [
                 "agent_sdk_tool_parallelism_ratio 1.5",
                 "agent_sdk_tool_queue_depth{gen_ai_tool_name=\"slow\"} 0",
-                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"slow\"} 0.3",
+                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"slow\"} 0.375",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"slow\"} 0",
                 "agent_sdk_tool_speedup_ratio 1.5",
                 "agent_sdk_tool_utilization_ratio{gen_ai_tool_name=\"slow\"} 0.9375",

@@ -39,11 +39,12 @@ fn lines(telemetry: &Telemetry) -> Vec<String> {
         .filter(|line| line.starts_with("agent_sdk_plan_"))
         .filter(|line| {
             let (name, value) = line.split_once(' ').unwrap();
-            let is_new = !name.contains("_bucket") || value != below;
-            below = if name.contains("+Inf") {
-                "0".to_owned()
-            } else {
+            let is_bucket = name.contains("_bucket");
+            let is_new = !is_bucket || value != below;
+            below = if is_bucket && !name.contains("+Inf") {
                 value.to_owned()
+            } else {
+                "0".to_owned()
             };
             is_new
         })
