@@ -135,6 +135,20 @@ impl MetricDef {
             .build()
     }
 
+    /// Makes the counter of this definition over fractions that is read when metrics are collected.
+    pub fn f64_observable_counter(
+        &self,
+        meter: &Meter,
+        read: impl Fn(&dyn AsyncInstrument<f64>) + Send + Sync + 'static,
+    ) -> ObservableCounter<f64> {
+        meter
+            .f64_observable_counter(self.name)
+            .with_unit(self.unit)
+            .with_description(self.description)
+            .with_callback(read)
+            .build()
+    }
+
     /// Makes the gauge of this definition that is read when metrics are collected.
     pub fn f64_observable_gauge(
         &self,
@@ -233,6 +247,10 @@ metrics! {
     PLAN_CRITICAL_PATH = "agent_sdk.plan.critical_path", "s", "Length of a plan's critical path.", WORKFLOW_BUCKETS;
     TOOL_QUEUE_DEPTH = "agent_sdk.tool.queue_depth", "{call}", "Tool calls that wait for a slot.";
     TOOL_RETRIES = "agent_sdk.tool.retries", "{retry}", "Tool calls made again.";
+    TOOL_QUEUE_WAIT = "agent_sdk.tool.queue_wait", "s", "How long tool calls have waited for a slot, summed.";
+    TOOL_UTILIZATION = "agent_sdk.tool.utilization", "1", "The part of a tool's slots that was in use on average, of tools with a cap of their own.";
+    TOOL_PARALLELISM = "agent_sdk.tool.parallelism", "1", "How many tools ran at once on average while any did.";
+    TOOL_SPEEDUP = "agent_sdk.tool.speedup", "1", "The summed work of tools over the time in which calls were under way.";
     PROPAGATION_IGNORED = "agent_sdk.propagation.ignored", "{header}", "Trace headers of incoming requests, or members of them, that were ignored.";
     SPAN_LIMITS_DROPPED = "agent_sdk.span_limits.dropped", "{item}", "Attributes, events and links that a span had no room for.";
     BREAKER_STATE = "agent_sdk.breaker.state", "{state}", "0 closed, 1 half open, 2 open.";

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use agent_sdk::tool::{ToolCounts, ToolScheduler};
+use agent_sdk::tool::{ToolScheduler, ToolStats};
 use opentelemetry::metrics::Meter;
 
 use crate::telemetry::Telemetry;
 use crate::{attrs, metric};
 
 impl Telemetry {
-    /// Shows a tool scheduler among the metrics, from now on: for each of its tools how many calls wait and how many were made again,
-    /// and the state of its breaker as [`watch_breaker`](Self::watch_breaker) does, under the tool's name. Of several schedulers it shows
-    /// the sums.
+    /// Shows a tool scheduler among the metrics, from now on: for each of its tools how many calls wait, how long they have waited, how many
+    /// were made again and how much of its cap was in use, and the state of its breaker as [`watch_breaker`](Self::watch_breaker) does, under the
+    /// tool's name; for all together how many ran at once and how much faster that was. Of several schedulers it shows the sums.
     ///
     /// # Example
     ///
@@ -59,29 +60,83 @@ impl Tools {
         }
         let tools = self.clone();
         metric::TOOL_QUEUE_DEPTH.f64_observable_gauge(meter, move |gauge| {
-            for (name, queued) in tools.sums(|counts| u64::from(counts.queued)) {
-                let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+            for (name, sums) in tools.by_tool() {
+                let queued = u32::try_from(sums.queued).unwrap_or(u32::MAX);
                 gauge.observe(queued.into(), &[attrs::text(attrs::TOOL_NAME, name)]);
             }
         });
         let tools = self.clone();
-        metric::TOOL_RETRIES.u64_observable_counter(meter, move |counter| {
-            for (name, retries) in tools.sums(|counts| counts.retries) {
-                counter.observe(retries, &[attrs::text(attrs::TOOL_NAME, name)]);
+        metric::TOOL_QUEUE_WAIT.f64_observable_counter(meter, move |counter| {
+            for (name, sums) in tools.by_tool() {
+                let waited = sums.waited.as_secs_f64();
+                counter.observe(waited, &[attrs::text(attrs::TOOL_NAME, name)]);
             }
+        });
+        let tools = self.clone();
+        metric::TOOL_RETRIES.u64_observable_counter(meter, move |counter| {
+            for (name, sums) in tools.by_tool() {
+                counter.observe(sums.retries, &[attrs::text(attrs::TOOL_NAME, name)]);
+            }
+        });
+        let tools = self.clone();
+        metric::TOOL_UTILIZATION.f64_observable_gauge(meter, move |gauge| {
+            for (name, sums) in tools.by_tool() {
+                if sums.permits > 0.0 {
+                    let used = sums.used / sums.permits;
+                    gauge.observe(used, &[attrs::text(attrs::TOOL_NAME, name)]);
+                }
+            }
+        });
+        let tools = self.clone();
+        metric::TOOL_PARALLELISM.f64_observable_gauge(meter, move |gauge| {
+            gauge.observe(tools.whole().parallelism(), &[]);
+        });
+        let tools = self.clone();
+        metric::TOOL_SPEEDUP.f64_observable_gauge(meter, move |gauge| {
+            gauge.observe(tools.whole().speedup(), &[]);
         });
     }
 
     /// Sums over all schedulers, by tool.
-    fn sums(&self, read: impl Fn(&ToolCounts) -> u64) -> BTreeMap<Arc<str>, u64> {
-        let mut sums = BTreeMap::new();
+    fn by_tool(&self) -> BTreeMap<Arc<str>, Sums> {
+        let mut sums: BTreeMap<Arc<str>, Sums> = BTreeMap::new();
         for scheduler in self.list().iter() {
-            for (name, counts) in &scheduler.stats().tools {
-                *sums.entry(name.clone()).or_default() += read(counts);
+            for (name, counts) in scheduler.stats().tools {
+                let sum = sums.entry(name).or_default();
+                sum.queued += u64::from(counts.queued);
+                sum.waited += counts.waited;
+                sum.retries += counts.retries;
+                if let (Some(permits), Some(part)) = (counts.permits, counts.utilisation) {
+                    sum.permits += f64::from(permits);
+                    sum.used += f64::from(permits) * part;
+                }
             }
         }
         sums
     }
+
+    /// The times of all schedulers, summed.
+    fn whole(&self) -> ToolStats {
+        let mut whole = ToolStats::default();
+        for scheduler in self.list().iter() {
+            let stats = scheduler.stats();
+            whole.work += stats.work;
+            whole.busy += stats.busy;
+            whole.under_way += stats.under_way;
+        }
+        whole
+    }
+}
+
+/// What is shown of one tool.
+#[derive(Debug, Default)]
+struct Sums {
+    queued: u64,
+    waited: Duration,
+    retries: u64,
+    /// How many may run at once, and how many of these were in use on average.
+    permits: f64,
+    used: f64,
 }
 
 #[cfg(test)]
@@ -143,12 +198,56 @@ mod tests {
             lines,
             [
                 "agent_sdk_breaker_state{agent_sdk_breaker_name=\"bad\"} 2",
+                "agent_sdk_tool_parallelism_ratio 1",
                 "agent_sdk_tool_queue_depth{gen_ai_tool_name=\"again\"} 0",
                 "agent_sdk_tool_queue_depth{gen_ai_tool_name=\"bad\"} 0",
                 "agent_sdk_tool_queue_depth{gen_ai_tool_name=\"slow\"} 2",
+                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"again\"} 0",
+                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"bad\"} 0",
+                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"slow\"} 0.002",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"again\"} 2",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"bad\"} 0",
                 "agent_sdk_tool_retries_total{gen_ai_tool_name=\"slow\"} 0",
+                // A millisecond of work in 1,501: the waits between tries count.
+                "agent_sdk_tool_speedup_ratio 0.0006662225183211193",
+                "agent_sdk_tool_utilization_ratio{gen_ai_tool_name=\"slow\"} 1",
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_schedulers_the_sums_are_shown() {
+        let telemetry = Telemetry::builder().build().unwrap();
+        let slow = FnTool::new("slow", "", async || {
+            tokio::time::sleep(Duration::from_millis(125)).await;
+            Ok::<_, ToolError>(1)
+        });
+        let slow = ToolHandle::from(slow);
+        let context = RunContext::new();
+        for permits in [1, 3] {
+            let policy = ToolPolicy::new().concurrency(NonZeroU32::new(permits).unwrap());
+            let scheduler = ToolScheduler::builder().tool("slow", policy).build();
+            let scheduler = scheduler.unwrap();
+            telemetry.watch_tools(&scheduler);
+            let call = || scheduler.call(&context, &slow, "{}");
+            let (first, second, third) = tokio::join!(call(), call(), call());
+            assert!(first.is_ok() && second.is_ok() && third.is_ok());
+        }
+        let page = telemetry.metrics_text().unwrap();
+        let lines = page.lines();
+        let lines: Vec<_> = lines
+            .filter(|line| line.starts_with("agent_sdk_tool_"))
+            .collect();
+        // One after the other for 375 ms, and then three at once for 125; the one permit of the first was idle since.
+        assert_eq!(
+            lines,
+            [
+                "agent_sdk_tool_parallelism_ratio 1.5",
+                "agent_sdk_tool_queue_depth{gen_ai_tool_name=\"slow\"} 0",
+                "agent_sdk_tool_queue_wait_seconds_total{gen_ai_tool_name=\"slow\"} 0.375",
+                "agent_sdk_tool_retries_total{gen_ai_tool_name=\"slow\"} 0",
+                "agent_sdk_tool_speedup_ratio 1.5",
+                "agent_sdk_tool_utilization_ratio{gen_ai_tool_name=\"slow\"} 0.9375",
             ]
         );
     }

@@ -14,6 +14,8 @@ mod cache;
 mod key;
 mod known;
 mod labels;
+#[cfg(test)]
+mod plan_tests;
 mod request;
 mod set;
 #[cfg(test)]
@@ -25,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_sdk::cost::Usd;
 use agent_sdk::operation::{
-    Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId,
+    Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, PlanTimes, RunId,
 };
 
 use crate::attrs;
@@ -60,6 +62,7 @@ pub(crate) struct MetricsObserver {
     requests: Cache<RequestSeries>,
     runs: Cache<RunSeries>,
     timed: Cache<DistributionSeries<f64>>,
+    plans: Cache<PlanSeries>,
     charges: Cache<ChargeSeries>,
     /// The names of workflows that run now, for their steps.
     workflows: Mutex<HashMap<(RunId, OperationId), Arc<str>>>,
@@ -71,6 +74,13 @@ struct RunSeries {
     inference_calls: DistributionSeries<u64>,
     tool_calls: DistributionSeries<u64>,
     duration: DistributionSeries<f64>,
+}
+
+/// The series of a plan's runs.
+#[derive(Debug)]
+struct PlanSeries {
+    speedup: DistributionSeries<f64>,
+    critical_path: DistributionSeries<f64>,
 }
 
 /// The series of what tools spend.
@@ -92,6 +102,7 @@ impl MetricsObserver {
             requests: Cache::default(),
             runs: Cache::default(),
             timed: Cache::default(),
+            plans: Cache::default(),
             charges: Cache::default(),
             workflows: Mutex::default(),
         }
@@ -255,6 +266,28 @@ impl MetricsObserver {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn plan(&self, record: &OperationRecord<'_>, times: PlanTimes, moment: Option<Moment>) {
+        let set = &self.instruments;
+        let key = Key::new(Kind::Workflow, &record.info.name);
+        let series = self.plans.get_or_make(&key, || {
+            let labels = self.labels.of(&[(attrs::PLAN_NAME, key.name)]);
+            PlanSeries {
+                speedup: set.plan_speedup.bind(&labels),
+                critical_path: set.plan_critical_path.bind(&labels),
+            }
+        });
+        // What took no time was as fast as one after the other.
+        let speedup = if record.duration.is_zero() {
+            1.0
+        } else {
+            times.work.as_secs_f64() / record.duration.as_secs_f64()
+        };
+        series.speedup.record(speedup, moment);
+        series
+            .critical_path
+            .record(times.critical_path.as_secs_f64(), moment);
+    }
+
     fn step(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
         let info = record.info;
         let plan = info.parent.and_then(|parent| {
@@ -287,6 +320,9 @@ impl Observer for MetricsObserver {
             Kind::Workflow => {
                 self.workflows().remove(&(info.run_id.clone(), info.id));
                 self.timed(record, &info.name, moment);
+                if let Some(times) = record.facts.plan {
+                    self.plan(record, times, moment);
+                }
             }
             _ => {}
         }

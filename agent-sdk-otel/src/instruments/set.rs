@@ -31,6 +31,8 @@ pub(super) struct Instruments {
     pub(super) tool_duration: Distribution<f64>,
     pub(super) workflow_duration: Distribution<f64>,
     pub(super) step_duration: Distribution<f64>,
+    pub(super) plan_speedup: Distribution<f64>,
+    pub(super) plan_critical_path: Distribution<f64>,
 }
 
 /// The times of the pieces of a streamed answer.
@@ -77,6 +79,8 @@ impl Instruments {
             tool_duration: seconds(metric::TOOL_DURATION),
             workflow_duration: seconds(metric::WORKFLOW_DURATION),
             step_duration: seconds(metric::STEP_DURATION),
+            plan_speedup: seconds(metric::PLAN_SPEEDUP),
+            plan_critical_path: seconds(metric::PLAN_CRITICAL_PATH),
         }
     }
 }

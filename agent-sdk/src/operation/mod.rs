@@ -68,7 +68,9 @@ pub(crate) use member::Member;
 pub use observer::{Interests, Observer, Observers};
 pub use plan_event::{PlannedStep, StepEnded, StepStarted, WorkflowEnded, WorkflowStarted};
 pub use propagation::{InvalidHost, Propagation};
-pub use record::{Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, Totals, Try};
+pub use record::{
+    Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, PlanTimes, Totals, Try,
+};
 use run::Ended;
 pub(crate) use run::{Billed, Run};
 pub(crate) use shared::Shared;

@@ -158,6 +158,8 @@ pub struct Facts {
     pub http_status: Option<u16>,
     /// How many records a memory operation found or changed.
     pub records: Option<u64>,
+    /// How the time of a plan was spent, of a `workflow` operation that is one.
+    pub plan: Option<PlanTimes>,
     /// What a tool says that it spent, each with its label.
     pub charges: Vec<(Arc<str>, Usd)>,
     /// The files that an agent's run wrote in its workspace.
@@ -168,6 +170,26 @@ pub struct Facts {
     pub error: Option<Failure>,
     /// What the requests inside it came to that have no operation of their own.
     pub(crate) inside: Option<Box<Inside>>,
+}
+
+/// How the time of a plan was spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanTimes {
+    /// The time of all its steps together, as if they had run one after the other.
+    pub work: Duration,
+    /// How long its longest way through steps that waited for each other took.
+    pub critical_path: Duration,
+}
+
+impl PlanTimes {
+    /// Times of so much work, and so long a way.
+    pub fn new(work: Duration, critical_path: Duration) -> Self {
+        Self {
+            work,
+            critical_path,
+        }
+    }
 }
 
 impl Facts {

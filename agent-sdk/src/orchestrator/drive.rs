@@ -73,6 +73,7 @@ impl<'a> Drive<'a> {
         machine: Machine,
         left: Left,
     ) -> Self {
+        let notes = Vec::with_capacity(machine.len() as usize);
         Self {
             began: Instant::now(),
             settings,
@@ -90,7 +91,7 @@ impl<'a> Drive<'a> {
             asked: left.asked,
             heard: left.heard,
             kinds: Kinds::default(),
-            notes: Vec::new(),
+            notes,
             has_paused: false,
         }
     }

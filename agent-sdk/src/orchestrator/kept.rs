@@ -232,9 +232,13 @@ pub(super) fn place(around: &str, step: &str) -> Arc<str> {
 }
 
 /// The place of a try in its run: no two share it, so that an agent inside goes on where it was, and nowhere else.
-pub(super) fn path(around: &str, step: &str, task: Task) -> Arc<str> {
+pub(super) fn path(around: &str, step: &Arc<str>, task: Task) -> Arc<str> {
     use std::fmt::Write as _;
 
+    let is_first = task.item.is_none() && (task.choice, task.attempt, task.round) == (0, 1, 0);
+    if around.is_empty() && is_first {
+        return step.clone();
+    }
     let mut path = String::with_capacity(around.len() + step.len() + 8);
     if !around.is_empty() {
         path.push_str(around);

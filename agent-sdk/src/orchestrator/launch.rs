@@ -16,7 +16,8 @@ use super::{
 use crate::{
     journal::Journal,
     operation::{
-        Details, EventKind, Kind, Meter, Operation, Outcome, Payload, RunContext, WorkflowDetails,
+        Details, EventKind, Kind, Meter, Operation, Outcome, Payload, PlanTimes, RunContext,
+        WorkflowDetails,
     },
     plan::{Change, End, Machine, Params, Plan},
     run::{RunReport, Within},
@@ -122,7 +123,7 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
     let earlier = journal.map(|journal| journal.take_earlier(&launch.path));
     let earlier = earlier.and_then(kept::split);
     let goes_on = earlier.is_some();
-    let (begun, records) = match (earlier, launch.plan.take()) {
+    let (mut begun, records) = match (earlier, launch.plan.take()) {
         (Some(earlier), _) => earlier,
         (None, Some(mut plan)) => {
             if launch.context.is_retried() {
@@ -137,8 +138,19 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
         (None, None) => return Err(not_begun("resumed".into(), Cause::NotAPlan)),
     };
     let catalog = &launch.settings.registry;
+    // The journal is told of the steps as well; where there is none, the machine has them.
+    let plan = match journal {
+        Some(_) => begun.plan.clone(),
+        None => {
+            let steps = std::mem::take(&mut begun.plan.steps);
+            Plan {
+                steps,
+                ..begun.plan.clone()
+            }
+        }
+    };
     let refused = |error| not_begun(begun.plan.name.clone(), Cause::Invalid(error));
-    let machine = Machine::new(&begun.plan, catalog, &begun.params, begun.seed);
+    let machine = Machine::of(plan, catalog, &begun.params, begun.seed);
     let mut machine = machine.map_err(refused)?;
     let left = if goes_on {
         kept::fold(&mut machine, records, catalog, &launch.path).map_err(refused)?
@@ -242,6 +254,8 @@ async fn finish(
         Err(Cause::Failed) if was_refused(&outcome) => Outcome::Budget,
         Err(cause) => cause.outcome(),
     };
+    let times = PlanTimes::new(outcome.work(), outcome.critical_path);
+    operation.record(|facts| facts.plan = Some(times));
     if let Err(cause) = &result
         && !matches!(cause, Cause::Paused(_))
     {

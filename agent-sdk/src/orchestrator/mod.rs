@@ -55,7 +55,7 @@ use crate::{
     cost::PriceBook,
     model::ModelHandle,
     operation::{Observer, Observers, RunContext, RunId},
-    plan::Plan,
+    plan::{Plan, PlanError},
     registry::Registry,
     store::Store,
     tool::{State, ToolScheduler},
@@ -161,6 +161,20 @@ impl Orchestrator {
     /// Begins to describe the run of a plan.
     pub fn run(&self, plan: &Plan) -> PlanRequest {
         PlanRequest::new(self.settings.clone(), plan.clone())
+    }
+
+    /// Begins to describe the run of a plan with what is in another registry; `wrong` is what is known to be wrong with it.
+    pub(crate) fn run_with(
+        &self,
+        registry: Registry,
+        plan: Plan,
+        wrong: Option<PlanError>,
+    ) -> PlanRequest {
+        let settings = self.clone().with(|settings| settings.registry = registry);
+        match wrong {
+            Some(wrong) => PlanRequest::refused(settings.settings, plan, wrong),
+            None => PlanRequest::new(settings.settings, plan),
+        }
     }
 
     /// Goes on with a plan that was stopped or whose process was killed: what has ended has ended, what was under way begins

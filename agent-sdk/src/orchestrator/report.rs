@@ -42,6 +42,13 @@ pub struct PlanOutcome {
     pub output: Value,
     /// Every step once, in the plan's order; those that were added while it ran behind.
     pub steps: Vec<StepReport>,
+    /// From its beginning to its end, that of its fallback where one was run, in milliseconds.
+    #[serde(rename = "duration_ms", serialize_with = "millis")]
+    pub duration: Duration,
+    /// How long its longest way through steps that waited for each other took, and that of its fallback where one was run, in
+    /// milliseconds: with no cap on how many run at once it could not have been faster. Of a run that was resumed, what it did since.
+    #[serde(rename = "critical_path_ms", serialize_with = "millis")]
+    pub critical_path: Duration,
     /// What became of the plan that was run in its place, where it failed and has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Box<PlanOutcome>>,
@@ -73,6 +80,8 @@ impl PlanOutcome {
             end,
             output,
             steps: steps.collect(),
+            duration: Duration::ZERO,
+            critical_path: Duration::ZERO,
             fallback: None,
         }
     }
@@ -80,6 +89,8 @@ impl PlanOutcome {
     /// Another plan was run in its place.
     pub(super) fn stand_in(&mut self, other: Self) {
         (self.end, self.output) = (other.end, other.output.clone());
+        self.duration += other.duration;
+        self.critical_path += other.critical_path;
         self.fallback = Some(Box::new(other));
     }
 
@@ -103,9 +114,40 @@ impl PlanOutcome {
         failures
     }
 
-    /// The time of all steps together, as if they had run one after the other.
+    /// The time of all steps together, those of the fallback included, as if they had run one after the other.
     pub fn work(&self) -> Duration {
-        self.steps.iter().map(|step| step.work).sum()
+        self.with_fallbacks()
+            .flat_map(|outcome| &outcome.steps)
+            .map(|step| step.work)
+            .sum()
+    }
+
+    /// How many times longer its steps would have taken one after the other; 1 where nothing took any time.
+    pub fn speedup(&self) -> f64 {
+        ratio(self.work(), self.duration)
+    }
+
+    /// How many steps ran at once on average, while any did; 1 where nothing took any time.
+    pub fn parallelism(&self) -> f64 {
+        let mut busy = Duration::ZERO;
+        for outcome in self.with_fallbacks() {
+            let spans = outcome.steps.iter();
+            let spans =
+                spans.filter_map(|step| Some((step.started?, step.started? + step.duration)));
+            let mut spans: Vec<_> = spans.collect();
+            spans.sort_unstable();
+            let mut until = Duration::ZERO;
+            for (from, to) in spans {
+                busy += to.saturating_sub(from.max(until));
+                until = until.max(to);
+            }
+        }
+        ratio(self.work(), busy)
+    }
+
+    /// It, and what was run in its place.
+    fn with_fallbacks(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |outcome| outcome.fallback.as_deref())
     }
 }
 
@@ -136,6 +178,13 @@ pub struct StepReport {
     /// The span of its last try.
     #[serde(skip)]
     pub trace: Option<TraceContext>,
+}
+
+fn ratio(work: Duration, time: Duration) -> f64 {
+    if time.is_zero() {
+        return 1.0;
+    }
+    work.as_secs_f64() / time.as_secs_f64()
 }
 
 fn millis<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {

@@ -17,7 +17,7 @@ use crate::{
     cost::Usd,
     journal::{Approver, Journal, Summary, excerpt},
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
-    plan::{Change, Params, Plan},
+    plan::{Change, Params, Plan, PlanError},
     run::{Control, Within},
     store::{Store, StoreError},
 };
@@ -30,14 +30,15 @@ use crate::{
 pub struct PlanRequest {
     settings: Arc<Settings>,
     plan: Option<Plan>,
+    /// What is known to be wrong with the plan already.
+    wrong: Option<PlanError>,
     params: Params,
     context: Option<RunContext>,
     stop: Option<CancellationToken>,
     store: Option<Arc<dyn Store>>,
     resumed: Option<RunId>,
     application: Value,
-    control: Control,
-    is_controlled: bool,
+    control: Option<Control>,
     budgets: Vec<Budget>,
     changes: Vec<Change>,
     wishes: Option<(PlanHandle, Wishes)>,
@@ -49,14 +50,14 @@ impl PlanRequest {
         Self {
             settings,
             plan: Some(plan),
+            wrong: None,
             params: Params::new(),
             context: None,
             stop: None,
             store: None,
             resumed: None,
             application: Value::Null,
-            control: Control::default(),
-            is_controlled: false,
+            control: None,
             budgets: Vec::new(),
             changes: Vec::new(),
             wishes: None,
@@ -71,6 +72,14 @@ impl PlanRequest {
             store: Some(store),
             resumed: Some(run),
             ..Self::new(settings, nothing)
+        }
+    }
+
+    /// A plan that cannot be run.
+    pub(super) fn refused(settings: Arc<Settings>, plan: Plan, wrong: PlanError) -> Self {
+        Self {
+            wrong: Some(wrong),
+            ..Self::new(settings, plan)
         }
     }
 
@@ -179,8 +188,7 @@ impl PlanRequest {
     }
 
     fn control(&mut self) -> &mut Control {
-        self.is_controlled = true;
-        &mut self.control
+        self.control.get_or_insert_default()
     }
 
     async fn drive(self) -> Result<PlanReport, PlanRunError> {
@@ -194,6 +202,9 @@ impl PlanRequest {
             |plan| plan.name.to_string(),
         );
         let name = name.as_str();
+        if let Some(wrong) = self.wrong {
+            return Err(PlanRunError::new(name, Cause::Invalid(wrong), None));
+        }
         let mut context = match self.context {
             Some(context) => context,
             None => self.settings.new_context(self.resumed.as_ref()),
@@ -208,9 +219,9 @@ impl PlanRequest {
                 Err(error) => return Err(PlanRunError::new(name, Cause::Budget(error), None)),
             }
         }
-        if self.is_controlled {
+        if let Some(control) = self.control {
             let within = context.within().map(|within| &**within).cloned();
-            context = context.with_within(within.unwrap_or_default().under(self.control));
+            context = context.with_within(within.unwrap_or_default().under(control));
         }
         for callback in self.callbacks {
             context.subscribe(callback);

@@ -1,6 +1,6 @@
 //! One try of a step: its operation, what runs in it, and what comes of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
@@ -68,19 +68,20 @@ enum Did {
     Gave(Value),
     Failed(Fault, Outcome),
     Cancelled,
-    Asks(String),
+    Asks(String, Value),
     Paused,
     Halted(Cause),
 }
 
 impl Try {
-    pub(super) async fn make(self) -> Made {
+    pub(super) async fn make(mut self) -> Made {
+        let task = self.task;
         let began = self.operation.info().started_at;
         let trace = self.operation.info().trace;
         let mut inner = None;
-        let did = self.limited(&mut inner).await;
+        let input = std::mem::take(&mut self.input);
+        let did = self.limited(input, &mut inner).await;
         let took = began.elapsed();
-        let task = self.task;
         let (came, spent) = self.close(did);
         Made {
             task,
@@ -93,11 +94,10 @@ impl Try {
     }
 
     /// Does it within its time, so that it cannot panic.
-    async fn limited(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {
-        let span = self.operation.span().clone();
+    async fn limited(&self, input: Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
         // What the code inside had borrowed is dropped with its future, so nothing half done is seen.
-        let work = AssertUnwindSafe(self.work(inner)).catch_unwind();
-        let work = work.in_span(span);
+        let work = AssertUnwindSafe(self.work(input, inner)).catch_unwind();
+        let work = pin!(work.in_span(self.operation.span()));
         let did = match self.step.retry.timeout {
             None => work.await,
             Some(time) => {
@@ -118,7 +118,6 @@ impl Try {
             operation,
             journal,
             path,
-            input,
             ..
         } = self;
         let was_told = operation.context().cancellation().is_cancelled();
@@ -126,14 +125,13 @@ impl Try {
             Did::Gave(output) => (Came::Ended(Ended::Ok { output }), Outcome::Ok),
             Did::Failed(fault, outcome) => {
                 let class = fault.class.to_string();
-                operation
-                    .handle()
-                    .fail(class.clone(), format!("the step failed: {class}"));
+                let why = format!("the step failed: {class}");
+                operation.handle().fail(class, why);
                 (Came::Ended(Ended::Failed { fault }), outcome)
             }
             Did::Cancelled if was_told => (Came::Stopped, Outcome::Cancelled),
             Did::Cancelled => (Came::Ended(Ended::Cancelled), Outcome::Cancelled),
-            Did::Asks(text) => (Came::Asks(text, input), Outcome::Paused),
+            Did::Asks(text, input) => (Came::Asks(text, input), Outcome::Paused),
             Did::Paused => (Came::Paused, Outcome::Paused),
             Did::Halted(cause) => {
                 let outcome = cause.outcome();
@@ -152,27 +150,29 @@ impl Try {
         (came, Totals::default())
     }
 
-    async fn work(&self, inner: &mut Option<Box<PlanOutcome>>) -> Did {
+    async fn work(&self, input: Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
         match self.step.work_of(self.task.choice) {
             Work::Agent {
                 name,
                 action,
                 config,
             } => match self.settings.registry.find_agent(name) {
-                Ok(agent) => Box::pin(self.ask(&agent, action.as_deref(), config)).await,
+                Ok(agent) => Box::pin(self.ask(&agent, action.as_deref(), config, &input)).await,
                 Err(unknown) => failed("unknown_agent", unknown.to_string()),
             },
             Work::Tool { name, action } => match self.settings.registry.find_tool(name) {
-                Ok(tool) => Box::pin(self.call(&tool, action.as_deref())).await,
+                Ok(tool) => Box::pin(self.call(&tool, action.as_deref(), input)).await,
                 Err(unknown) => failed("unknown_tool", unknown.to_string()),
             },
             Work::Function { name, action } => match self.settings.registry.find_function(name) {
                 Ok(function) => {
-                    if let Some(halted) = self.announce(Effect::Write).await {
+                    if self.journal.is_some()
+                        && let Some(halted) = Box::pin(self.announce(Effect::Write)).await
+                    {
                         return halted;
                     }
                     let context = self.inside().inside_tool(&self.path);
-                    let input = with_action(self.input.clone(), action.as_deref());
+                    let input = with_action(input, action.as_deref());
                     match function.call(context, input).await {
                         Ok(output) => Did::Gave(output),
                         Err(error) => self.tool_failed(&error),
@@ -180,7 +180,7 @@ impl Try {
                 }
                 Err(unknown) => failed("unknown_function", unknown.to_string()),
             },
-            Work::Plan(plan) => self.run(plan, inner).await,
+            Work::Plan(plan) => Box::pin(self.run(plan, &input, inner)).await,
         }
     }
 
@@ -194,10 +194,16 @@ impl Try {
         context
     }
 
-    async fn ask(&self, agent: &Agent, action: Option<&str>, config: &AgentConfig) -> Did {
+    async fn ask(
+        &self,
+        agent: &Agent,
+        action: Option<&str>,
+        config: &AgentConfig,
+        input: &Value,
+    ) -> Did {
         let context = self.inside().inside_call(&self.path);
         let mut conversation = Conversation::new();
-        conversation.push(crate::message::Message::user(prompt(action, &self.input)));
+        conversation.push(crate::message::Message::user(prompt(action, input)));
         let mut request = RunRequest::new(agent, conversation).context(&context);
         if let Err(fault) = self.configure(&mut request, config) {
             return Did::Failed(fault, Outcome::Error);
@@ -244,18 +250,19 @@ impl Try {
         Ok(())
     }
 
-    async fn call(&self, tool: &ToolHandle, action: Option<&str>) -> Did {
+    async fn call(&self, tool: &ToolHandle, action: Option<&str>, input: Value) -> Did {
         if let Some(halted) = self.announce(tool.options().effect).await {
             return halted;
         }
-        let input = match with_action(self.input.clone(), action) {
-            Value::Null => Value::Object(Map::new()),
-            input => input,
+        let arguments = match (&input, action) {
+            (Value::Null, None) => "{}".to_owned(),
+            (input, None) => input.to_string(),
+            (input, Some(_)) => with_action(input.clone(), action).to_string(),
         };
         let call = ToolCall::new(
             CallId::from(&*self.step.id),
             tool.spec().name.clone(),
-            input.to_string(),
+            arguments,
         );
         let context = self.inside();
         let performed = perform(Calling {
@@ -271,15 +278,15 @@ impl Try {
         .await;
         match performed.result {
             Err(error) if performed.goes_on && error.kind() == ToolErrorKind::NeedsApproval => {
-                Did::Asks(error.message().to_owned())
+                Did::Asks(error.message().to_owned(), input)
             }
             Ok(output) => Did::Gave(read(output.content.into_string())),
             Err(error) => self.tool_failed(&error),
         }
     }
 
-    async fn run(&self, plan: &Plan, inner: &mut Option<Box<PlanOutcome>>) -> Did {
-        let params: Params = match &self.input {
+    async fn run(&self, plan: &Plan, input: &Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {
+        let params: Params = match input {
             Value::Null => Params::new(),
             Value::Object(params) => {
                 let params = params.iter();
@@ -307,7 +314,7 @@ impl Try {
         };
         let Finished {
             result, outcome, ..
-        } = Box::pin(run_plan(launch)).await;
+        } = run_plan(launch).await;
         let ended = outcome
             .as_ref()
             .map(|outcome| (outcome.end, outcome.output.clone()));

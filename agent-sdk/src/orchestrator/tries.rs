@@ -46,9 +46,21 @@ impl Kinds {
 pub(super) struct Note {
     started: Option<Instant>,
     ended: Option<Instant>,
+    /// How long the longest way to it took.
+    before: Duration,
     work: Duration,
     pub(super) trace: Option<TraceContext>,
     inner: Option<Box<PlanOutcome>>,
+}
+
+impl Note {
+    /// From its first try to its end.
+    fn duration(&self) -> Duration {
+        let times = self.started.zip(self.ended);
+        times.map_or(Duration::ZERO, |(from, to)| {
+            to.saturating_duration_since(from)
+        })
+    }
 }
 
 impl Drive<'_> {
@@ -68,12 +80,12 @@ impl Drive<'_> {
     /// Begins a try.
     pub(super) fn begin(&mut self, step: &Arc<Step>, task: Task, input: Value, path: Arc<str>) {
         let mut start = self.context.start(Kind::Step, step.id.clone());
-        for other in self.machine.waits_for(task.step) {
-            let note = self.notes.get(*other as usize);
-            if let Some(trace) = note.and_then(|note| note.trace) {
+        for note in self.waited_for(task.step) {
+            if let Some(trace) = note.trace {
                 start = start.link(trace);
             }
         }
+        let before = self.way_to(task.step);
         let details = self.details(step, task.step, step.work_of(task.choice));
         let details = Details::Step(StepDetails {
             attempt: Some(task.attempt),
@@ -81,12 +93,14 @@ impl Drive<'_> {
         });
         let operation = start.details(details).begin();
         let now = operation.info().started_at;
-        self.note(task.step).started.get_or_insert(now);
-        let heard = self.heard.get(&task);
+        let heard = self.heard.get(&task).is_some_and(|heard| heard.is_allowed);
+        let note = self.note(task.step);
+        if note.started.is_none() {
+            (note.started, note.before) = (Some(now), before);
+        }
         let work = Try {
             // Who approved the step approved what it is said to do, not what stands in for that.
-            is_approved: heard.is_some_and(|heard| heard.is_allowed)
-                || (task.choice == 0 && step.approval.is_some()),
+            is_approved: heard || (task.choice == 0 && step.approval.is_some()),
             settings: self.settings.clone(),
             step: step.clone(),
             task,
@@ -124,6 +138,19 @@ impl Drive<'_> {
     /// Notes what became of the plan that a step was in an earlier life.
     pub(super) fn note_inside(&mut self, step: u32, inner: PlanOutcome) {
         self.note(step).inner = Some(Box::new(inner));
+    }
+
+    /// What is known of those that a step waits for.
+    fn waited_for(&self, step: u32) -> impl Iterator<Item = &Note> {
+        let others = self.machine.waits_for(step).iter();
+        others.filter_map(|other| self.notes.get(*other as usize))
+    }
+
+    /// How long the longest way to a step took, of those that it waits for and that have ended.
+    fn way_to(&self, step: u32) -> Duration {
+        let ways = self.waited_for(step);
+        let ways = ways.map(|note| note.before + note.duration());
+        ways.max().unwrap_or_default()
     }
 
     fn note(&mut self, step: u32) -> &mut Note {
@@ -229,22 +256,24 @@ impl Drive<'_> {
         }
         let trace = operation.info().trace;
         operation.end(outcome, Payload::None);
-        self.note(step).trace = Some(trace);
+        let before = self.way_to(step);
+        let note = self.note(step);
+        (note.trace, note.before) = (Some(trace), before);
     }
 
     pub(super) fn outcome(&mut self, name: &Arc<str>) -> PlanOutcome {
+        let began = self.began;
         let mut outcome = PlanOutcome::of(&self.machine, name.clone());
+        outcome.duration = began.elapsed();
         let mut notes = std::mem::take(&mut self.notes);
         for (step, status) in outcome.steps.iter_mut().zip(self.machine.steps()) {
             let Some(note) = notes.get_mut(status.number as usize) else {
                 continue;
             };
-            let began = self.began;
+            let duration = note.duration();
+            outcome.critical_path = outcome.critical_path.max(note.before + duration);
             step.started = note.started.map(|at| at.saturating_duration_since(began));
-            let both = note.started.zip(note.ended);
-            step.duration = both.map_or(Duration::ZERO, |(from, to)| {
-                to.saturating_duration_since(from)
-            });
+            step.duration = duration;
             step.work = note.work;
             step.inner = note.inner.take();
             step.trace = note.trace;

@@ -11,8 +11,9 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     AgentConfig, Alternative, FailurePolicy, Join, Map, Param, Plan, PlanError, Problem, Retry,
-    Step, Work, graph::nearest, step::is_default, time,
+    Step, Work, step::is_default, time,
 };
+use crate::registry::nearest;
 
 /// The version of a plan's form.
 pub const VERSION: u32 = 1;
@@ -481,7 +482,8 @@ fn meant(words: &str) -> String {
         .or_else(|| words.strip_prefix("unknown variant `"));
     let near = unknown.and_then(|rest| {
         let (name, known) = rest.split_once('`')?;
-        nearest(name, known.split('`').skip(1).step_by(2))
+        let near = nearest(name, known.split('`').skip(1).step_by(2));
+        near.first().copied()
     });
     match near {
         Some(near) => format!("{words}; is `{near}` meant?"),

@@ -1,12 +1,14 @@
 //! A plan with its edges: who waits for whom, by number.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc};
 
 use super::{
-    Alternative, Plan, Problem, Step,
+    Alternative, Problem, Step,
     condition::Condition,
     reference::{Reference, Template},
 };
+use crate::registry::{nearest, shown};
+use serde_json::Value;
 
 /// A step that was read through.
 pub(super) struct Node {
@@ -60,33 +62,50 @@ impl Node {
     }
 
     /// Its templates, with their places in the step.
-    pub(super) fn templates(&self) -> impl Iterator<Item = (String, &Template)> {
+    pub(super) fn templates(&self) -> impl Iterator<Item = (Cow<'static, str>, &Template)> {
         let others = self.others.iter().enumerate();
         let others = others.filter_map(|(number, other)| {
-            Some((format!("fallback[{number}].input"), other.as_ref()?))
+            let place = || format!("fallback[{number}].input").into();
+            other.as_ref().map(|other| (place(), other))
         });
-        let over = self.over.iter().map(|over| ("map.over".to_owned(), over));
-        std::iter::once(("input".to_owned(), &self.input))
+        let over = self.over.iter().map(|over| ("map.over".into(), over));
+        std::iter::once(("input".into(), &self.input))
             .chain(others)
             .chain(over)
     }
 
     /// The ids of the steps that it waits for, with the places that say so; a step may be there more than once.
-    pub(super) fn names(&self) -> Vec<(String, Arc<str>)> {
+    pub(super) fn names(&self) -> impl Iterator<Item = (Place, &Arc<str>)> {
         let said = self.step.depends_on.iter().enumerate();
-        let said = said.map(|(number, id)| (format!("depends_on[{number}]"), id.clone()));
-        let mut names: Vec<_> = said.collect();
-        for (place, template) in self.templates() {
-            for reference in template.references() {
-                if let Reference::Step { id, .. } = reference {
-                    names.push((place.clone(), id.clone()));
-                }
-            }
+        let said = said.map(|(number, id)| (Place::DependsOn(number), id));
+        let referred = self.templates().flat_map(|(place, template)| {
+            let ids = template
+                .references()
+                .into_iter()
+                .filter_map(|reference| match reference {
+                    Reference::Step { id, .. } => Some(id),
+                    _ => None,
+                });
+            ids.map(move |id| (Place::In(place.clone()), id))
+        });
+        let asked = self.when.iter().flat_map(Condition::steps);
+        said.chain(referred)
+            .chain(asked.map(|id| (Place::In("when".into()), id)))
+    }
+}
+
+/// A place in a step; put together only where something is wrong there.
+pub(super) enum Place {
+    DependsOn(usize),
+    In(Cow<'static, str>),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DependsOn(number) => write!(f, "depends_on[{number}]"),
+            Self::In(place) => f.write_str(place),
         }
-        if let Some(when) = &self.when {
-            names.extend(when.steps().map(|id| ("when".to_owned(), id.clone())));
-        }
-        names
     }
 }
 
@@ -102,12 +121,17 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Reads a plan through, and notes what is wrong with its own form: ids, references and edges.
-    pub(super) fn read(plan: &Plan, problems: &mut Vec<Problem>) -> Self {
-        let mut graph = Self::default();
-        for (number, step) in plan.steps.iter().enumerate() {
+    /// Reads a plan's steps and its output through, and notes what is wrong with their own form: ids, references and edges.
+    pub(super) fn read(steps: Vec<Step>, output: &Value, problems: &mut Vec<Problem>) -> Self {
+        let mut graph = Self {
+            nodes: Vec::with_capacity(steps.len()),
+            numbers: HashMap::with_capacity(steps.len()),
+            ..Self::default()
+        };
+        for (number, step) in steps.into_iter().enumerate() {
             let mut wrong = Wrong::new();
-            let node = Node::read(Arc::new(step.clone()), &mut wrong);
+            let step = Arc::new(step);
+            let node = Node::read(step.clone(), &mut wrong);
             let place = |inside: &str| format!("steps[{number}].{inside}");
             problems.extend(
                 wrong
@@ -126,12 +150,17 @@ impl Graph {
             graph.nodes.push(node);
         }
         let mut wrong = Wrong::new();
-        if !plan.output.is_null() {
-            graph.output = Some(Template::parse(&plan.output, "output", &mut wrong));
+        if !output.is_null() {
+            graph.output = Some(Template::parse(output, "output", &mut wrong));
         }
         problems.extend(wrong.into_iter().map(|(at, why)| Problem::new(at, why)));
         graph.connect(problems);
         graph
+    }
+
+    /// The ids of its steps, in the plan's order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| &*node.step.id)
     }
 
     /// Resolves the ids that steps wait for.
@@ -143,11 +172,11 @@ impl Graph {
             };
             let mut waits_for = Vec::new();
             for (place, id) in node.names() {
-                match self.numbers.get(&id) {
+                match self.numbers.get(id) {
                     Some(other) => waits_for.push(*other),
                     None => problems.push(Problem::new(
                         format!("steps[{number}].{place}"),
-                        unknown("step", &id, self.numbers.keys().map(|id| &**id)),
+                        unknown("step", id, self.ids()),
                     )),
                 }
             }
@@ -212,39 +241,11 @@ impl Graph {
 }
 
 /// A name that is not there, with the one that was perhaps meant.
-pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
-        Some(other) => format!("there is no {what} `{name}`; is `{other}` meant?"),
+pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(name, known);
+    let name = shown(name);
+    match near.first() {
+        Some(other) => format!("there is no {what} `{name}`; is `{}` meant?", shown(other)),
         None => format!("there is no {what} `{name}`"),
     }
-}
-
-/// The name that was perhaps meant by one that is not there.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|other| (distance(name, other), other)).min();
-    let (far, other) = near?;
-    let long = name.chars().count();
-    (far <= 2.max(long / 3) && far <= long / 2).then_some(other)
-}
-
-/// How many letters must be changed, put in or left out to come from one name to another.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (number, letter) in from.chars().take(64).enumerate() {
-        let mut above = number;
-        let mut left = number + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, other) in row.iter_mut().skip(1).zip(&to) {
-            let here = (*cell + 1)
-                .min(left + 1)
-                .min(above + usize::from(letter != *other));
-            above = *cell;
-            *cell = here;
-            left = here;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

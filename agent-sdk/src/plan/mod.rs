@@ -64,12 +64,15 @@ pub use change::Change;
 pub use check::{Catalog, Open};
 pub(crate) use file::MAX_DEPTH;
 pub use file::VERSION;
+pub(crate) use graph::unknown;
 pub use machine::{
     Command, End, Ended, Fault, Input, Machine, SkipReason, StepEnd, StepState, StepStatus, Task,
     Timer,
 };
 pub use params::{Param, ParamKind, Params};
-pub use planner::{PlanRequest, Planned, Planner, PlannerBuilder, PlannerError, PlannerErrorKind};
+pub use planner::{
+    Planned, Planner, PlannerBuilder, PlannerError, PlannerErrorKind, PlannerRequest,
+};
 pub use problem::{PlanError, Problem};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

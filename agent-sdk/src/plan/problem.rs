@@ -47,6 +47,10 @@ impl PlanError {
         Self::new(vec![problem])
     }
 
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The mistakes, in the plan's order.
     pub fn problems(&self) -> &[Problem] {
         &self.problems

@@ -155,6 +155,9 @@ impl Template {
 
     /// Every reference in it, with its place.
     pub(super) fn references(&self) -> Vec<&Reference> {
+        if self.is_literal() {
+            return Vec::new();
+        }
         let (mut found, mut open) = (Vec::new(), vec![self]);
         while let Some(template) = open.pop() {
             match template {

@@ -66,7 +66,7 @@ impl UnknownName {
         others: Vec<EntryKind>,
     ) -> Self {
         Self {
-            nearest: nearest(name, known),
+            nearest: nearest(name, known).into_iter().cloned().collect(),
             others,
             ..Self::bare(kind, name)
         }
@@ -120,24 +120,28 @@ fn article(kind: EntryKind) -> &'static str {
     }
 }
 
-fn shown(name: &str) -> String {
+/// A name as far as it is shown.
+pub(crate) fn shown(name: &str) -> String {
     let cut: String = name.chars().take(SHOWN).collect();
     cut.escape_debug().to_string()
 }
 
-/// The names that somebody who wrote `name` may have meant, the nearest first.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
+/// The names that somebody who wrote `name` may have meant, the nearest first; at most three of the first 1,000.
+pub(crate) fn nearest<'a, N: AsRef<str> + Ord + ?Sized>(
+    name: &str,
+    known: impl Iterator<Item = &'a N>,
+) -> Vec<&'a N> {
     let written = letters(name);
-    // A third of the letters may differ.
-    let most = (written.len() / 3).max(1);
+    // A third of the letters may differ, but not the only one.
+    let most = (written.len() / 3).max(1).min(written.len() / 2);
     let mut near: Vec<_> = known
         .take(COMPARED)
-        .map(|candidate| (distance(&written, &letters(candidate)), candidate))
+        .map(|candidate| (distance(&written, &letters(candidate.as_ref())), candidate))
         .filter(|(distance, _)| *distance <= most)
         .collect();
     near.sort();
     near.truncate(SUGGESTED);
-    near.into_iter().map(|(_, name)| name.clone()).collect()
+    near.into_iter().map(|(_, name)| name).collect()
 }
 
 /// A name's letters, without what is often mixed up: case, `-` and `_`.
@@ -146,21 +150,29 @@ fn letters(name: &str) -> Vec<char> {
     letters.map(|c| if c == '-' { '_' } else { c }).collect()
 }
 
-/// How many letters must be put in, left out or replaced to make one of the other.
+/// How many letters must be put in, left out, replaced or swapped with the next to make one of the other.
 pub(super) fn distance(one: &[char], other: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
     for (line, a) in one.iter().enumerate() {
-        let mut above_left = line;
+        let mut row = Vec::with_capacity(last.len());
         let mut left = line + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(other) {
+        row.push(left);
+        let above = last.iter().zip(last.iter().skip(1));
+        for (column, (b, (above_left, above))) in other.iter().zip(above).enumerate() {
             let replaced = above_left + usize::from(a != b);
-            above_left = *cell;
-            left = replaced.min(left + 1).min(*cell + 1);
-            *cell = left;
+            left = replaced.min(left + 1).min(above + 1);
+            let letter =
+                |of: &[char], at: usize| at.checked_sub(1).and_then(|at| of.get(at).copied());
+            if letter(one, line) == Some(*b)
+                && letter(other, column) == Some(*a)
+                && let Some(swapped) = column.checked_sub(1).and_then(|at| before_last.get(at))
+            {
+                left = left.min(swapped + 1);
+            }
+            row.push(left);
         }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last.last().copied().unwrap_or_default()
 }

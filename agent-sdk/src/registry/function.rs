@@ -89,14 +89,17 @@ impl FunctionHandle {
         let function = Arc::new(function);
         let call: Arc<Call> = Arc::new(move |context, input| {
             let function = function.clone();
-            async move {
+            let work = async move {
                 let input = serde_path_to_error::deserialize(input).map_err(unfit)?;
                 let output = function.call(context, input).await?;
                 serde_json::to_value(output).map_err(|error| {
                     ToolError::failed(format!("the function's result is not JSON: {error}"))
                 })
-            }
-            .boxed()
+            };
+            // What the code had borrowed is dropped with its future, so nothing half done is seen.
+            let work = AssertUnwindSafe(work).catch_unwind();
+            work.map(|result| result.unwrap_or_else(|_| Err(panicked())))
+                .boxed()
         });
         Self(Arc::new(Inner {
             name: name.into(),
@@ -156,17 +159,12 @@ impl FunctionHandle {
         context: RunContext,
         input: Value,
     ) -> BoxFuture<'_, Result<Value, ToolError>> {
-        // What the code had borrowed is dropped with its future, so nothing half done is seen.
-        let work = AssertUnwindSafe((self.0.call)(context, input)).catch_unwind();
-        let panicked = |_| {
-            Err(ToolError::new(
-                ToolErrorKind::Panic,
-                "the function panicked",
-            ))
-        };
-        work.map(move |result| result.unwrap_or_else(panicked))
-            .boxed()
+        (self.0.call)(context, input)
     }
+}
+
+fn panicked() -> ToolError {
+    ToolError::new(ToolErrorKind::Panic, "the function panicked")
 }
 
 fn unfit(error: serde_path_to_error::Error<serde_json::Error>) -> ToolError {

@@ -41,6 +41,7 @@ use std::{
 use catalog::Held;
 pub use entry::{Entry, EntryKind, Listing};
 pub use error::{DuplicateName, UnknownName};
+pub(crate) use error::{nearest, shown};
 pub use function::{FunctionHandle, RunFn};
 
 use crate::{

@@ -97,6 +97,9 @@ fn the_nearest_name_is_the_one_with_the_fewest_changes() {
         ("abc", "", 3),
         ("same", "same", 0),
         ("flaw", "lawn", 2),
+        ("fuor", "four", 1),
+        ("abcd", "badc", 2),
+        ("ab", "ba", 1),
     ];
     for (one, other, changes) in cases {
         let of = |text: &str| text.chars().collect::<Vec<_>>();

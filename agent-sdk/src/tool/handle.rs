@@ -88,6 +88,11 @@ impl ToolHandle {
         self.tool.as_any().downcast_ref()
     }
 
+    /// Whether both are one tool, run in the same way.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.address() == other.address() && self.options == other.options
+    }
+
     /// Where the tool is: the same for all clones, and for no other tool while one of them lives.
     pub(super) fn address(&self) -> usize {
         Arc::as_ptr(&self.tool).addr()

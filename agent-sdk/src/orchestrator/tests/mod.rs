@@ -2,6 +2,7 @@
 
 mod changes;
 mod endings;
+mod figures;
 mod lives;
 mod order;
 mod people;

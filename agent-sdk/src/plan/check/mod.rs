@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde_json::Value;
 
 use super::{
-    Join, MAX_DEPTH, Plan, PlanError, Problem, Retry, Work, WorkKind,
+    Join, MAX_DEPTH, Plan, PlanError, Problem, Retry, Step, Work, WorkKind,
     graph::{Graph, Node, unknown},
     reference::{Reference, Template},
 };
@@ -62,13 +62,22 @@ impl Plan {
 
 /// Reads a plan through.
 pub(super) fn read(plan: &Plan, catalog: &dyn Catalog) -> Result<Graph, PlanError> {
+    read_with(plan, plan.steps.clone(), catalog)
+}
+
+/// Reads a plan through that has these steps in the place of its own.
+pub(super) fn read_with(
+    plan: &Plan,
+    steps: Vec<Step>,
+    catalog: &dyn Catalog,
+) -> Result<Graph, PlanError> {
     let mut problems = Vec::new();
     let graph = Checker {
         plan,
         catalog,
         depth: 1,
     }
-    .read(&mut problems);
+    .read(steps, &mut problems);
     if problems.is_empty() {
         Ok(graph)
     } else {
@@ -83,16 +92,16 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn read(&self, problems: &mut Vec<Problem>) -> Graph {
+    fn read(&self, steps: Vec<Step>, problems: &mut Vec<Problem>) -> Graph {
         let plan = self.plan;
         if let Some(wrong) = wrong_name(&plan.name) {
             problems.push(Problem::new("name", wrong));
         }
-        if plan.steps.is_empty() {
+        if steps.is_empty() {
             problems.push(Problem::new("steps", "a plan has at least one step"));
         }
-        if plan.steps.len() > MAX_STEPS {
-            let many = plan.steps.len();
+        if steps.len() > MAX_STEPS {
+            let many = steps.len();
             problems.push(Problem::new(
                 "steps",
                 format!("{many} steps are more than {MAX_STEPS}"),
@@ -110,11 +119,11 @@ impl Checker<'_> {
                 problems.push(Problem::new(format!("params.{name}.default"), wrong));
             }
         }
-        let graph = Graph::read(plan, problems);
+        let graph = Graph::read(steps, &plan.output, problems);
         let names = Names::of(self.catalog);
         for (number, node) in graph.nodes.iter().enumerate() {
             let at = At {
-                place: format!("steps[{number}]"),
+                step: Some(number),
                 problems,
             };
             self.step(node, &graph, &names, at);
@@ -123,18 +132,18 @@ impl Checker<'_> {
             for reference in output.references() {
                 match reference {
                     Reference::Step { id, .. } if !graph.numbers.contains_key(id) => {
-                        let known = graph.numbers.keys().map(|id| &**id);
-                        problems.push(Problem::new("output", unknown("step", id, known)));
+                        let wrong = unknown("step", id, graph.ids());
+                        problems.push(Problem::new("output", wrong));
                     }
                     Reference::Step { .. } => {}
                     other => self.reference(
                         other,
                         false,
                         &mut At {
-                            place: "output".to_owned(),
+                            step: None,
                             problems,
                         },
-                        "",
+                        "output",
                     ),
                 }
             }
@@ -180,7 +189,7 @@ impl Checker<'_> {
             catalog: self.catalog,
             depth: self.depth + 1,
         }
-        .read(&mut inside);
+        .read(plan.steps.clone(), &mut inside);
         problems.extend(inside.into_iter().map(|problem| {
             let place = if problem.place.is_empty() {
                 place.to_owned()
@@ -328,17 +337,18 @@ impl Names {
     }
 }
 
-/// A step, to say what is wrong in it.
+/// A step, or the plan itself, to say what is wrong in it. Places are put together only where something is.
 pub(super) struct At<'a> {
-    place: String,
+    step: Option<usize>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl At<'_> {
     fn inside(&self, place: &str) -> String {
-        match place {
-            "" => self.place.clone(),
-            place => format!("{}.{place}", self.place),
+        match (self.step, place) {
+            (Some(number), "") => format!("steps[{number}]"),
+            (Some(number), place) => format!("steps[{number}].{place}"),
+            (None, place) => place.to_owned(),
         }
     }
 

@@ -162,7 +162,7 @@ impl Types<'_> {
             Template::Whole(reference) => {
                 let mut quiet = Vec::new();
                 let mut nobody = At {
-                    place: String::new(),
+                    step: None,
                     problems: &mut quiet,
                 };
                 if let (Some(given), Some(wanted)) =

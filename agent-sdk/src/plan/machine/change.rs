@@ -290,7 +290,7 @@ impl Machine {
                 continue;
             };
             let names = slot.node.names();
-            let waits_for = names.iter().filter_map(|(_, id)| self.number(id));
+            let waits_for = names.filter_map(|(_, id)| self.number(id));
             let waits_for: BTreeSet<u32> = waits_for.collect();
             for other in &waits_for {
                 if let Some(other) = self.slots.get_mut(*other as usize) {

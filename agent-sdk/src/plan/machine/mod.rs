@@ -222,7 +222,18 @@ impl Machine {
         params: &Params,
         seed: u64,
     ) -> Result<Self, PlanError> {
-        let graph = check::read(plan, catalog)?;
+        Self::of(plan.clone(), catalog, params, seed)
+    }
+
+    /// [`new`](Self::new), of a plan that nobody else needs.
+    pub(crate) fn of(
+        mut plan: Plan,
+        catalog: &dyn Catalog,
+        params: &Params,
+        seed: u64,
+    ) -> Result<Self, PlanError> {
+        let steps = std::mem::take(&mut plan.steps);
+        let graph = check::read_with(&plan, steps, catalog)?;
         let params = plan.fill(params)?;
         let mut machine = Self {
             slots: Vec::with_capacity(graph.nodes.len()),
@@ -240,7 +251,7 @@ impl Machine {
             life: Life::Earlier,
             stopped: None,
             is_doomed: false,
-            frame: plan.clone_frame(),
+            frame: plan,
         };
         for (node, waited_for_by) in graph.nodes.into_iter().zip(graph.waited_for_by) {
             machine.slots.push(Slot::new(node, waited_for_by));

@@ -18,7 +18,7 @@ mod tests;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 pub use error::{PlannerError, PlannerErrorKind};
-pub use request::{PlanRequest, Planned};
+pub use request::{Planned, PlannerRequest};
 
 #[cfg(doc)]
 use super::Plan;
@@ -106,8 +106,12 @@ impl Planner {
     }
 
     /// A plan that reaches a goal with what is registered: await it.
-    pub fn plan<'a>(&'a self, goal: impl Into<Content>, registry: &'a Registry) -> PlanRequest<'a> {
-        PlanRequest::new(&self.0, goal.into(), registry)
+    pub fn plan<'a>(
+        &'a self,
+        goal: impl Into<Content>,
+        registry: &'a Registry,
+    ) -> PlannerRequest<'a> {
+        PlannerRequest::new(&self.0, goal.into(), registry)
     }
 }
 
@@ -168,19 +172,19 @@ impl PlannerBuilder {
         self
     }
 
-    /// Sets who watches where no [context](PlanRequest::context) is given. Default: nobody.
+    /// Sets who watches where no [context](PlannerRequest::context) is given. Default: nobody.
     pub fn observers(mut self, observers: Observers) -> Self {
         self.0.observers = observers;
         self
     }
 
-    /// Sets what may be spent where no [context](PlanRequest::context) is given. Default: as much as the limits allow.
+    /// Sets what may be spent where no [context](PlannerRequest::context) is given. Default: as much as the limits allow.
     pub fn ledger(mut self, ledger: &Ledger) -> Self {
         self.0.ledger = Some(ledger.clone());
         self
     }
 
-    /// Sets the prices where no [context](PlanRequest::context) is given. Default: the embedded table.
+    /// Sets the prices where no [context](PlannerRequest::context) is given. Default: the embedded table.
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.0.prices = Some(prices);
         self

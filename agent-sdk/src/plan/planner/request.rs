@@ -41,7 +41,7 @@ pub struct Planned {
 /// A [`PlannerError`], with what it spent.
 #[must_use = "no plan is made until it is awaited"]
 #[derive(Debug)]
-pub struct PlanRequest<'a> {
+pub struct PlannerRequest<'a> {
     settings: &'a Arc<Settings>,
     goal: Content,
     registry: &'a Registry,
@@ -49,7 +49,7 @@ pub struct PlanRequest<'a> {
     cancellation: Option<CancellationToken>,
 }
 
-impl<'a> PlanRequest<'a> {
+impl<'a> PlannerRequest<'a> {
     pub(super) fn new(settings: &'a Arc<Settings>, goal: Content, registry: &'a Registry) -> Self {
         Self {
             settings,
@@ -115,7 +115,7 @@ impl<'a> PlanRequest<'a> {
     }
 }
 
-impl<'a> IntoFuture for PlanRequest<'a> {
+impl<'a> IntoFuture for PlannerRequest<'a> {
     type Output = Result<Planned, PlannerError>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 

@@ -14,7 +14,7 @@ impl Layers {
     /// Computed in rounds, without recursion, in O(steps + edges): a step is in the round after the last that it waits for.
     pub(super) fn of(plan: &Plan) -> Self {
         // What is wrong with the plan is not said here.
-        let graph = Graph::read(plan, &mut Vec::new());
+        let graph = Graph::read(plan.steps.clone(), &plan.output, &mut Vec::new());
         let mut open: Vec<usize> = graph
             .nodes
             .iter()
