@@ -1,6 +1,6 @@
 //! One run of a plan, from its journal to its report.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -32,6 +32,8 @@ pub(super) struct Launch {
     /// Its place in the run; empty for the outermost.
     pub(super) path: Arc<str>,
     pub(super) is_root: bool,
+    /// Where it works, for whoever watches.
+    pub(super) workspace: Option<Arc<Path>>,
     pub(super) stop: Option<CancellationToken>,
     pub(super) wishes: Option<Wishes>,
     /// What is changed before it goes on.
@@ -66,7 +68,11 @@ async fn run(mut launch: Launch) -> Finished {
     };
     let name = begun.plan.name.clone();
     let of_run = journal.clone().filter(|_| launch.is_root);
-    let operation = begin(&launch.context, &name, machine.len(), of_run.as_deref());
+    let details = WorkflowDetails {
+        total_steps: Some(machine.len()),
+        workspace: launch.workspace.clone(),
+    };
+    let operation = begin(&launch.context, &name, details, of_run.as_deref());
     if let Some(journal) = &of_run {
         begin_life(journal, &operation, within.as_deref());
     }
@@ -172,6 +178,7 @@ async fn instead(
         context: operation.context().clone(),
         path: format!("{path}{around}~fallback").into(),
         is_root: false,
+        workspace: None,
         stop: None,
         wishes: None,
         changes: Vec::new(),
@@ -196,13 +203,9 @@ fn not_begun(plan: Arc<str>, cause: Cause) -> Box<Finished> {
 fn begin(
     context: &RunContext,
     name: &Arc<str>,
-    steps: u32,
+    details: WorkflowDetails,
     journal: Option<&Journal>,
 ) -> Operation {
-    let details = WorkflowDetails {
-        total_steps: Some(steps),
-        workspace: None,
-    };
     let start = context.start(Kind::Workflow, name.clone());
     let mut start = start.details(Details::Workflow(details));
     if let Some(earlier) = journal.and_then(|journal| journal.before().trace) {
