@@ -36,6 +36,7 @@ mod runs;
 mod screen;
 mod secret;
 mod sessions;
+mod stage;
 mod steps;
 mod terminal;
 mod text;
@@ -86,7 +87,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Budget(arguments) => budget::run(&arguments.what, &mut output),
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
-        Command::Plan(arguments) => plan::run(&arguments.what, &mut output),
+        Command::Plan(arguments) => plan::run(arguments.what, output),
         Command::Prices(arguments) => prices::run(&arguments.what, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::Inspect(arguments) => match arguments.what {
