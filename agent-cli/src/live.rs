@@ -289,7 +289,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 mod tests {
     use agent_sdk::{
         model::Usage,
-        operation::{Observers, Outcome, RunContext},
+        operation::{Details, Observers, Outcome, RunContext, StepDetails},
     };
 
     use super::*;
@@ -340,8 +340,16 @@ mod tests {
     fn each_step_that_is_under_way_has_a_line() {
         let (progress, context, now) = watched();
         let plan = context.start(Kind::Workflow, "review").begin();
+        let step = |name: String| {
+            let details = StepDetails {
+                id: Some(name.as_str().into()),
+                ..StepDetails::default()
+            };
+            let start = plan.context().start(Kind::Step, name);
+            start.details(Details::Step(details)).begin()
+        };
         let steps: Vec<_> = ["one", "two", "two"]
-            .map(|name| plan.context().start(Kind::Step, name).begin())
+            .map(|name| step(name.to_owned()))
             .into();
         let tool = steps[1].context().start(Kind::Tool, "read_file").begin();
         let later = now + Duration::from_secs(5);
@@ -355,13 +363,7 @@ mod tests {
             "{lines:?}"
         );
         drop(tool);
-        let many: Vec<_> = (0..20)
-            .map(|number| {
-                plan.context()
-                    .start(Kind::Step, format!("s{number}"))
-                    .begin()
-            })
-            .collect();
+        let many: Vec<_> = (0..20).map(|number| step(format!("s{number}"))).collect();
         assert_eq!(progress.lines(later).lines().count(), 1 + STEPS + 1);
         drop((many, steps, plan));
         assert_eq!(progress.lines(later), "5.0 s");
