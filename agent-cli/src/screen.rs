@@ -10,7 +10,7 @@ use agent_sdk::{
     run::{RunError, RunReport, RunStream},
 };
 use futures_util::{Stream, StreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use agent_sdk::text::escape_json;
 
@@ -366,9 +366,14 @@ impl Screen {
             return Ok(self.exit(run.outcome));
         }
         let style = self.output.out_style;
-        if !run.text.trim().is_empty() {
+        let text = match &outcome.output {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => format!("{other:#}"),
+        };
+        if !text.trim().is_empty() {
             self.output.write("\n")?;
-            self.text(&run.text)?;
+            self.text(&text)?;
             self.end_line()?;
         }
         let is_paused = run.outcome == Outcome::Paused;
@@ -377,7 +382,7 @@ impl Screen {
         self.output.write(Trace::of(run).draw(style, width()))?;
         for (label, said) in [
             ("Critical path:", steps::critical(&run.profile, style)),
-            ("Parallel:", steps::together(outcome, style)),
+            ("Parallel:", steps::together(&run.profile, style)),
         ] {
             if let Some(said) = said {
                 let label = style.paint(Paint::Strong, label);

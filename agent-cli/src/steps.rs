@@ -191,16 +191,21 @@ fn remark(step: &StepReport) -> String {
     }
 }
 
-/// What ran at once, where anything did: `up to 3 steps at once, 5.0 s of steps in 2.9 s`.
-pub(crate) fn together(outcome: &PlanOutcome, style: Style) -> Option<String> {
-    let ran = outcome.steps.iter().filter_map(|step| {
-        let start = step.started?;
-        (!step.duration.is_zero()).then(|| (start, start.saturating_add(step.duration)))
-    });
+/// What ran at once, where anything did: `up to 3 steps at once, 5.0 s of steps in 2.9 s`. Each try is counted, and each element of a
+/// list.
+pub(crate) fn together(profile: &Profile, style: Style) -> Option<String> {
+    let tries = profile
+        .tree()
+        .filter(|node| node.depth == 1 && node.operation.kind == Kind::Step);
+    let (mut edges, mut work) = (Vec::new(), Duration::ZERO);
+    for node in tries {
+        let (start, end) = (node.operation.start, node.operation.end);
+        if start < end {
+            work += node.total_time;
+            edges.extend([(start, 1_i64), (end, -1)]);
+        }
+    }
     // Where one ends as another begins, they are not at once.
-    let mut edges: Vec<_> = ran
-        .flat_map(|(start, end)| [(start, 1_i64), (end, -1)])
-        .collect();
     edges.sort_unstable();
     let (mut now, mut most) = (0, 0);
     for (_, change) in &edges {
@@ -210,8 +215,7 @@ pub(crate) fn together(outcome: &PlanOutcome, style: Style) -> Option<String> {
     if most < 2 {
         return None;
     }
-    let (first, last) = (edges.first()?.0, edges.last()?.0);
-    let (whole, work) = (last.saturating_sub(first), outcome.work());
+    let whole = edges.last()?.0.saturating_sub(edges.first()?.0);
     let faster = work.as_secs_f64() / whole.as_secs_f64().max(1e-9);
     let (work, whole) = (length(work, style.unicode), length(whole, style.unicode));
     let mut said = format!("up to {most} steps at once, {work} of steps in {whole}");

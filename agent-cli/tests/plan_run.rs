@@ -334,6 +334,22 @@ fn s1_a_plan_that_was_interrupted_or_killed_goes_on_with_what_has_not_ended() {
 }
 
 #[test]
+fn a_reader_that_goes_away_stops_the_plan_and_is_no_failure() {
+    for flags in [&[][..], &["--json"]] {
+        let says = Reply::says;
+        let server = Scripted::new([says("one"), says("two"), says("three")]);
+        let mut child = plan(&server, CHAIN, flags).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let (code, _, err) = ended(&output);
+        assert_eq!((code, err), (Some(0), ""));
+        let status = &server.json(&["runs", "list", "--json"])["status"];
+        assert_eq!(status, "cancelled");
+        assert!(server.said(&["resume", "r"]).contains("\nthree\n"));
+    }
+}
+
+#[test]
 fn events_come_as_json_and_the_last_line_has_every_step() {
     let says = Reply::says;
     let server = Scripted::new([says("one"), says("two"), says("three")]);

@@ -27,6 +27,7 @@ pub(super) fn what(record: &Record) -> Option<(Option<Duration>, String, Option<
             task,
             ended,
             took_ms,
+            ..
         } => {
             let (how, paint) = match ended {
                 Ended::Ok { output } => (format!("gave: {}", said(&given(output))), None),
@@ -43,7 +44,7 @@ pub(super) fn what(record: &Record) -> Option<(Option<Duration>, String, Option<
             let what = format!("step {step} ran out of time");
             (None, what, Some(Paint::Bad))
         }
-        Record::StepAsked { step, question } => {
+        Record::StepAsked { step, question, .. } => {
             let about = match question.kind {
                 QuestionKind::InDoubt => "asked whether to begin again",
                 _ => "asked about",
@@ -51,8 +52,8 @@ pub(super) fn what(record: &Record) -> Option<(Option<Duration>, String, Option<
             let what = format!("{about} step {step}: {}", said(&question.text));
             (None, what, Some(Paint::Critical))
         }
-        Record::StepDecided { step, verdict } => (None, decided(step, verdict), None),
-        Record::PlanChanged { change, by } => {
+        Record::StepDecided { step, verdict, .. } => (None, decided(step, verdict), None),
+        Record::PlanChanged { change, by, .. } => {
             let by = by
                 .as_deref()
                 .map_or_else(String::new, |by| format!(" by {by}"));
@@ -145,7 +146,7 @@ mod tests {
                 "asked about step pay: Pay it?",
             ),
             (
-                serde_json::json!({"type": "step_decided", "step": "pay", "verdict": {"allowed": false, "reason": "no", "by": "me"}}),
+                serde_json::json!({"type": "step_decided", "step": "pay", "path": "pay", "verdict": {"allowed": false, "reason": "no", "by": "me"}}),
                 "step pay refused by me: no",
             ),
             (

@@ -5,6 +5,7 @@ mod endings;
 mod lives;
 mod people;
 mod runs;
+mod told;
 
 use std::{
     sync::{Arc, Mutex},
