@@ -37,7 +37,9 @@ impl TelemetryBuilder {
     /// | `OTEL_EXPORTER_OTLP_TIMEOUT` | how long a request [may take](Self::export_timeout) |
     /// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` or `none` |
     /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf`, and with the feature `grpc` also `grpc` |
-    /// | the five before with `TRACES_`, `METRICS_` or `LOGS_` after `OTLP_` | the same of one signal; its address is used as it is |
+    /// | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of [certificates](Self::certificate_authorities) that a collector's must be signed by |
+    /// | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` | files with the [certificate and the key](Self::client_certificate) of this program |
+    /// | the eight before with `TRACES_`, `METRICS_` or `LOGS_` after `OTLP_` | the same of one signal; its address is used as it is |
     /// | `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` or `none`; default: `otlp` where there is an address |
     /// | `OTEL_METRICS_EXPORTER` | a list of `otlp`, `prometheus` and `none` |
     /// | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | [where](Self::metrics_address) metrics are served |

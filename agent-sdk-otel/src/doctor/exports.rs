@@ -46,6 +46,9 @@ fn address(settings: &Settings, signal: Signal) -> Finding {
         }
         Err(error) => return Finding::failed(check, error.to_string()),
     };
+    if let Err(error) = target.trust.given_to(reqwest::Client::builder()) {
+        return Finding::failed(check, error.to_string());
+    }
     let url = mask::address(&target.url);
     let origin = settings.address_from(signal);
     let (limit, protocol) = (target.timeout, target.protocol);
@@ -161,6 +164,11 @@ async fn post(target: Target, limit: Duration) -> Answer {
         .timeout(limit);
     if target.url.scheme() == "http" && is_loopback(host) {
         client = client.no_proxy().tls_certs_only([]);
+    } else {
+        client = match target.trust.given_to(client) {
+            Ok(client) => client,
+            Err(_) => return Answer::Refused,
+        };
     }
     let Ok(client) = client.build() else {
         return Answer::Refused;

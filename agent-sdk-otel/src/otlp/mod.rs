@@ -13,6 +13,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod trust;
 
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::pipeline::{Delivery, Transport};
 pub(crate) use answer::Answer;
 pub use choices::{Compression, Protocol};
 pub(crate) use thread::ExportThread;
+pub(crate) use trust::{PemFile, Trust};
 
 /// Where one signal is sent, and with what.
 #[derive(Clone)]
@@ -38,6 +40,7 @@ pub(crate) struct Target {
     pub(crate) timeout: Duration,
     pub(crate) compression: Compression,
     pub(crate) protocol: Protocol,
+    pub(crate) trust: Trust,
 }
 
 impl fmt::Debug for Target {
@@ -50,6 +53,7 @@ impl fmt::Debug for Target {
             .field("timeout", &self.timeout)
             .field("compression", &self.compression)
             .field("protocol", &self.protocol)
+            .field("trust", &self.trust)
             .finish()
     }
 }
@@ -75,6 +79,8 @@ impl Channel {
             // Neither a proxy nor a certificate has anything to do here; reading the system's
             // certificates takes milliseconds and megabytes.
             client = client.no_proxy().tls_certs_only([]);
+        } else {
+            client = target.trust.given_to(client)?;
         }
         client = match target.protocol {
             #[cfg(feature = "grpc")]

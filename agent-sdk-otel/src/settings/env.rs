@@ -11,7 +11,7 @@ use crate::content::{ContentFiles, FileFormat};
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
-use crate::otlp::{Compression, Protocol};
+use crate::otlp::{Compression, PemFile, Protocol, Trust};
 use crate::pipeline::WhenFull;
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::propagation::{PROPAGATORS, PropagationSettings};
@@ -110,6 +110,7 @@ fn read_export(env: &Env<'_>, settings: &mut Settings) -> Result<(), TelemetryEr
     settings.compression = compression.unwrap_or_default();
     let protocol = env.protocol("OTEL_EXPORTER_OTLP_PROTOCOL")?;
     settings.protocol = protocol.unwrap_or_default();
+    settings.trust = env.trust("OTEL_EXPORTER_OTLP_");
     settings.traces = read_signal(env, "TRACES")?;
     settings.metrics = read_signal(env, "METRICS")?;
     settings.logs = read_signal(env, "LOGS")?;
@@ -146,6 +147,7 @@ fn read_signal(env: &Env<'_>, signal: &str) -> Result<SignalSettings, TelemetryE
         timeout: env.millis(&name("TIMEOUT"))?,
         compression: env.compression(&name("COMPRESSION"))?,
         protocol: env.protocol(&name("PROTOCOL"))?,
+        trust: env.trust(&name("")),
     })
 }
 
@@ -224,6 +226,19 @@ impl Env<'_> {
 
     fn address(&self, name: &str) -> Option<Address> {
         Some(Address::new(self.text(name)?, name.to_owned()))
+    }
+
+    /// The files of certificates, by the variables that begin so.
+    fn trust(&self, begin: &str) -> Trust {
+        let file = |what| {
+            let name = format!("{begin}{what}");
+            Some(PemFile::new(self.text(&name)?, name))
+        };
+        Trust {
+            authorities: file("CERTIFICATE"),
+            certificate: file("CLIENT_CERTIFICATE"),
+            key: file("CLIENT_KEY"),
+        }
     }
 
     fn tail(&self, name: &str) -> Result<Option<TailSampling>, TelemetryError> {

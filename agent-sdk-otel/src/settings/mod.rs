@@ -20,7 +20,7 @@ use crate::encode::Limits;
 use crate::error::TelemetryError;
 use crate::live::LiveSettings;
 use crate::logs::LogSettings;
-use crate::otlp::{Compression, Protocol, Target};
+use crate::otlp::{Compression, Protocol, Target, Trust};
 use crate::pipeline::{BatchLimits, WhenFull};
 use crate::profile::{ContentCapture, EmissionProfile};
 use crate::propagation::PropagationSettings;
@@ -78,6 +78,7 @@ pub(crate) struct SignalSettings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) compression: Option<Compression>,
     pub(crate) protocol: Option<Protocol>,
+    pub(crate) trust: Trust,
 }
 
 /// Everything that can be set.
@@ -96,6 +97,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) compression: Compression,
     pub(crate) protocol: Protocol,
+    pub(crate) trust: Trust,
     pub(crate) traces: SignalSettings,
     pub(crate) metrics: SignalSettings,
     pub(crate) logs: SignalSettings,
@@ -133,6 +135,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(10),
             compression: Compression::default(),
             protocol: Protocol::default(),
+            trust: Trust::default(),
             traces: SignalSettings::default(),
             metrics: SignalSettings::default(),
             logs: SignalSettings::default(),
@@ -245,6 +248,7 @@ impl Settings {
             timeout: own.timeout.unwrap_or(self.timeout),
             compression: own.compression.unwrap_or(self.compression),
             protocol,
+            trust: own.trust.or(&self.trust),
         }))
     }
 

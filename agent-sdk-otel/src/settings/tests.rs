@@ -412,3 +412,52 @@ fn the_documents_of_from_env_have_every_variable_that_is_read() {
     }
     assert!(read.is_empty(), "not in the documents: {read:?}");
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_said_with_who_named_it() {
+    const BASE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/otlp/tests");
+    let file = |name: &str| format!("{folder}/{name}");
+    let [certificate, key, text] = ["loopback.pem", "loopback.key", "tls.rs"].map(file);
+    let said = |variables: &[(&str, &str)]| {
+        let settings = settings(&[&[BASE], variables].concat()).unwrap();
+        let target = settings.target(Signal::Traces).unwrap().unwrap();
+        let client = target.trust.given_to(reqwest::Client::builder());
+        client.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let refused = |what: &str| Err(format!("telemetry setting cannot be used: {what}"));
+    let (authorities, own) = (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    );
+    let (client, client_key) = (
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+    );
+    assert_eq!(said(&[(authorities, &certificate)]), Ok(()));
+    assert_eq!(
+        said(&[(authorities, "/nowhere.pem")]),
+        refused("OTEL_EXPORTER_OTLP_CERTIFICATE: /nowhere.pem cannot be read")
+    );
+    // A signal's own goes before.
+    assert_eq!(said(&[(authorities, "/no"), (own, &certificate)]), Ok(()));
+    assert_eq!(
+        said(&[(authorities, &text)]),
+        refused(&format!(
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: {text} holds no certificate in PEM form"
+        ))
+    );
+    assert_eq!(said(&[(client, &certificate), (client_key, &key)]), Ok(()));
+    assert_eq!(
+        said(&[(client_key, &key)]),
+        refused(&format!(
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: {key} is a key whose certificate is not named"
+        ))
+    );
+    assert_eq!(
+        said(&[(client, &certificate), (client_key, &text)]),
+        refused(&format!(
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: {certificate} and OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: {text} are no certificate and its key in PEM form"
+        ))
+    );
+}

@@ -7,7 +7,7 @@ use agent_sdk::cost::{PriceSource, Usd};
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
-    ToolDetails,
+    SpanId, ToolDetails,
 };
 
 use super::contract;
@@ -394,17 +394,23 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     if path.is_empty() {
         return;
     }
-    let mut hex = String::with_capacity(16 * path.len());
-    let digits = path.iter().flat_map(|id| id.0.to_be_bytes());
-    hex.extend(digits.flat_map(|byte| [byte >> 4, byte & 0xF].map(digit)));
-    let ids: Vec<_> = (0..path.len())
-        .filter_map(|at| hex.get(at * 16..(at + 1) * 16))
+    let hex: Vec<_> = path.into_iter().map(hex).collect();
+    let ids: Vec<_> = hex
+        .iter()
+        .filter_map(|id| str::from_utf8(id).ok())
         .collect();
     all.words(attrs::CRITICAL_PATH, &ids);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
 }
 
-/// The hexadecimal digit of a number below 16.
-fn digit(number: u8) -> char {
-    char::from_digit(number.into(), 16).unwrap_or('0')
+/// A span's id as people and back ends write it.
+fn hex(id: SpanId) -> [u8; 16] {
+    let mut hex = [0; 16];
+    for (place, shift) in hex.iter_mut().zip((0..64).step_by(4).rev()) {
+        *place = match (id.0 >> shift).to_le_bytes() {
+            [low, ..] if low & 0xF < 10 => b'0' + (low & 0xF),
+            [low, ..] => b'a' - 10 + (low & 0xF),
+        };
+    }
+    hex
 }

@@ -92,11 +92,9 @@ impl ChatResponse {
             _ => None,
         };
         let names = names.into_iter().flatten().chain(sides).chain(reason);
-        for name in names.chain(&mut self.native_finish_reasons) {
-            if let Cow::Owned(clean) = redact::keys(name) {
-                *name = clean;
-            }
-        }
+        names
+            .chain(&mut self.native_finish_reasons)
+            .for_each(redact::take_out_keys);
     }
 }
 

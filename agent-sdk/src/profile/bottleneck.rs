@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::Share;
+use super::{Share, tree::nanos};
 use crate::operation::Kind;
 
 /// Says what the first of the shares took; `by_name` begins with the largest on the critical path.
@@ -80,11 +80,6 @@ fn percent(part: Duration, whole: Duration) -> u64 {
         Some(parts) if whole < u64::MAX / 2 => parts.saturating_add(whole) / (whole * 2),
         _ => nanos(part) / (whole / 100).max(1),
     }
-}
-
-/// The nanoseconds of a time, which last for 584 years.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A number of things.

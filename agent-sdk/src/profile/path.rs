@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use super::{span_name, tree::Tree};
+use super::{
+    span_name,
+    tree::{Nanos, Tree},
+};
 use crate::operation::{Kind, OperationId, SpanId};
 
 /// A stretch of the critical path: the time in which one operation itself kept the run waiting.
@@ -61,32 +64,26 @@ pub(super) fn walk(tree: &mut Tree<'_>) -> Vec<PathSegment> {
 }
 
 /// Adds a stretch before those that are known.
-fn push(
-    path: &mut Vec<PathSegment>,
-    tree: &mut Tree<'_>,
-    at: usize,
-    start: Duration,
-    end: Duration,
-) {
+fn push(path: &mut Vec<PathSegment>, tree: &mut Tree<'_>, at: usize, start: Nanos, end: Nanos) {
     let duration = end.saturating_sub(start);
     let owner = tree.owner(at);
-    let Some(slot) = tree.get_mut(owner).filter(|_| !duration.is_zero()) else {
+    let Some(slot) = tree.get_mut(owner).filter(|_| duration > 0) else {
         return;
     };
     slot.critical_time += duration;
     let operation = slot.operation;
     match path.last_mut() {
         Some(later) if later.operation == operation.id => {
-            later.start = start;
-            later.duration += duration;
+            later.start = Duration::from_nanos(start);
+            later.duration += Duration::from_nanos(duration);
         }
         _ => path.push(PathSegment {
             operation: operation.id,
             kind: operation.kind,
             name: operation.name.clone(),
             span_id: operation.span_id,
-            start,
-            duration,
+            start: Duration::from_nanos(start),
+            duration: Duration::from_nanos(duration),
         }),
     }
 }

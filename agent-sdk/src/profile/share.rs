@@ -63,9 +63,9 @@ impl Share {
     fn add_operation(&mut self, slot: &Slot<'_>) {
         self.count += 1;
         self.on_critical_path += u64::from(slot.on_critical_path);
-        self.total_time += slot.end.saturating_sub(slot.start);
-        self.self_time += slot.self_time;
-        self.critical_time += slot.critical_time;
+        self.total_time += Duration::from_nanos(slot.end.saturating_sub(slot.start));
+        self.self_time += Duration::from_nanos(slot.self_time);
+        self.critical_time += Duration::from_nanos(slot.critical_time);
         self.add_cost(slot.operation.cost);
         self.usage.add(&slot.operation.usage);
     }
@@ -115,7 +115,7 @@ impl Shares {
                     share.add_operation(slot);
                 } else {
                     share.attempts += 1;
-                    share.self_time += slot.self_time;
+                    share.self_time += Duration::from_nanos(slot.self_time);
                 }
             }
         }

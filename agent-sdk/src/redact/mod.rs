@@ -70,6 +70,13 @@ pub fn keys(text: &str) -> Cow<'_, str> {
     scan::run(text, Wanted::Keys)
 }
 
+/// Takes out of a text what [`keys`] does.
+pub(crate) fn take_out_keys(text: &mut String) {
+    if let Cow::Owned(clean) = keys(text) {
+        *text = clean;
+    }
+}
+
 /// A function of the user's that takes something out of a text.
 type Own = dyn for<'t> Fn(&'t str) -> Cow<'t, str> + Send + Sync;
 

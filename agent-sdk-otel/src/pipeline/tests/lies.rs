@@ -4,7 +4,7 @@ use reqwest::header::HeaderMap;
 
 use super::collector::{Liar, Step, partial, reply};
 use super::*;
-use crate::otlp::{Compression, Protocol, Target};
+use crate::otlp::{Compression, Protocol, Target, Trust};
 
 /// Spans of one batch.
 const BATCH: u64 = 4;
@@ -330,6 +330,7 @@ fn client(url: &str, timeout: Duration, thread: &ExportThread) -> OtlpClient {
         timeout,
         compression: Compression::None,
         protocol: Protocol::HttpProtobuf,
+        trust: Trust::default(),
     };
     OtlpClient::new(target, thread.clone()).unwrap()
 }

@@ -2,14 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::operation::InSpan;
 use futures_util::future::BoxFuture;
 
 use super::{EmbeddingEncoding, EmbeddingModel, EmbeddingRequest, EmbeddingResponse};
 use crate::{
     budget::{Admitted, Spending},
     model::{ModelError, ModelErrorKind, ModelInfo},
-    operation::{Billed, Details, EmbeddingDetails, Failure, Kind, Outcome, Payload, RunContext},
+    operation::{
+        Billed, Details, EmbeddingDetails, Failure, InSpan, Kind, Outcome, Payload, RunContext,
+    },
+    redact,
 };
 
 /// An [`EmbeddingModel`] with its type erased; clones share one model.
@@ -71,7 +73,12 @@ impl<M: EmbeddingModel> ErasedModel for M {
         context: &'a RunContext,
         request: EmbeddingRequest,
     ) -> BoxFuture<'a, Result<EmbeddingResponse, ModelError>> {
-        Box::pin(self.embed(context, request))
+        Box::pin(async move {
+            let mut response = self.embed(context, request).await?;
+            // What answers may be a proxy that says more than it should, and traces have this name.
+            response.model.iter_mut().for_each(redact::take_out_keys);
+            Ok(response)
+        })
     }
 }
 

@@ -58,6 +58,19 @@ async fn a_request_is_one_priced_operation_around_its_attempt() {
 }
 
 #[tokio::test]
+async fn o7_a_key_in_the_name_of_what_answered_goes_nowhere() {
+    let answer =
+        json!({"model": "proxy?key=sk-proj-4f9a8b7c6d5e4f3a2b1c", "data": [{"embedding": [1]}]});
+    let server = Server::answering(200, JSON, &answer.to_string()).await;
+    let ended = ended(&server.base_url, EmbeddingRequest::new(["x"])).await;
+    assert!(
+        ended[1].contains("by=Some(\"proxy?key=[redacted:"),
+        "{ended:?}"
+    );
+    assert!(!ended.concat().contains("4f9a8b7c"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_failure_ends_the_operation_with_its_class() {
     let server = Server::answering(429, "", "{}").await;
     let request = EmbeddingRequest::new(["x"]).with_encoding(EmbeddingEncoding::Base64);
