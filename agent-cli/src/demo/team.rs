@@ -43,7 +43,7 @@ pub(super) fn registry(workspace: &Workspace) -> Result<Registry, Failure> {
         .instructions("You summarise files.")
         .tools(only(&["read_file"]))
         .build()
-        .map_err(failed)?;
+        .map_err(|error| failed(&error))?;
     let registry = Registry::new();
     let reviewers: [Reviewer; 3] = [
         (
@@ -76,14 +76,14 @@ pub(super) fn registry(workspace: &Workspace) -> Result<Registry, Failure> {
         if has_inner {
             agent = agent.tool(inner.as_tool());
         }
-        add(&registry, agent.build().map_err(failed)?)?;
+        add(&registry, agent.build().map_err(|error| failed(&error))?)?;
     }
     let writer = Agent::builder("writer", writer::model())
         .agent_type("writer")
         .description("Joins reviews in one report and saves it.")
         .instructions("You write reports.")
         .tools(only(&["write_file"]));
-    add(&registry, writer.build().map_err(failed)?)?;
+    add(&registry, writer.build().map_err(|error| failed(&error))?)?;
     Ok(registry)
 }
 
@@ -94,6 +94,6 @@ fn add(registry: &Registry, agent: Agent) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn failed(error: BuildError) -> Failure {
+fn failed(error: &BuildError) -> Failure {
     Failure::usage(error.to_string())
 }

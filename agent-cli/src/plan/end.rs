@@ -117,9 +117,11 @@ fn hint(is_kept: bool, id: &RunId, error: &PlanRunError) -> Option<String> {
         PlanRunErrorKind::Failed => {
             let steps = &error.report()?.steps;
             let failed = steps.iter().filter(|step| is_failed(&step.end));
-            let flags: String = failed
-                .map(|step| format!(" --from-step {}", questions::quoted(&step.id)))
-                .collect();
+            let mut flags = String::new();
+            for step in failed {
+                flags.push_str(" --from-step ");
+                flags.push_str(&questions::quoted(&step.id));
+            }
             let cap = if was_refused(error) {
                 " --max-cost-usd X"
             } else {

@@ -85,15 +85,15 @@ pub(super) async fn plan(
     interrupt: &Interrupt,
 ) -> Result<Result<Plan, Exit>, Failure> {
     let planner = Planner::new(team.chosen.model.clone());
-    let planning = planner.plan(goal, &team.registry).context(&stage.context);
-    let mut planning = Followed::new(&stage.context, planning.into_future());
-    stage.screen.events(&mut planning).await?;
-    let mut planned = match planning.into_result() {
-        Some(Ok(planned)) => planned,
+    let request = planner.plan(goal, &team.registry).context(&stage.context);
+    let mut work = Followed::new(&stage.context, request.into_future());
+    stage.screen.events(&mut work).await?;
+    let mut made = match work.into_result() {
+        Some(Ok(made)) => made,
         Some(Err(error)) => return Ok(Err(failed(stage, &error, interrupt))),
         None => return Ok(Err(Exit::Failed)),
     };
-    show(stage, &planned)?;
+    show(stage, &made)?;
     if stage.screen.output.is_closed() {
         return Ok(Err(Exit::Ok));
     }
@@ -101,11 +101,10 @@ pub(super) async fn plan(
         stage.screen.output.note("the plan is not run");
         return Ok(Err(interrupt.exit().unwrap_or(Exit::Ok)));
     }
-    planned
-        .plan
+    made.plan
         .description
         .get_or_insert_with(|| goal.trim().into());
-    Ok(Ok(planned.plan))
+    Ok(Ok(made.plan))
 }
 
 /// Shows the plan and what it took to make it; the events have it already.

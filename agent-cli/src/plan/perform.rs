@@ -168,17 +168,15 @@ fn steered(stage: &mut Stage, job: &PlanJob, request: PlanRequest, asks: bool) -
     if job.yes {
         return request.approver(Agreeing { asker, pause });
     }
-    match asker {
-        Some(asker) => request.approver(asker),
-        None => {
-            if asks && job.work.store().is_none() {
-                stage.screen.output.note(
-                    "warning: nobody can be asked here and nothing is kept, so what needs a person's approval is refused",
-                );
-            }
-            request
-        }
+    if let Some(asker) = asker {
+        return request.approver(asker);
     }
+    if asks && job.work.store().is_none() {
+        stage.screen.output.note(
+            "warning: nobody can be asked here and nothing is kept, so what needs a person's approval is refused",
+        );
+    }
+    request
 }
 
 /// Whether a step of a plan, or of one inside it, asks a person.
@@ -213,13 +211,11 @@ impl Approver for Agreeing {
             if question.kind == QuestionKind::Approval {
                 return Verdict::allow().by(home::user());
             }
-            match &self.asker {
-                Some(asker) => asker.decide(question).await,
-                None => {
-                    self.pause.cancel();
-                    std::future::pending().await
-                }
+            if let Some(asker) = &self.asker {
+                return asker.decide(question).await;
             }
+            self.pause.cancel();
+            std::future::pending().await
         })
     }
 }

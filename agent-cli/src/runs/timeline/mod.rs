@@ -105,8 +105,8 @@ fn depth(path: &str, begun: &HashSet<&str>) -> usize {
 }
 
 /// A time of a record.
-fn millis(took: f64) -> Option<Duration> {
-    Some(Duration::from_secs_f64((took.max(0.0) / 1e3).min(1e9)))
+fn millis(took: f64) -> Duration {
+    Duration::from_secs_f64((took.max(0.0) / 1e3).min(1e9))
 }
 
 /// `allowed by somebody: for this reason`.
@@ -165,7 +165,7 @@ fn what<'a>(
                 .map(String::as_str)
                 .collect();
             (
-                millis(answered.took_ms),
+                Some(millis(answered.took_ms)),
                 format!("model: {}", parts.join(" -> ")),
                 None,
             )
@@ -189,7 +189,7 @@ fn what<'a>(
                 ("gave", None)
             };
             let what = format!("{} {word}: {}", result.name, said(&result.content));
-            (millis(*took_ms), what, paint)
+            (Some(millis(*took_ms)), what, paint)
         }
         Record::OutputRejected { reason } => (
             None,

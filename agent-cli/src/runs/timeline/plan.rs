@@ -38,7 +38,7 @@ pub(super) fn what(record: &Record) -> Option<(Option<Duration>, String, Option<
                 _ => ("was cancelled".to_owned(), Some(Paint::Critical)),
             };
             let what = format!("step {}{} {how}", task.step, which(task));
-            (millis(*took_ms), what, paint)
+            (Some(millis(*took_ms)), what, paint)
         }
         Record::StepTimedOut { step, .. } => {
             let what = format!("step {step} ran out of time");
