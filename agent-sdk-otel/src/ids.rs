@@ -11,6 +11,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt, TraceState};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};
 use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::baggage::{self, RunLabels};
 use crate::encode::Limits;
@@ -89,7 +90,12 @@ impl IdSource for SpanIds {
         baggage::travelling(operation)
     }
 
-    fn opened(&self, _: &Identity, _: &Span) {
+    fn opened(&self, identity: &Identity, span: &Span) {
+        let operation = identity.attachment.as_ref();
+        if let Some(operation) = operation.and_then(|kept| kept.downcast_ref::<OperationSpan>()) {
+            // Asking starts it, so that what is written on the `tracing` span goes to the operation's at once.
+            operation.found_as(span.context());
+        }
         // What no layer looked at belongs to nobody any more.
         NEXT.set(None);
     }

@@ -3,7 +3,7 @@
 //! The user's spans are `tracing-opentelemetry`'s from beginning to end. Those of operations are opened and exported by the bridge; here
 //! they only have to be *found*: as the current context of the code inside them, as the parent of a user's span, and by
 //! `Span::current().context()` or `set_attribute`. `tracing-opentelemetry` finds what it put on a span itself, so it is shown a span without
-//! fields, and has to start that at once: [`BridgeTracer`] answers with a handle to the operation's span. Entering an operation's span, which
+//! fields, and is asked for its context at once: [`BridgeTracer`] answers with a handle to the operation's span. Entering an operation's span, which
 //! every poll of its future does, only makes its context current.
 
 use std::cell::RefCell;
@@ -140,12 +140,8 @@ where
             let fields = FOUND.fields();
             let none = fields.value_set_all(&[]);
             let shown = Attributes::new(&FOUND, &none);
-            self.users.on_new_span(&shown, id, layers.clone());
+            self.users.on_new_span(&shown, id, layers);
             drop(values);
-            // Entering starts it, so that what is written on the `tracing` span goes to the operation's at once.
-            self.users.on_enter(id, layers.clone());
-            operation.found_as(OtelContext::current());
-            self.users.on_exit(id, layers);
         }
     }
 

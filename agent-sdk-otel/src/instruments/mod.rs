@@ -8,6 +8,7 @@
 //! of a tool that does not exist comes from a model, so it counts as `other`; so do the names of answering models once a provider
 //! has given too many for one model that was asked.
 
+mod active;
 mod bound;
 mod cache;
 mod key;
@@ -26,13 +27,13 @@ use agent_sdk::cost::Usd;
 use agent_sdk::operation::{
     Kind, Observer, OperationId, OperationInfo, OperationRecord, Payload, RunId,
 };
-use opentelemetry::metrics::BoundUpDownCounter;
 
 use crate::attrs;
 use crate::metrics::Metrics;
 use crate::openmetrics::Moment;
 use crate::profile::EmissionProfile;
 use crate::settings::Settings;
+use active::Active;
 use bound::{CountSeries, DistributionSeries};
 use cache::Cache;
 use key::Key;
@@ -55,7 +56,7 @@ pub(crate) struct MetricsObserver {
     labels: Labels,
     models: Known,
     errors: Known,
-    active: Cache<BoundUpDownCounter<i64>>,
+    active: Active,
     requests: Cache<RequestSeries>,
     runs: Cache<RunSeries>,
     timed: Cache<DistributionSeries<f64>>,
@@ -87,7 +88,7 @@ impl MetricsObserver {
             labels: Labels::new(settings),
             models: Known::default(),
             errors: Known::default(),
-            active: Cache::default(),
+            active: Active::default(),
             requests: Cache::default(),
             runs: Cache::default(),
             timed: Cache::default(),
@@ -97,19 +98,14 @@ impl MetricsObserver {
     }
 
     fn active(&self, info: &OperationInfo, change: i64) {
-        let key = Key {
-            agent: info.agent.as_deref().unwrap_or_default(),
-            ..Key::new(info.kind, "")
-        };
-        let series = self.active.get(&key).unwrap_or_else(|| {
-            self.active.get_or_make(&key, || {
-                self.instruments.active.bind(&self.labels.of(&[
-                    (attrs::OPERATION_KIND, key.kind.as_str()),
-                    (attrs::AGENT_NAME, key.agent),
-                ]))
-            })
+        let (kind, agent) = (info.kind, info.agent.as_deref().unwrap_or_default());
+        self.active.add(kind, agent, change, || {
+            let labels = self.labels.of(&[
+                (attrs::OPERATION_KIND, kind.as_str()),
+                (attrs::AGENT_NAME, agent),
+            ]);
+            self.instruments.active.bind(&labels)
         });
-        series.add(change);
     }
 
     fn request(&self, record: &OperationRecord<'_>, moment: Option<Moment>) {
