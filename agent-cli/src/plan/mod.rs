@@ -1,6 +1,6 @@
 //! `agent plan`: whether a plan is right, how it looks, and running it.
 //!
-//! [`run`] and [`goal`] begin plans, [`resume`] goes on with them, [`perform`] does it and shows it, with the agents of [`team`].
+//! [`mod@run`] and [`goal`] begin plans, [`mod@resume`] goes on with them, [`perform`] does it and shows it, with the agents of [`team`].
 
 mod check;
 mod end;
