@@ -88,6 +88,13 @@ impl Failure {
         self
     }
 
+    /// What went wrong and what to do, without its causes, for whoever says it in another way.
+    pub(crate) fn into_words(self) -> String {
+        format!("{}. {}", self.what.trim_end_matches('.'), self.advice)
+            .trim_end()
+            .to_owned()
+    }
+
     /// Says what to do: whole sentences, after those that were said already.
     pub(crate) fn advice(mut self, advice: impl AsRef<str>) -> Self {
         if !self.advice.is_empty() {

@@ -1,6 +1,6 @@
-//! The line that shows what goes on while a run goes on.
+//! The line that shows what goes on while a run goes on, and one below it for each step of a plan.
 //!
-//! [`Progress`] hears of operations and only writes down what it hears; the line is drawn by a thread of its own, on standard
+//! [`Progress`] hears of operations and only writes down what it hears; the lines are drawn by a thread of its own, on standard
 //! error, and only where somebody watches. So no run waits for a terminal.
 
 use std::{
@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_millis(100);
 const NAMES: usize = 4;
 const NAME_CHARS: usize = 24;
 const LINE_CHARS: usize = 76;
+/// The most steps that have a line.
+const STEPS: usize = 8;
 /// The most operations that are remembered; more than run at once.
 const OPEN: usize = 4096;
 
@@ -69,7 +71,7 @@ impl Live {
             "progress",
             move |_: &ProgressState, line: &mut dyn Write| {
                 // What cannot be written is drawn again soon.
-                let _ = line.write_str(&progress.line(Instant::now()));
+                let _ = line.write_str(&progress.lines(Instant::now()));
             },
         );
         let bar =
@@ -100,12 +102,23 @@ struct Progress {
 
 #[derive(Default)]
 struct State {
-    open: Vec<(RunId, OperationId, Kind, Arc<str>)>,
+    open: Vec<Open>,
     tokens: u64,
     cost: Usd,
     unpriced_calls: u64,
     /// What the run had cost before, and what it may cost.
     cap: Option<(Usd, Usd)>,
+}
+
+/// An operation that is under way.
+struct Open {
+    run: RunId,
+    id: OperationId,
+    kind: Kind,
+    name: Arc<str>,
+    /// The innermost step that it is in, or that it is.
+    step: Option<Arc<str>>,
+    since: Instant,
 }
 
 impl Progress {
@@ -119,6 +132,36 @@ impl Progress {
     /// Held for as long as it takes to read or change a few fields.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The line, and one for each step that is under way: `  research  1.2 s  gpt-5`.
+    fn lines(&self, now: Instant) -> String {
+        let mut lines = self.line(now);
+        let state = self.state();
+        let mut steps: Vec<(&Arc<str>, usize, Instant)> = Vec::new();
+        for step in state.open.iter().filter(|open| open.kind == Kind::Step) {
+            match steps.iter_mut().find(|(name, ..)| **name == step.name) {
+                Some((_, times, _)) => *times += 1,
+                None => steps.push((&step.name, 1, step.since)),
+            }
+        }
+        for (name, times, since) in steps.iter().take(STEPS) {
+            let inside = |open: &&Open| open.kind != Kind::Step && open.step.as_ref() == Some(name);
+            let what = names(state.open.iter().filter(inside));
+            let shown = shown(name, *times);
+            let time = length(now.saturating_duration_since(*since), true);
+            lines.push('\n');
+            lines.push_str(&cut(&format!("  {shown}  {time}  {what}"), LINE_CHARS));
+        }
+        if steps.len() > STEPS {
+            // Writing to a `String` cannot fail.
+            let _ = write!(
+                lines,
+                "\n  and {} more",
+                counted((steps.len() - STEPS) as u64, "step")
+            );
+        }
+        lines
     }
 
     /// `4.2 s  read_file x3, gpt-5  1,234 tokens  $0.001200 of $0.05`.
@@ -148,40 +191,51 @@ impl Progress {
 }
 
 impl State {
-    /// What works at the moment: models and tools, or where there is none what is around them.
+    /// What works at the moment: models and tools, or where there is none what is around them. Steps have lines of their own.
     fn names(&self) -> String {
-        let works = |kind: &Kind| {
-            !matches!(
-                kind,
-                Kind::Workflow | Kind::Step | Kind::Agent | Kind::Attempt
-            )
-        };
-        let mut names: Vec<(&str, usize)> = Vec::new();
-        for (_, _, _, name) in self.open.iter().filter(|(_, _, kind, _)| works(kind)) {
-            match names.iter_mut().find(|(known, _)| *known == &**name) {
-                Some((_, times)) => *times += 1,
-                None => names.push((name, 1)),
-            }
+        if self.open.iter().any(|open| open.kind == Kind::Step) {
+            let plan = self.open.iter().find(|open| open.kind == Kind::Workflow);
+            return names(plan.into_iter());
         }
-        if names.is_empty() {
-            names.extend(self.open.last().map(|(_, _, _, name)| (&**name, 1)));
+        names(self.open.iter())
+    }
+}
+
+/// What of these works: models and tools, or where there is none the last of them.
+fn names<'a>(open: impl Iterator<Item = &'a Open> + Clone) -> String {
+    let works = |kind: Kind| {
+        !matches!(
+            kind,
+            Kind::Workflow | Kind::Step | Kind::Agent | Kind::Attempt
+        )
+    };
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for open in open.clone().filter(|open| works(open.kind)) {
+        match names.iter_mut().find(|(known, _)| *known == &*open.name) {
+            Some((_, times)) => *times += 1,
+            None => names.push((&open.name, 1)),
         }
-        let mut shown: Vec<_> = names
-            .iter()
-            .take(NAMES)
-            .map(|(name, times)| {
-                let name = cut(&safe_line(name), NAME_CHARS);
-                if *times > 1 {
-                    format!("{name} x{times}")
-                } else {
-                    name
-                }
-            })
-            .collect();
-        if names.len() > NAMES {
-            shown.push(format!("{} more", names.len() - NAMES));
-        }
-        shown.join(", ")
+    }
+    if names.is_empty() {
+        names.extend(open.last().map(|open| (&*open.name, 1)));
+    }
+    let mut said: Vec<_> = names
+        .iter()
+        .take(NAMES)
+        .map(|(name, times)| shown(name, *times))
+        .collect();
+    if names.len() > NAMES {
+        said.push(format!("{} more", names.len() - NAMES));
+    }
+    said.join(", ")
+}
+
+fn shown(name: &str, times: usize) -> String {
+    let name = cut(&safe_line(name), NAME_CHARS);
+    if times > 1 {
+        format!("{name} x{times}")
+    } else {
+        name
     }
 }
 
@@ -189,13 +243,14 @@ impl Observer for Progress {
     fn started(&self, operation: &OperationInfo, _: Payload<'_>) {
         let mut state = self.state();
         if operation.kind != Kind::Attempt && state.open.len() < OPEN {
-            let entry = (
-                operation.run_id.clone(),
-                operation.id,
-                operation.kind,
-                operation.name.clone(),
-            );
-            state.open.push(entry);
+            state.open.push(Open {
+                run: operation.run_id.clone(),
+                id: operation.id,
+                kind: operation.kind,
+                name: operation.name.clone(),
+                step: operation.step.clone(),
+                since: operation.started_at.into_std(),
+            });
         }
     }
 
@@ -204,7 +259,7 @@ impl Observer for Progress {
         let mut state = self.state();
         state
             .open
-            .retain(|(run, id, _, _)| *id != info.id || *run != info.run_id);
+            .retain(|open| open.id != info.id || open.run != info.run_id);
         for (_, charge) in &facts.charges {
             state.cost = state.cost.saturating_add(*charge);
         }
@@ -234,7 +289,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 mod tests {
     use agent_sdk::{
         model::Usage,
-        operation::{Observers, Outcome, RunContext},
+        operation::{Details, Observers, Outcome, RunContext, StepDetails},
     };
 
     use super::*;
@@ -279,6 +334,39 @@ mod tests {
         );
         drop(agent);
         assert!(progress.state().open.is_empty());
+    }
+
+    #[test]
+    fn each_step_that_is_under_way_has_a_line() {
+        let (progress, context, now) = watched();
+        let plan = context.start(Kind::Workflow, "review").begin();
+        let step = |name: String| {
+            let details = StepDetails {
+                id: Some(name.as_str().into()),
+                ..StepDetails::default()
+            };
+            let start = plan.context().start(Kind::Step, name);
+            start.details(Details::Step(details)).begin()
+        };
+        let steps: Vec<_> = ["one", "two", "two"]
+            .map(|name| step(name.to_owned()))
+            .into();
+        let tool = steps[1].context().start(Kind::Tool, "read_file").begin();
+        let later = now + Duration::from_secs(5);
+        let lines = progress.lines(later);
+        let lines: Vec<_> = lines.lines().collect();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[0], "5.0 s  review");
+        assert!(lines[1].starts_with("  one  5.0 s"), "{lines:?}");
+        assert!(
+            lines[2].starts_with("  two x2  5.0 s  read_file"),
+            "{lines:?}"
+        );
+        drop(tool);
+        let many: Vec<_> = (0..20).map(|number| step(format!("s{number}"))).collect();
+        assert_eq!(progress.lines(later).lines().count(), 1 + STEPS + 1);
+        drop((many, steps, plan));
+        assert_eq!(progress.lines(later), "5.0 s");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod file;
+mod follow;
 mod halt;
 mod home;
 mod inspect;
@@ -35,6 +36,8 @@ mod runs;
 mod screen;
 mod secret;
 mod sessions;
+mod stage;
+mod steps;
 mod terminal;
 mod text;
 mod tools;
@@ -84,7 +87,7 @@ fn run(arguments: Vec<OsString>) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Budget(arguments) => budget::run(&arguments.what, &mut output),
         Command::Cost(arguments) => cost::run(&arguments, &SystemClock::default(), &mut output),
-        Command::Plan(arguments) => plan::run(&arguments.what, &mut output),
+        Command::Plan(arguments) => plan::run(arguments.what, output),
         Command::Prices(arguments) => prices::run(&arguments.what, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::Inspect(arguments) => match arguments.what {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use agent_sdk::{
-    cost::CostKeeper,
-    journal::EventKeeper,
     message::{Conversation, Part},
     operation::{RunContext, RunId},
     run::{Limit, RunError, RunErrorKind, RunReport},
@@ -20,14 +18,12 @@ use crate::{
     exit::{Exit, Failure},
     explain::explain,
     interrupt::Interrupt,
-    model::Tape,
     output::Output,
     person, questions,
-    recipe::{Made, NAME, Recipe},
+    recipe::{Made, Recipe},
     screen::{Form, Screen},
+    stage::{Setting, Stage},
     terminal::Paint,
-    text::counted,
-    watch::{Logs, Watch},
 };
 
 /// A run that is to be made.
@@ -72,95 +68,48 @@ impl Work {
 }
 
 /// Runs an agent and shows what it does.
-pub(crate) async fn perform(mut job: Job, mut output: Output, interrupt: Interrupt) -> Exit {
-    let watch = match Watch::start(job.shown.metrics, Logs::of(&job.shown)).await {
-        Ok(watch) => watch,
-        Err(failure) => {
-            output.note(&failure);
-            return failure.exit;
-        }
+pub(crate) async fn perform(mut job: Job, output: Output, interrupt: Interrupt) -> Exit {
+    let setting = Setting {
+        name: job.recipe.name(),
+        id: &job.id,
+        user: job.user.as_deref(),
+        tags: &job.recipe.tags,
+        shown: &job.shown,
+        prices: &job.made.prices,
+        tape: &job.made.tape,
+        store: job.work.store(),
+        purse: job.purse.take(),
     };
-    watch.begin(&mut output, &interrupt);
-    if let Some(url) = watch.metrics_url() {
-        output.note(format_args!("metrics: {url}"));
-    }
-    let form = if job.shown.json {
-        Form::Json
-    } else {
-        Form::Text
+    let mut stage = match Stage::set(setting, output, interrupt).await {
+        Ok(stage) => stage,
+        Err(exit) => return exit,
     };
-    let mut screen = Screen::new(output, form, NAME, job.shown.verbose, interrupt.clone());
-    let mut observers = watch.observers().with_shared(screen.observer());
-    let events = job.work.store().cloned().map(EventKeeper::new);
-    if let Some(events) = &events {
-        observers = observers.with(events.clone());
-    }
-    let keeping = events.clone().map(|events| tokio::spawn(events.run()));
-    // What comes from a recording is charged to nobody.
-    let is_paid = !matches!(job.made.tape, Tape::Replay(_));
-    let costs = job.work.store().filter(|_| is_paid);
-    let costs = costs.cloned().map(CostKeeper::new);
-    if let Some(costs) = &costs {
-        observers = observers.with(costs.clone());
-        tokio::spawn(costs.clone().run());
-    }
-    let mut context = RunContext::builder()
-        .run_id(job.id.clone())
-        .observers(observers)
-        .prices(job.made.prices.clone())
-        .cancellation(interrupt.token().clone());
-    for (key, value) in &job.recipe.tags {
-        context = context.tag(key.as_str(), value.as_str());
-    }
-    if let Some(user) = &job.user {
-        context = context.user(user.as_str());
-    }
-    if let Some(purse) = &job.purse {
-        context = context.ledger(purse.ledger());
-    }
-    let context = context.build();
-    if let Some(purse) = &mut job.purse {
-        screen.purse(purse, &context).await;
+    if let Some(store) = job.work.store() {
+        stage.keep_events(store.clone());
     }
     let mut session = job.session.take();
-    let exit = show(&mut screen, &job, &mut session, &context, &watch)
-        .await
-        .unwrap_or_else(|failure| {
-            screen.output.note(&failure);
-            failure.exit
-        });
-    if let Some(purse) = &job.purse {
-        purse.ledger().flush().await;
-        screen.alerts();
-    }
-    if let (Some(events), Some(keeping)) = (events, keeping) {
-        // The run itself is kept; of its events those that the store refuses are missing.
-        let _ = events.flush().await;
-        keeping.abort();
-    }
-    if let Some(costs) = costs
-        && let Err(error) = costs.close().await
-    {
-        screen.output.note(format_args!(
-            "warning: {} of this run's cost could not be kept for `agent cost report`: {error}",
-            counted(costs.waiting() as u64, "line")
-        ));
-    }
-    for remark in job.made.tape.remarks() {
-        screen.output.note(remark);
-    }
-    watch.end(&mut screen.output).await;
+    let exit = show(&mut stage, &job, &mut session).await;
+    let exit = exit.unwrap_or_else(|failure| {
+        stage.screen.output.note(&failure);
+        failure.exit
+    });
+    stage.end(&job.made.tape).await;
     exit
 }
 
 /// Runs the agent and shows all of it.
 async fn show(
-    screen: &mut Screen,
+    stage: &mut Stage,
     job: &Job,
     session: &mut Option<Session>,
-    context: &RunContext,
-    watch: &Watch,
 ) -> Result<Exit, Failure> {
+    let Stage {
+        screen,
+        context,
+        watch,
+        purse,
+        ..
+    } = stage;
     let mut conversation = Conversation::new();
     let ended = follow(screen, job, session, context, &mut conversation).await?;
     let report = match &ended {
@@ -172,7 +121,7 @@ async fn show(
         let label = screen.output.out_style.paint(Paint::Strong, "Run:");
         screen.output.line(format_args!("{label} {}.", job.id))?;
     }
-    if let Some(purse) = &job.purse {
+    if let Some(purse) = purse {
         screen.budgets(&purse.stands(context).await)?;
     }
     if watch.exports_traces() && !screen.output.is_closed() {

@@ -7,7 +7,7 @@ use agent_sdk::journal::{Question, QuestionKind};
 use crate::{
     live::cut,
     terminal::{safe, safe_line},
-    text::counted,
+    text::{count, counted},
 };
 
 /// The most characters of arguments that are shown.
@@ -16,8 +16,8 @@ const ARGUMENTS: usize = 400;
 /// A question: the call, and what is asked about it.
 pub(crate) fn line(question: &Question) -> String {
     let asked = match question.kind {
-        QuestionKind::Approval => "may this be called?",
-        QuestionKind::InDoubt => {
+        QuestionKind::Approval if is_of_call(question) => "may this be called?",
+        QuestionKind::InDoubt if is_of_call(question) => {
             "this was under way when the run stopped, and may have taken effect: shall it be called again?"
         }
         _ => &question.text,
@@ -60,16 +60,32 @@ pub(crate) fn list(run: &str, questions: &[Question]) -> String {
     listed
 }
 
-/// `it waits to be told about 2 calls`.
+/// `it waits to be told about 2 tool calls`.
 pub(crate) fn waits(questions: &[Question]) -> String {
-    format!(
-        "it waits to be told about {}",
-        counted(questions.len() as u64, "tool call")
-    )
+    let noun = if questions.iter().all(is_of_call) {
+        "tool call"
+    } else if questions.iter().any(is_of_call) {
+        "step or tool call"
+    } else {
+        "step"
+    };
+    let many = questions.len() as u64;
+    let many = if many != 1 && noun.starts_with("step or") {
+        format!("{} steps and tool calls", count(many))
+    } else {
+        counted(many, noun)
+    };
+    format!("it waits to be told about {many}")
+}
+
+/// Whether an agent asks about a call, whose place is `TURN/CALL`; else a plan asks about a step.
+fn is_of_call(question: &Question) -> bool {
+    let before = question.path.rsplit('/').nth(1);
+    before.is_some_and(|turn| turn.parse::<u32>().is_ok())
 }
 
 /// A word as a shell takes it for one word and nothing more: models choose the ids of calls.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) && !word.starts_with('-') {
         word.to_owned()

@@ -8,16 +8,17 @@ use std::{
 };
 
 use agent_sdk::{
-    agent::Agent,
+    agent::{Agent, Role},
     cost::{PriceBook, Usd},
     journal::StoredRun,
     tool::ToolHandle,
+    workspace::Workspace,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
-    args::{BuiltinTool, ModelName, RunArguments},
+    args::{AgentArguments, BuiltinTool, ModelName, RunArguments},
     exit::Failure,
     model::{self, Chosen, Tape},
     prices, secret, tools,
@@ -26,8 +27,9 @@ use crate::{
 /// The agent's name, in traces and messages.
 pub(crate) const NAME: &str = "agent";
 
-/// The key of the application's value that says whose it is.
-const MADE_BY: &str = "agent_run";
+/// The key of the application's value that says whose it is: an agent's, or a plan's.
+const AGENT: &str = "agent_run";
+const PLAN: &str = "agent_plan";
 
 /// What an agent is made of.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub(crate) struct Recipe {
     pub(crate) base_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) system: Option<String>,
+    /// The built-in role that the agent has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_turns: Option<NonZeroU32>,
     /// The most that it may cost.
@@ -83,20 +88,48 @@ pub(crate) struct Made {
     pub(crate) prices: PriceBook,
 }
 
+/// What agents are made of.
+pub(crate) struct Parts {
+    pub(crate) chosen: Chosen,
+    pub(crate) tape: Tape,
+    pub(crate) prices: PriceBook,
+    /// The tools for files, of the workspace.
+    pub(crate) files: Vec<ToolHandle>,
+    pub(crate) builtin: Vec<ToolHandle>,
+    workspace: Option<Workspace>,
+}
+
 impl Recipe {
     /// What the arguments of `agent run` ask for.
     ///
     /// # Errors
     ///
-    /// No model is named, or the folder it is in cannot be known.
+    /// No model is named, there is no such role, or the folder it is in cannot be known.
     pub(crate) fn of(arguments: &RunArguments) -> Result<Self, Failure> {
+        if let Some(name) = &arguments.role {
+            role(name)?;
+        }
+        Ok(Self {
+            system: arguments.system.clone(),
+            role: arguments.role.clone(),
+            ..Self::of_agents(&arguments.with)?
+        })
+    }
+
+    /// What the arguments ask for that all agents of a command share.
+    ///
+    /// # Errors
+    ///
+    /// No model is named, or the folder it is in cannot be known.
+    pub(crate) fn of_agents(arguments: &AgentArguments) -> Result<Self, Failure> {
         let model = model::name(arguments.model.as_ref(), |name| std::env::var(name).ok())?;
         let full = |path: &Option<PathBuf>| path.as_deref().map(full).transpose();
         let tags = arguments.tags.iter();
         Ok(Self {
             model: model.to_string(),
             base_url: arguments.base_url.clone(),
-            system: arguments.system.clone(),
+            system: None,
+            role: None,
             max_turns: arguments.max_turns,
             max_cost_usd: arguments.max_cost_usd,
             workspace: full(&arguments.workspace)?,
@@ -115,20 +148,43 @@ impl Recipe {
         })
     }
 
+    /// The agent's name, in traces and messages.
+    pub(crate) fn name(&self) -> &str {
+        self.role.as_deref().unwrap_or(NAME)
+    }
+
+    /// Whether a run is a plan's.
+    pub(crate) fn is_of_plan(run: &StoredRun) -> bool {
+        run.summary.application.get(PLAN).is_some()
+    }
+
+    /// What was kept beside the run of a plan.
+    ///
+    /// # Errors
+    ///
+    /// Another program made the run.
+    pub(crate) fn kept_of_plan(run: &StoredRun) -> Result<Self, Failure> {
+        Self::read(run, PLAN)
+    }
+
     /// What was kept beside a run.
     ///
     /// # Errors
     ///
     /// Another program made the run.
     pub(crate) fn kept(run: &StoredRun) -> Result<Self, Failure> {
-        let kept = run.summary.application.get(MADE_BY);
+        Self::read(run, AGENT)
+    }
+
+    fn read(run: &StoredRun, made_by: &str) -> Result<Self, Failure> {
+        let kept = run.summary.application.get(made_by);
         let recipe = kept.and_then(|kept| Self::deserialize(kept).ok());
         recipe.ok_or_else(|| {
             Failure::usage(format!(
                 "run {} was not begun by `agent run`: it is not known what its agent is made of",
                 run.id
             ))
-            .advice("The program that began it can resume it, with `Agent::resume`.")
+            .advice("The program that began it can resume it.")
         })
     }
 
@@ -138,6 +194,19 @@ impl Recipe {
     ///
     /// A path is no Unicode text.
     pub(crate) fn to_value(&self, chosen: &Chosen) -> Result<Value, Failure> {
+        self.value(chosen, AGENT)
+    }
+
+    /// The value to keep beside the run of a plan, as [`to_value`](Self::to_value).
+    ///
+    /// # Errors
+    ///
+    /// A path is no Unicode text.
+    pub(crate) fn to_value_of_plan(&self, chosen: &Chosen) -> Result<Value, Failure> {
+        self.value(chosen, PLAN)
+    }
+
+    fn value(&self, chosen: &Chosen, made_by: &str) -> Result<Value, Failure> {
         let is_secret = |url: &String| secret::seems_to_hold_a_key(url);
         let kept = Self {
             base_url: chosen.base_url.clone().filter(|url| !is_secret(url)),
@@ -147,7 +216,7 @@ impl Recipe {
             Failure::usage(format!("the run cannot be kept: {error}"))
                 .advice("Name files and folders in UTF-8, or pass `--no-store`.")
         })?;
-        Ok(json!({ MADE_BY: kept }))
+        Ok(json!({ made_by: kept }))
     }
 
     /// Makes the agent.
@@ -156,8 +225,7 @@ impl Recipe {
     ///
     /// A part of it cannot be had: the key, the folder, a file.
     pub(crate) fn make(&self) -> Result<Made, Failure> {
-        let tape = Tape::open(self.record.as_deref(), self.replay.as_deref())?;
-        self.make_with(tape, |name| std::env::var(name).ok())
+        self.make_of(self.parts()?)
     }
 
     /// Makes the agent to be replayed: no model is asked, so that no key is needed and no file of exchanges.
@@ -166,48 +234,86 @@ impl Recipe {
     ///
     /// The folder cannot be had.
     pub(crate) fn make_to_replay(&self) -> Result<Made, Failure> {
-        self.make_with(Tape::None, |name| {
+        self.make_of(self.parts_without_key()?)
+    }
+
+    /// What agents are made of.
+    ///
+    /// # Errors
+    ///
+    /// A part of it cannot be had: the key, the folder, a file.
+    pub(crate) fn parts(&self) -> Result<Parts, Failure> {
+        let tape = Tape::open(self.record.as_deref(), self.replay.as_deref())?;
+        self.parts_with(tape, |name| std::env::var(name).ok())
+    }
+
+    /// What agents are made of that ask no model.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be had.
+    pub(crate) fn parts_without_key(&self) -> Result<Parts, Failure> {
+        self.parts_with(Tape::None, |name| {
             let is_set = std::env::var(name).ok();
             is_set.or_else(|| name.ends_with("_KEY").then(|| "none".to_owned()))
         })
     }
 
-    fn make_with(
+    fn parts_with(
         &self,
         tape: Tape,
         variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Result<Made, Failure> {
+    ) -> Result<Parts, Failure> {
         let name: ModelName = self.model.parse().map_err(Failure::usage)?;
         let base_url = self.base_url.as_deref();
         let chosen = model::choose(&name, base_url, !self.no_stream, &tape, variable)?;
-        let prices = prices::book()?;
-        let mut agent = Agent::builder(NAME, chosen.model.clone()).prices(prices.clone());
+        let builtin = tools::builtin(self)?;
+        let workspace = self
+            .workspace
+            .as_deref()
+            .map(tools::workspace)
+            .transpose()?;
+        let files = match &workspace {
+            Some(workspace) if self.write => workspace.tools(),
+            Some(workspace) => workspace.read_tools(),
+            None => Vec::new(),
+        };
+        self.check_asks(&[files.as_slice(), &builtin].concat())?;
+        Ok(Parts {
+            chosen,
+            tape,
+            prices: prices::book()?,
+            files,
+            builtin,
+            workspace,
+        })
+    }
+
+    fn make_of(&self, parts: Parts) -> Result<Made, Failure> {
+        let Parts {
+            chosen,
+            tape,
+            prices,
+            files,
+            builtin,
+            workspace,
+        } = parts;
+        let mut agent = match &self.role {
+            Some(name) => role(name)?.agent(chosen.model.clone()),
+            None => Agent::builder(NAME, chosen.model.clone()),
+        };
+        agent = agent.prices(prices.clone()).tools(builtin);
         if let Some(system) = &self.system {
             agent = agent.instructions(system);
         }
         if let Some(turns) = self.max_turns {
             agent = agent.max_turns(turns);
         }
-        let builtin = tools::builtin(self)?;
-        agent = agent.tools(builtin.clone());
-        match &self.workspace {
-            Some(workspace) => {
-                let workspace = tools::workspace(workspace)?;
-                let tools = if self.write {
-                    workspace.tools()
-                } else {
-                    workspace.read_tools()
-                };
-                self.check_asks(&[tools.as_slice(), &builtin].concat())?;
-                agent = if self.own_workspace {
-                    // With it come its tools.
-                    agent.workspace(workspace)
-                } else {
-                    agent.tools(tools)
-                };
-            }
-            None => self.check_asks(&builtin)?,
-        }
+        agent = match workspace.filter(|_| self.own_workspace) {
+            // With it come its tools.
+            Some(workspace) => agent.workspace(workspace),
+            None => agent.tools(files),
+        };
         let agent = agent
             .build()
             .map_err(|error| Failure::usage(error.to_string()).because(&error))?;
@@ -239,6 +345,15 @@ impl Recipe {
             format!("It has {}.", known.join(", "))
         }))
     }
+}
+
+/// The built-in role of a name.
+fn role(name: &str) -> Result<&'static Role, Failure> {
+    Role::named(name).ok_or_else(|| {
+        let names: Vec<_> = Role::all().iter().map(|role| role.name).collect();
+        Failure::usage(format!("`--role {name}`: there is no such role"))
+            .advice(format!("There are {}.", names.join(", ")))
+    })
 }
 
 /// An amount as text: a number would not hold each.

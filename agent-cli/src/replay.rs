@@ -9,7 +9,7 @@ use crate::{
     home::Home,
     interrupt,
     output::Output,
-    recipe::{NAME, Recipe},
+    recipe::Recipe,
     screen::{Form, Screen},
     terminal::{Paint, safe},
     text::counted,
@@ -23,16 +23,24 @@ use crate::{
 pub(crate) fn run(arguments: &ReplayArguments, output: Output) -> Result<Exit, Failure> {
     let home = Home::open()?;
     let run = home.run(&arguments.id)?;
+    if Recipe::is_of_plan(&run) {
+        return Err(Failure::usage(format!(
+            "run {} is a plan's, and plans are not replayed",
+            run.id
+        ))
+        .advice("`agent runs show ID` has what happened."));
+    }
     let mut recipe = Recipe::kept(&run)?;
     recipe.max_turns = arguments.max_turns.or(recipe.max_turns);
     let made = recipe.make_to_replay()?;
+    let name = recipe.name().to_owned();
     let (store, id, json) = (home.store(), run.id.clone(), arguments.json);
     let mut request = made.agent.replay(run.id, store);
     if let Some(speed) = arguments.speed {
         request = request.speed(speed);
     }
     interrupt::run(|interrupt| async move {
-        let mut screen = Screen::new(output, Form::Text, NAME, true, interrupt.clone());
+        let mut screen = Screen::new(output, Form::Text, &name, true, interrupt.clone());
         let stopped = interrupt.token().clone();
         let replayed = tokio::select! {
             () = stopped.cancelled() => return interrupt.exit().unwrap_or(Exit::Interrupted),

@@ -17,6 +17,7 @@ use crate::{
     interrupt,
     output::Output,
     perform::{Job, Work, perform},
+    plan,
     recipe::Recipe,
     sessions,
     terminal::safe,
@@ -31,9 +32,14 @@ use crate::{
 pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit, Failure> {
     let home = Home::open()?;
     let run = home.run(&arguments.id)?;
+    let is_of_plan = Recipe::is_of_plan(&run);
+    if !is_of_plan && (arguments.yes || !arguments.from_steps.is_empty()) {
+        return Err(Failure::usage(format!("run {} is no plan's", run.id))
+            .advice("`--from-step` and `--yes` are for plans."));
+    }
     let session = session(&home, &run)?;
     // Where its session has not taken the answer in yet, it goes on to its end once more.
-    if &*run.status == "ok" && session.is_none() {
+    if &*run.status == "ok" && session.is_none() && !is_of_plan {
         return again(&home, &run, arguments.shown.json, &mut output);
     }
     if let Some(holder) = run
@@ -49,6 +55,9 @@ pub(crate) fn run(arguments: ResumeArguments, mut output: Output) -> Result<Exit
             "`agent interrupt {}` asks it to pause; or wait for its end.",
             run.id
         )));
+    }
+    if is_of_plan {
+        return plan::resume(&home, run, arguments, output);
     }
     let mut recipe = Recipe::kept(&run)?;
     recipe.max_turns = arguments.max_turns.or(recipe.max_turns);
@@ -115,7 +124,7 @@ fn again(home: &Home, run: &StoredRun, json: bool, output: &mut Output) -> Resul
 }
 
 /// What all lives of a run have cost, killed ones included.
-fn spent(home: &Home, run: &StoredRun) -> Result<Usd, Failure> {
+pub(crate) fn spent(home: &Home, run: &StoredRun) -> Result<Usd, Failure> {
     let records = home.wait(home.runs().records(run.id.as_str()))?;
     Ok(records.last().map_or(Usd::ZERO, |last| last.totals.cost))
 }

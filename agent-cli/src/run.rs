@@ -7,15 +7,16 @@ use agent_sdk::{
 };
 
 use crate::{
-    args::RunArguments,
+    args::{AgentArguments, RunArguments},
     budget::Purse,
     exit::{Exit, Failure},
     home::{self, Home},
     interrupt,
+    model::Chosen,
     output::Output,
     perform::{Job, Keep, Work, perform},
-    prompt,
-    recipe::{Made, Recipe},
+    plan, prompt,
+    recipe::Recipe,
     sessions, tools,
 };
 
@@ -25,42 +26,23 @@ use crate::{
 ///
 /// Something that was given cannot be used. Nothing was asked then.
 pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, Failure> {
-    let mut recipe = Recipe::of(&arguments)?;
-    let id = match &arguments.id {
-        Some(id) => checked(id)?,
-        None => RunId::random(),
-    };
-    let prompt = prompt::read(&arguments.prompt)?;
-    let made = if recipe.write && recipe.workspace.is_none() {
-        make_with_own_workspace(&mut recipe, &prompt, &id)?
-    } else {
-        recipe.make()?
-    };
-    if let Some(path) = &arguments.replay {
-        let path = path.display();
-        output.note(format_args!(
-            "replay: the answers come from `{path}`, no provider is asked"
-        ));
-    } else if let Some(warning) = &made.chosen.warning {
-        output.note(warning);
+    if arguments.plan {
+        return plan::run_goal(arguments, output);
     }
+    let mut recipe = Recipe::of(&arguments)?;
+    let with = arguments.with;
+    let id = run_id(&with)?;
+    let prompt = prompt::read(&arguments.prompt)?;
+    let made = with_own_workspace(&mut recipe, &prompt, &id, Recipe::make)?;
+    remark(&with, &made.chosen, &mut output);
     let application = recipe.to_value(&made.chosen)?;
-    let home = if arguments.no_store {
-        None
-    } else {
-        let home = Home::open()
-            .map_err(|failure| failure.advice("Or pass `--no-store`: then nothing is kept."))?;
-        refuse_known(&home, &id)?;
-        Some(home)
-    };
+    let home = home_for(&with, &id)?;
     let purse = Purse::of(home.as_ref(), &recipe, &made.tape)?;
     let session = match (&home, &arguments.session) {
-        (Some(home), Some(name)) => Some(open_session(
-            home,
-            name,
-            arguments.user.clone(),
-            &mut output,
-        )?),
+        (Some(home), Some(name)) => {
+            let user = with.user.clone();
+            Some(open_session(home, name, user, &mut output)?)
+        }
         _ => None,
     };
     let keep = home.as_ref().map(|home| Keep {
@@ -71,9 +53,7 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
         made,
         recipe,
         id,
-        user: arguments
-            .user
-            .or_else(|| session.as_ref().map(|_| home::user())),
+        user: with.user.or_else(|| session.as_ref().map(|_| home::user())),
         session,
         purse,
         work: Work::Begin { prompt, keep },
@@ -82,16 +62,63 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
 
-/// Makes the agent with a folder of its own to write in.
-fn make_with_own_workspace(
+/// The id of a run that is to begin.
+///
+/// # Errors
+///
+/// The one that is given cannot be one.
+pub(crate) fn run_id(arguments: &AgentArguments) -> Result<RunId, Failure> {
+    match &arguments.id {
+        Some(id) => checked(id),
+        None => Ok(RunId::random()),
+    }
+}
+
+/// Says what is to be known of the model before it is asked.
+pub(crate) fn remark(arguments: &AgentArguments, chosen: &Chosen, output: &mut Output) {
+    if let Some(path) = &arguments.replay {
+        let path = path.display();
+        output.note(format_args!(
+            "replay: the answers come from `{path}`, no provider is asked"
+        ));
+    } else if let Some(warning) = &chosen.warning {
+        output.note(warning);
+    }
+}
+
+/// Where a run is to be kept, unless nothing is.
+///
+/// # Errors
+///
+/// The store cannot be opened, or has a run of this id.
+pub(crate) fn home_for(arguments: &AgentArguments, id: &RunId) -> Result<Option<Home>, Failure> {
+    if arguments.no_store {
+        return Ok(None);
+    }
+    let home = Home::open()
+        .map_err(|failure| failure.advice("Or pass `--no-store`: then nothing is kept."))?;
+    refuse_known(&home, id)?;
+    Ok(Some(home))
+}
+
+/// Makes agents, with a folder of the run's own to write in where they may write and no folder is named.
+///
+/// # Errors
+///
+/// The folder cannot be made, or what `make` says.
+pub(crate) fn with_own_workspace<T>(
     recipe: &mut Recipe,
-    prompt: &str,
+    task: &str,
     run: &RunId,
-) -> Result<Made, Failure> {
-    let folder = tools::own_workspace(prompt, run)?;
+    make: impl FnOnce(&Recipe) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if !recipe.write || recipe.workspace.is_some() {
+        return make(recipe);
+    }
+    let folder = tools::own_workspace(task, run)?;
     recipe.workspace = Some(folder.clone());
     recipe.own_workspace = true;
-    recipe.make().inspect_err(|_| {
+    make(recipe).inspect_err(|_| {
         // Nothing is in it yet, and nothing will be.
         let _ = std::fs::remove_dir(folder);
     })

@@ -6,9 +6,11 @@ use agent_sdk::{
     budget::Alert,
     cost::Usd,
     operation::{Event, EventKind, Observer, Outcome, RunContext},
+    orchestrator::PlanReport,
     run::{RunError, RunReport, RunStream},
 };
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
+use serde_json::{Value, json};
 
 use agent_sdk::text::escape_json;
 
@@ -19,6 +21,7 @@ use crate::{
     live::Live,
     output::Output,
     person::{Person, Said},
+    steps::{self, Steps},
     terminal::{Paint, safe, safe_line},
     text::length,
     tree::Trace,
@@ -48,6 +51,8 @@ pub(crate) struct Screen {
     told: Option<Told>,
     /// The agent whose text is the answer; those inside it have theirs for themselves.
     agent: Arc<str>,
+    /// Of a plan, what is known of its steps.
+    steps: Option<Steps>,
     /// Whether text was written, whether its line is still open, and whether what follows belongs to another turn.
     has_text: bool,
     is_mid_line: bool,
@@ -73,10 +78,16 @@ impl Screen {
             person: None,
             told: None,
             agent: agent.into(),
+            steps: None,
             has_text: false,
             is_mid_line: false,
             is_new_turn: false,
         }
+    }
+
+    /// Shows the steps of a plan from now on, and no text before the end: several agents write at once.
+    pub(crate) fn show_steps(&mut self) {
+        self.steps = Some(Steps::default());
     }
 
     /// Lets a person be asked about tool calls.
@@ -116,6 +127,20 @@ impl Screen {
         &mut self,
         mut run: RunStream<'_>,
     ) -> Result<Result<RunReport, RunError>, Failure> {
+        let shown = self.events(&mut run).await;
+        let ended = run.report().await;
+        shown.map(|()| ended)
+    }
+
+    /// Shows the events of a run until there are no more, as [`follow`](Self::follow) does.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) async fn events(
+        &mut self,
+        run: &mut (impl Stream<Item = Arc<Event>> + Unpin),
+    ) -> Result<(), Failure> {
         self.live.show();
         let mut failed = None;
         loop {
@@ -154,11 +179,7 @@ impl Screen {
             }
         }
         self.live.hide();
-        let ended = run.report().await;
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(ended),
-        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Shows what goes between the command and a person.
@@ -226,6 +247,11 @@ impl Screen {
             })?;
             return self.output.line(escape_json(&json));
         }
+        if let Some(steps) = &mut self.steps {
+            let style = self.output.out_style;
+            let lines = steps.hear(event, style, !style.live);
+            self.step_lines(&lines)?;
+        }
         match &event.kind {
             EventKind::TextChunk { content } if event.agent_id.as_ref() == Some(&self.agent) => {
                 self.text(content)
@@ -256,6 +282,22 @@ impl Screen {
             }
             _ => Ok(()),
         }
+    }
+
+    fn step_lines(&mut self, lines: &[steps::Line]) -> Result<(), Failure> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.live.hide();
+        let style = self.output.out_style;
+        for (paint, line) in lines {
+            match paint {
+                Some(paint) => self.output.line(style.paint(*paint, line))?,
+                None => self.output.line(line)?,
+            }
+        }
+        self.show_live();
+        Ok(())
     }
 
     /// Writes more of the answer.
@@ -303,11 +345,59 @@ impl Screen {
             let style = self.output.out_style;
             self.output.write(Trace::of(report).draw(style, width()))?;
         }
-        Ok(match report.outcome {
+        Ok(self.exit(report.outcome))
+    }
+
+    /// Shows what a plan came to: in text what it gave, every step, the trace, the totals, and what decided how long it took; else all of
+    /// it as one line of JSON. Returns its exit code.
+    ///
+    /// # Errors
+    ///
+    /// Standard output cannot be written.
+    pub(crate) fn plan_report(&mut self, report: &PlanReport) -> Result<Exit, Failure> {
+        let (outcome, run) = (&report.outcome, &report.run);
+        if self.form == Form::Json {
+            let mut json = serde_json::to_value(outcome).unwrap_or_default();
+            if let Some(json) = json.as_object_mut() {
+                json.insert("type".to_owned(), json!("plan_report"));
+                json.insert("run_id".to_owned(), json!(run.run_id));
+            }
+            self.output.line(escape_json(&json.to_string()))?;
+            return Ok(self.exit(run.outcome));
+        }
+        let style = self.output.out_style;
+        let text = match &outcome.output {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => format!("{other:#}"),
+        };
+        if !text.trim().is_empty() {
+            self.output.write("\n")?;
+            self.text(&text)?;
+            self.end_line()?;
+        }
+        let is_paused = run.outcome == Outcome::Paused;
+        let table = steps::table(outcome, is_paused, style, width());
+        self.output.write(format_args!("\n{table}\n"))?;
+        self.output.write(Trace::of(run).draw(style, width()))?;
+        for (label, said) in [
+            ("Critical path:", steps::critical(&run.profile, style)),
+            ("Parallel:", steps::together(&run.profile, style)),
+        ] {
+            if let Some(said) = said {
+                let label = style.paint(Paint::Strong, label);
+                self.output.line(format_args!("{label} {said}."))?;
+            }
+        }
+        Ok(self.exit(run.outcome))
+    }
+
+    fn exit(&self, outcome: Outcome) -> Exit {
+        match outcome {
             Outcome::Cancelled if self.output.is_closed() => Exit::Ok,
             Outcome::Cancelled => self.interrupt.exit().unwrap_or(Exit::Interrupted),
             outcome => outcome.into(),
-        })
+        }
     }
 
     /// Writes a line that is less important than the rest.

@@ -19,7 +19,7 @@ fn demo(folder: &Path) -> String {
     let (code, out, err) = ended(&output);
     assert_eq!((code, err), (Some(0), ""), "{out}");
     assert!(
-        out.starts_with("The model is scripted: no model is asked."),
+        out.starts_with("The models are scripted: no model is asked."),
         "{out}"
     );
     assert!(
@@ -50,8 +50,14 @@ fn it_reviews_what_is_there() {
         "it defines main",
         "XXX): 1 line in 1 file: main.rs (line 2)",
         "unwrap(): 1 line in 1 file: main.rs (line 3)",
-        "* agent reviewer",
+        "\nstarted   structure\n",
+        "\n* workflow review ",
+        "agent code_reviewer",
         "agent summariser",
+        "tool write_file",
+        "\nReport: .agent-demo/review.md in ",
+        "\nParallel: up to 3 steps at once, ",
+        " -> write.\n",
         "tokens in",
         "\nBottleneck: ",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -67,6 +73,87 @@ fn it_reviews_what_is_there() {
         !out.contains("cost unknown") && out.contains(", $0.00"),
         "{out}"
     );
+}
+
+/// What the demo said of each step in its table.
+fn ends(out: &str) -> Vec<(String, String)> {
+    let table = out.split("\nstep ").nth(1).unwrap();
+    let rows = table.lines().skip(1).take_while(|line| !line.is_empty());
+    let rows = rows.map(|row| row.split_whitespace().map(str::to_owned));
+    rows.map(|mut row| (row.next().unwrap(), row.next().unwrap()))
+        .collect()
+}
+
+#[test]
+fn three_reviewers_run_beside_each_other_and_a_writer_joins_them() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("main.rs"), "fn main() {}\n").unwrap();
+    let out = demo(folder.path());
+    let ends = ends(&out);
+    let steps = ["structure", "documentation", "code", "write"];
+    let expected = steps.map(|step| (step.to_owned(), "ok".to_owned()));
+    assert_eq!(ends, expected, "{out}");
+    // All three have begun before the first has ended.
+    let first_end = out.find("\nok ").unwrap();
+    for step in &steps[..3] {
+        let begun = out.find(&format!("\nstarted   {step}\n")).unwrap();
+        assert!(begun < first_end, "{out}");
+    }
+    let report = fs::read_to_string(folder.path().join(".agent-demo/review.md")).unwrap();
+    for part in [
+        "\n## Structure\n",
+        "\n## Documentation\n",
+        "\n## Code\n",
+        "main.rs, 1 line",
+    ] {
+        assert!(report.contains(part), "{report}");
+    }
+}
+
+#[test]
+fn only_an_earlier_report_of_its_own_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one.rs"), "fn one() {}\n").unwrap();
+    assert!(demo(folder.path()).contains("review.md in "));
+    fs::write(folder.path().join("two.rs"), "fn two() {}\n").unwrap();
+    let again = demo(folder.path());
+    assert!(
+        again.contains("in place of an earlier one of the demo"),
+        "{again}"
+    );
+    let report = folder.path().join(".agent-demo/review.md");
+    let written = fs::read_to_string(&report).unwrap();
+    assert!(written.contains("two.rs"), "{written}");
+    // Its own report is no part of what it reviews.
+    assert!(written.contains("2 files in 0 sub-folders"), "{written}");
+
+    fs::write(&report, "mine\n").unwrap();
+    let beside = demo(folder.path());
+    assert!(
+        beside.contains("Report: .agent-demo/review-2.md in "),
+        "{beside}"
+    );
+    assert_eq!(fs::read_to_string(&report).unwrap(), "mine\n");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_reviewed_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("main.rs"), "fn main() {}\n").unwrap();
+    // Where the folder of the report should be, there is a file: nothing can be made in it, whoever runs the test.
+    fs::write(folder.path().join(".agent-demo"), "mine\n").unwrap();
+    let out = demo(folder.path());
+    assert!(out.contains("- main.rs, 1 line\n"), "{out}");
+    assert!(
+        out.contains("This report could not be saved in the folder: "),
+        "{out}"
+    );
+    assert!(
+        out.contains("\nNo report: .agent-demo/review.md could not be written"),
+        "{out}"
+    );
+    let kept = fs::read_to_string(folder.path().join(".agent-demo")).unwrap();
+    assert_eq!(kept, "mine\n");
 }
 
 #[test]

@@ -135,6 +135,26 @@ fn a_plan_is_drawn_as_asked() {
 }
 
 #[test]
+fn a_template_is_drawn_with_its_parameters() {
+    let text = format!(
+        "{PLAN}map = {{ over = \"${{params.list}}\" }}\n[params]\nlist = {{ type = \"array\", default = [1, 2] }}\nname = {{}}\n"
+    );
+    let folder = folder("p.toml", text);
+    let at = folder.path();
+    let (code, out, _) = plan(at, &["show", "p.toml", "--param", "name=x"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("[map of 2]"), "{out}");
+    assert!(
+        out.ends_with("\nparams\n  list = [1,2]\n  name = \"x\"\n"),
+        "{out}"
+    );
+    let (code, out, err) = plan(at, &["show", "p.toml", "--param", "list=3"]);
+    assert_eq!((code, &*out), (Some(2), ""));
+    assert!(err.contains("params.list: must be of type array"), "{err}");
+    assert!(err.contains("params.name: must be given"), "{err}");
+}
+
+#[test]
 fn the_schema_is_json_that_knows_the_keys() {
     let (code, out, _) = plan(Path::new("."), &["schema"]);
     assert_eq!(code, Some(0));
@@ -220,7 +240,13 @@ fn the_example_plans_are_right_and_can_be_drawn() {
     names.sort();
     assert_eq!(
         names,
-        ["approval.toml", "fallback.toml", "fan_out.toml", "map.toml"]
+        [
+            "approval.toml",
+            "fallback.toml",
+            "fan_out.toml",
+            "map.toml",
+            "template.toml"
+        ]
     );
     for name in &names {
         let (code, summary, err) = plan(&folder, &["check", name]);

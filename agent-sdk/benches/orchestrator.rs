@@ -134,7 +134,7 @@ fn tools() {
             runtime
                 .block_on(graph.execute().into_future())
                 .expect("run"),
-        )
+        );
     };
     let (median, longest) = clocked(30, run);
     println!("10 independent tools of 50 ms: {median:.2} ms, longest of 30 {longest:.2}");

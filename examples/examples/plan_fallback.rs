@@ -57,7 +57,7 @@ async fn main() -> anyhow::Result<()> {
     let prices = Step::function("prices", "newest prices")
         .retry(Retry::attempts(2).with_backoff(Duration::from_millis(5)))
         .fallback(Work::function("yesterday's prices"));
-    let plain = Plan::builder("plain answer")
+    let instead = Plan::builder("plain answer")
         .step(Step::function("prices", "yesterday's prices"))
         .step(Step::function("answer", "say it plainly").input("${steps.prices/copper}"))
         .output("${steps.answer}")
@@ -65,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
     let plan = Plan::builder("outlook")
         .step(prices)
         .step(Step::function("outlook", "forecast").input("${steps.prices}"))
-        .fallback(plain)
+        .fallback(instead)
         .build()?;
 
     let report = Orchestrator::new(registry).run(&plan).await?;

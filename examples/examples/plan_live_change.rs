@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
             }
         });
     let handle = run.handle().by("Ada");
-    let changes = async {
+    let live = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let water = Step::function("water", "take");
         let wrong = handle.add(water.input(1).after(["drve"])).await;
@@ -55,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
         handle.skip("clean").await?;
         anyhow::Ok(())
     };
-    let (report, changed) = tokio::join!(run.into_future(), changes);
+    let (report, changed) = tokio::join!(run.into_future(), live);
     changed?;
     let report = report?;
 

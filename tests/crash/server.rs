@@ -202,7 +202,7 @@ fn answer_to_the_clerk(request: &Value, bytes: usize) -> Value {
     } else {
         (text_of("All is noted."), 100 + said)
     };
-    completion(message, usage)
+    completion(&message, usage)
 }
 
 /// How often the model has spoken in what it is shown.
@@ -227,7 +227,7 @@ pub(crate) fn text_of(words: &str) -> Value {
 }
 
 /// The body of an answer that took so many tokens to ask.
-pub(crate) fn completion(message: Value, asked: usize) -> Value {
+pub(crate) fn completion(message: &Value, asked: usize) -> Value {
     let calls = message.get("tool_calls").is_some();
     let reason = if calls { "tool_calls" } else { "stop" };
     json!({

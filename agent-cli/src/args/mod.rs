@@ -1,5 +1,6 @@
 //! The command line.
 
+mod agent;
 mod budget;
 mod cost;
 mod plan;
@@ -15,14 +16,18 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
+    agent::{AgentArguments, BuiltinTool},
     budget::{BudgetArguments, BudgetCommand, SetBudgetArguments},
     cost::{CostArguments, CostCommand, ReportArguments, ReportFormat, UsageCostArguments},
-    plan::{CheckPlanArguments, Drawing, PlanArguments, PlanCommand, ShowPlanArguments},
+    plan::{
+        CheckPlanArguments, Drawing, GivenParams, PlanArguments, PlanCommand, RunPlanArguments,
+        ShowPlanArguments,
+    },
     prices::{
         DiffPricesArguments, DoctorArguments, ListPricesArguments, PricesArguments, PricesCommand,
         RefreshPricesArguments, ShowPricesArguments,
     },
-    run::{BuiltinTool, LogFormat, ReplayArguments, ResumeArguments, RunArguments, Shown},
+    run::{LogFormat, ReplayArguments, ResumeArguments, RunArguments, Shown},
     runs::{
         Answer, ApproveArguments, CleanupArguments, ExportArguments, InterruptArguments,
         ListArguments, RunsArguments, RunsCommand, ShowArguments,
@@ -66,7 +71,7 @@ pub(crate) enum Command {
     Replay(ReplayArguments),
     /// Asks a run that is under way to pause.
     Interrupt(InterruptArguments),
-    /// Answers what a run asks about a tool call.
+    /// Answers what a run asks about a tool call or a step.
     Approve(ApproveArguments),
     /// Lists, shows, exports and deletes the runs that are kept.
     Runs(RunsArguments),
@@ -74,9 +79,9 @@ pub(crate) enum Command {
     Sessions(SessionsArguments),
     /// Deletes what did not change for some time.
     Cleanup(CleanupArguments),
-    /// Reviews a folder with a scripted model: no key and no network needed.
+    /// Reviews a folder by a plan of scripted models: no key and no network needed.
     Demo(DemoArguments),
-    /// Checks and draws plans: steps that wait for each other.
+    /// Checks, draws and runs plans: steps that wait for each other.
     Plan(PlanArguments),
     /// Sets, lists and resets budgets: what may be spent, by whom, in which time.
     Budget(BudgetArguments),

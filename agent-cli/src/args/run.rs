@@ -4,9 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use agent_sdk::cost::Usd;
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
 
-use super::{ModelName, Pair, values::money};
+use super::{AgentArguments, values::money};
 
 const RUN_HELP: &str = "\
 Standard output gets the answer as it is written, then the trace, the totals and the bottleneck; piped, the same without colours.
@@ -28,7 +27,8 @@ Examples:
   agent run 'Review this folder.' --workspace . --max-cost-usd 0.25
   agent run 'Tidy up the notes.' --workspace notes --write --ask write_file
   agent run 'What changed?' --workspace . --tool run_command --allow-program git
-  git diff | agent run - --system 'You review changes.' --id review-17
+  git diff | agent run - --role reviewer --id review-17
+  agent run --plan 'Find what this folder lacks, and write it into lacks.md.' --workspace . --write
 
 Variables:
   AGENT_MODEL                  the model, where `--model` is not given
@@ -47,11 +47,15 @@ sent again with the same idempotency key; a call that was under way of a tool th
 
 A run that has ended prints its answer again. One that another process has is left alone (exit code 1).
 
+A plan goes on with the steps that have not ended. With `--from-step ID` that step and all that come after it begin again, also of a
+plan that has ended; what the others gave is kept.
+
 Examples:
   agent resume review-17
   agent resume review-17 --max-turns 40     # it had reached its limit
   agent resume review-17 --max-cost-usd 0.5 # it had spent what it may
-  agent resume review-17 --json | tail -n 1 # its report";
+  agent resume review-17 --json | tail -n 1 # its report
+  agent resume digest --from-step write     # of a plan";
 
 const REPLAY_HELP: &str = "\
 The agent is made again as it was and really runs, with the limits, checks and prices of today; models, tools and people answer
@@ -93,84 +97,30 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// A tool that comes with the SDK and is off unless it is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub(crate) enum BuiltinTool {
-    /// Asks hosts that are allowed, with GET and HEAD.
-    HttpRequest,
-    /// Runs programs that are allowed, without a shell.
-    RunCommand,
-}
-
 /// What `run` takes.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
 pub(crate) struct RunArguments {
-    /// What to ask; `-` reads it from standard input.
+    /// What to ask; with `--plan` the goal. `-` reads it from standard input.
     pub(crate) prompt: String,
-    /// The model, for example `openai:gpt-5-mini`. Default: the variable `AGENT_MODEL`.
-    #[arg(long, value_name = "PROVIDER:NAME")]
-    pub(crate) model: Option<ModelName>,
-    /// Where the provider's API is. A provider that is not known is taken to speak OpenAI's. Default: the provider's own address.
-    #[arg(long, value_name = "URL")]
-    pub(crate) base_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) with: AgentArguments,
     /// Instructions for the model.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["role", "plan"])]
     pub(crate) system: Option<String>,
-    /// The most model calls to make.
-    #[arg(long, value_name = "N")]
-    pub(crate) max_turns: Option<NonZeroU32>,
-    /// The most that the run may cost, with everything inside it, in US dollars. Default: no cap but those of `agent budget`.
-    #[arg(long, value_name = "X", value_parser = money)]
-    pub(crate) max_cost_usd: Option<Usd>,
-    /// A tag on the run and everything in it, for budgets and reports too; may be given again.
-    #[arg(long = "tag", value_name = "KEY=VALUE")]
-    pub(crate) tags: Vec<Pair>,
-    /// A folder that the model may read, and nothing outside of it. Default: none.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) workspace: Option<PathBuf>,
-    /// Lets the model write in the folder too: it makes files and replaces them. Without `--workspace` in a new folder of the run's
-    /// own, in which its answer and its report are saved too.
+    /// The built-in role whose instructions the agent has: researcher, analyst, writer, coder or reviewer.
+    #[arg(long, value_name = "NAME", conflicts_with = "plan")]
+    pub(crate) role: Option<String>,
+    /// Has the model make a plan that reaches the goal with the built-in roles and the tools that are there, shows it, and runs it once
+    /// somebody has agreed.
     #[arg(long)]
-    pub(crate) write: bool,
-    /// A built-in tool that the model may use, with what is allowed to it; may be given again.
-    #[arg(long = "tool", value_name = "TOOL", value_enum)]
-    pub(crate) tools: Vec<BuiltinTool>,
-    /// A host that `http_request` may ask over https: `api.example.com`, `*.example.com`, with `:PORT` where that is another; may be
-    /// given again.
-    #[arg(long = "allow-host", value_name = "HOST")]
-    pub(crate) allow_hosts: Vec<String>,
-    /// A program that `run_command` may run in the folder of `--workspace`, looked for in `PATH`; may be given again. A person approves
-    /// each call.
-    #[arg(long = "allow-program", value_name = "NAME")]
-    pub(crate) allow_programs: Vec<String>,
-    /// A tool whose calls a person approves, each; may be given again.
-    #[arg(long, value_name = "TOOL")]
-    pub(crate) ask: Vec<String>,
-    /// The run's id: letters, digits, `-`, `_`, `.` and `:`. Default: a new one.
-    #[arg(long, value_name = "ID")]
-    pub(crate) id: Option<String>,
-    /// The user on whose behalf it runs, in the store, in traces and for budgets. Default: none, and with `--session` the system's name for who
-    /// runs the command.
-    #[arg(long, value_name = "USER")]
-    pub(crate) user: Option<String>,
+    pub(crate) plan: bool,
+    /// Runs the plan without asking, and answers what its steps and tools ask with yes.
+    #[arg(long, requires = "plan")]
+    pub(crate) yes: bool,
     /// The session that the run goes on with, or `new` for a new one, whose id is said on standard error. It must be the user's.
-    #[arg(long, value_name = "ID", conflicts_with = "no_store")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["no_store", "plan"])]
     pub(crate) session: Option<String>,
-    /// Keeps nothing of the run: it cannot be resumed.
-    #[arg(long)]
-    pub(crate) no_store: bool,
-    /// Asks for whole answers instead of streams, for servers that cannot stream.
-    #[arg(long)]
-    pub(crate) no_stream: bool,
-    /// Writes the exchanges with the provider to this file, without the key; one that exists goes on. It holds what was said.
-    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
-    pub(crate) record: Option<PathBuf>,
-    /// Answers from a file that `--record` wrote, in place of the provider: without a network and without a key.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) replay: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) shown: Shown,
 }
@@ -190,6 +140,12 @@ pub(crate) struct ResumeArguments {
     /// The most that the run may cost in US dollars, what it has cost already included. Default: as the run began.
     #[arg(long, value_name = "X", value_parser = money)]
     pub(crate) max_cost_usd: Option<Usd>,
+    /// Of a plan: a step that begins again, with all that come after it; may be given again.
+    #[arg(long = "from-step", value_name = "ID")]
+    pub(crate) from_steps: Vec<String>,
+    /// Of a plan: answers what its steps and tools ask with yes.
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// Where the provider's API is now. Default: where it was.
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,

@@ -25,18 +25,52 @@ fn a_run_takes_all_its_flags() {
     let Command::Run(run) = parsed.unwrap().command else {
         panic!("not a run");
     };
-    let model = run.model.unwrap();
+    let model = run.with.model.unwrap();
     assert_eq!((&*model.provider, &*model.name), ("ollama", "qwen3:4b"));
-    assert_eq!((&*run.tags[1].key, &*run.tags[1].value), ("b", "x=y"));
-    assert_eq!(run.max_turns.map(NonZeroU32::get), Some(3));
-    assert!(run.shown.json && run.shown.verbose && run.shown.metrics.is_some());
-    assert!(run.workspace.is_some() && run.write);
     assert_eq!(
-        run.tools,
+        (&*run.with.tags[1].key, &*run.with.tags[1].value),
+        ("b", "x=y")
+    );
+    assert_eq!(run.with.max_turns.map(NonZeroU32::get), Some(3));
+    assert!(run.shown.json && run.shown.verbose && run.shown.metrics.is_some());
+    assert!(run.with.workspace.is_some() && run.with.write);
+    assert_eq!(
+        run.with.tools,
         [BuiltinTool::HttpRequest, BuiltinTool::RunCommand]
     );
-    assert_eq!(run.allow_hosts, ["a.test:8443"]);
-    assert_eq!(run.allow_programs, ["git", "ls"]);
+    assert_eq!(run.with.allow_hosts, ["a.test:8443"]);
+    assert_eq!(run.with.allow_programs, ["git", "ls"]);
+}
+
+#[test]
+fn a_plan_takes_the_flags_of_a_run_and_parameters() {
+    let parsed = parse(
+        "agent plan run p.toml --param a=1 --param b=x=y --input {} --model openai:m --max-cost-usd 0.5 --tag t=1 --workspace . \
+         --write --yes --json --id r --no-store",
+    );
+    let Command::Plan(plan) = parsed.unwrap().command else {
+        panic!("not a plan");
+    };
+    let PlanCommand::Run(run) = plan.what else {
+        panic!("not run");
+    };
+    let given = run.given.params.iter();
+    let given: Vec<_> = given.map(|it| (&*it.key, &*it.value)).collect();
+    assert_eq!(given, [("a", "1"), ("b", "x=y")]);
+    assert!(run.yes && run.shown.json && run.with.no_store && run.with.write);
+    for line in [
+        "agent run x --role writer --plan",
+        "agent run x --role writer --system s",
+        "agent run x --plan --session s",
+        "agent run x --yes",
+    ] {
+        let error = parse(line).unwrap_err();
+        let kinds = [
+            ErrorKind::ArgumentConflict,
+            ErrorKind::MissingRequiredArgument,
+        ];
+        assert!(kinds.contains(&error.kind()), "{line}: {error}");
+    }
 }
 
 #[test]

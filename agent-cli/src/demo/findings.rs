@@ -1,5 +1,7 @@
 //! What `search_files` answered, as data.
 
+use super::place::FOLDER;
+
 /// What a search found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
@@ -17,6 +19,9 @@ impl Findings {
                 findings.is_cut |= line.starts_with("[stopped") || line.starts_with("[of ");
                 continue;
             };
+            if path.starts_with(FOLDER) {
+                continue;
+            }
             match findings.files.iter_mut().find(|(known, _)| known == path) {
                 Some((_, lines)) => lines.push(number),
                 None => findings.files.push((path.to_owned(), vec![number])),
@@ -73,7 +78,7 @@ mod tests {
     #[test]
     fn matches_become_data() {
         let findings = Findings::parse(
-            "[id]/a:b.ts:3: // TODO: 4: x\nsrc/lib.rs:1: TODO\nsrc/lib.rs:12: FIXME\n[stopped early: 200 matches; search a narrower path]\n",
+            "[id]/a:b.ts:3: // TODO: 4: x\nsrc/lib.rs:1: TODO\nsrc/lib.rs:12: FIXME\n.agent-demo/review.md:4: TODO\n[stopped early: 200 matches; search a narrower path]\n",
         );
         assert_eq!(findings.count(), 3);
         assert_eq!(findings.amount(), "at least 3 lines in 2 files");

@@ -1,5 +1,7 @@
 //! What `list_files` answered, as data.
 
+use super::place::FOLDER;
+
 /// The files of a folder, as far as they were listed.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
@@ -69,13 +71,14 @@ const MANIFESTS: [&str; 9] = [
 
 /// The largest file that is worth a look.
 const BYTES: u64 = 512 * 1024;
-/// The most files that are read.
-const PICKS: usize = 4;
+/// The most files that a reviewer reads.
+const PICKS: usize = 3;
 
 impl Listing {
     pub(super) fn parse(text: &str) -> Self {
         let mut listing = Self::default();
-        for line in text.lines() {
+        let lines = text.lines();
+        for line in lines.filter(|line| !line.starts_with(FOLDER)) {
             if line.ends_with('/') || line.ends_with("/ ...") {
                 listing.folders += 1;
             } else if line.ends_with(')') {
@@ -89,29 +92,39 @@ impl Listing {
         listing
     }
 
-    /// The files worth reading: what introduces the folder, what it is made of, and its largest sources.
-    pub(super) fn picks(&self) -> Vec<&File> {
-        let mut readable: Vec<_> = self
-            .files
-            .iter()
-            .filter(|file| file.is_readable())
+    /// The file that says what the folder is made of.
+    pub(super) fn manifest(&self) -> Option<&File> {
+        let mut files = self.readable().into_iter();
+        files.find(|file| MANIFESTS.contains(&&*file.name().to_lowercase()))
+    }
+
+    /// The texts worth reading: what introduces the folder, then what lies least deep in it.
+    pub(super) fn texts(&self) -> Vec<&File> {
+        let mut texts: Vec<_> = self
+            .readable()
+            .into_iter()
+            .filter(|file| file.is_text())
             .collect();
+        texts.sort_by_key(|file| !file.name().to_lowercase().starts_with("readme"));
+        texts.truncate(PICKS);
+        texts
+    }
+
+    /// The largest sources.
+    pub(super) fn sources(&self) -> Vec<&File> {
+        let sources = self.readable().into_iter().filter(|file| file.is_source());
+        let mut sources: Vec<_> = sources.collect();
+        sources.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+        sources.truncate(PICKS);
+        sources
+    }
+
+    /// What can be read, the least deep first.
+    fn readable(&self) -> Vec<&File> {
+        let files = self.files.iter();
+        let mut readable: Vec<_> = files.filter(|file| file.is_readable()).collect();
         readable.sort_by_key(|file| (file.depth(), file.path.clone()));
-        let named = |wanted: &dyn Fn(&str) -> bool| {
-            let found = |file: &&&File| wanted(&file.name().to_lowercase());
-            readable.iter().find(found).copied()
-        };
-        let readme = named(&|name| name.starts_with("readme"));
-        let manifest = named(&|name| MANIFESTS.contains(&name));
-        let mut by_size = readable.clone();
-        by_size.sort_by_key(|file| (!file.is_source(), std::cmp::Reverse(file.bytes)));
-        let mut picks: Vec<&File> = Vec::new();
-        for file in [readme, manifest].into_iter().flatten().chain(by_size) {
-            if picks.len() < PICKS && !picks.contains(&file) {
-                picks.push(file);
-            }
-        }
-        picks
+        readable
     }
 
     /// How many files there are of each kind, most first.
@@ -172,8 +185,15 @@ impl File {
         known.map_or_else(|| format!(".{ending}"), |(_, kind, _)| (*kind).to_owned())
     }
 
+    /// It is written to be read: a README, or text by its ending.
+    fn is_text(&self) -> bool {
+        let ending = self.ending();
+        let is_text = matches!(ending.as_deref(), Some("md" | "txt" | "rst" | "adoc"));
+        is_text || self.name().to_lowercase().starts_with("readme")
+    }
+
     /// It is written by people as source code.
-    pub(super) fn is_source(&self) -> bool {
+    fn is_source(&self) -> bool {
         let ending = self.ending();
         KINDS
             .iter()
@@ -202,15 +222,22 @@ mod tests {
     #[test]
     fn a_listing_becomes_data() {
         let listing = Listing::parse(
-            "README.md 120\nsrc/\nsrc/a file.rs 900\nsrc/lib.rs 2000\ntarget/ ...\nlink (link, not followed)\n\
+            "README.md 120\nCargo.toml 90\n.agent-demo/\n.agent-demo/review.md 9000\nsrc/\nsrc/a file.rs 900\nsrc/lib.rs 2000\ntarget/ ...\nlink (link, not followed)\n\
              evil\\u{1b}[2J.rs 7\nlogo.png 5000\n[cut at 1,000 entries: list a folder inside, or less deep]\n",
         );
-        assert_eq!(listing.files.len(), 5);
+        assert_eq!(listing.files.len(), 6);
         assert_eq!((listing.folders, listing.others), (2, 1));
         assert!(listing.is_cut);
         assert_eq!(listing.odd_names(), 1);
-        let picks: Vec<_> = listing.picks().iter().map(|file| &*file.path).collect();
-        assert_eq!(picks, ["README.md", "src/lib.rs", "src/a file.rs"]);
+        let paths = |files: Vec<&File>| {
+            files
+                .iter()
+                .map(|file| file.path.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(paths(listing.texts()), ["README.md"]);
+        assert_eq!(paths(listing.sources()), ["src/lib.rs", "src/a file.rs"]);
+        assert_eq!(listing.manifest().unwrap().path, "Cargo.toml");
         assert_eq!(listing.kinds().first(), Some(&("Rust".to_owned(), 3)));
         assert_eq!(listing.largest().unwrap().path, "logo.png");
     }
@@ -218,7 +245,7 @@ mod tests {
     #[test]
     fn an_empty_folder_has_nothing_to_read() {
         let listing = Listing::parse("[empty]\n");
-        assert!(listing.files.is_empty() && listing.picks().is_empty());
+        assert!(listing.files.is_empty() && listing.texts().is_empty());
         assert!(!listing.is_cut);
     }
 }

@@ -1,28 +1,36 @@
-//! `agent demo`: reviews a real folder with real tools, on a model that is scripted and says so.
+//! `agent demo`: reviews a real folder with real tools, by a plan of scripted models that say so.
 //!
-//! [`reviewer`] and [`summariser`] stand in for models, [`listing`] and [`findings`] understand what the tools answer, [`answer`]
-//! counts it, [`price`] is what it would have cost.
+//! [`team`] has the agents that `plan.toml` names. [`structure`], [`documentation`], [`code`], [`writer`] and [`summariser`] stand in for
+//! models, with [`review`] in common; [`listing`] and [`findings`] understand what the tools answer, [`place`] is where the report
+//! goes, [`price`] what it would have cost.
 
-mod answer;
+mod code;
+mod documentation;
 mod findings;
 mod listing;
+mod place;
 mod price;
 mod results;
-mod reviewer;
+mod review;
+mod structure;
 mod summariser;
+mod team;
+mod writer;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use agent_sdk::{
-    agent::Agent,
-    operation::{Clock, RunContext, SystemClock},
-    tool::ToolHandle,
+    operation::{Clock, Outcome, RunContext, SystemClock},
+    orchestrator::{Orchestrator, PlanReport},
+    plan::Plan,
+    workspace::Workspace,
 };
 
-use self::price::Price;
+use self::{place::Place, price::Price};
 use crate::{
     args::DemoArguments,
     exit::{Exit, Failure},
+    follow::Followed,
     interrupt::{self, Interrupt},
     output::Output,
     prices,
@@ -32,11 +40,8 @@ use crate::{
     watch::{Logs, Watch},
 };
 
-/// The agent's name, and its sub-agent's.
-const NAME: &str = "reviewer";
-const INNER: &str = "summariser";
-/// The longest that a tool may work on a large folder.
-const TOOL_TIME: Duration = Duration::from_secs(3);
+/// What is run; the steps name the agents of [`team`].
+const PLAN: &str = include_str!("plan.toml");
 
 /// Does what `agent demo` says.
 ///
@@ -44,44 +49,26 @@ const TOOL_TIME: Duration = Duration::from_secs(3);
 ///
 /// The folder cannot be opened.
 pub(crate) fn run(arguments: DemoArguments, output: Output) -> Result<Exit, Failure> {
-    let agent = agent(&arguments.workspace)?;
-    interrupt::run(|interrupt| go(arguments, agent, output, interrupt))
+    let workspace = tools::workspace(&arguments.workspace)?;
+    let orchestrator = Orchestrator::new(team::registry(&workspace)?);
+    let plan = Plan::from_toml(PLAN).map_err(|error| Failure::usage(error.to_string()))?;
+    let demo = Demo {
+        orchestrator,
+        plan,
+        workspace,
+    };
+    interrupt::run(|interrupt| go(arguments, demo, output, interrupt))
 }
 
-fn agent(workspace: &Path) -> Result<Agent, Failure> {
-    let failed = |error: agent_sdk::agent::BuildError| Failure::usage(error.to_string());
-    let tools: Vec<ToolHandle> = tools::workspace(workspace)?
-        .read_tools()
-        .into_iter()
-        .map(|tool| {
-            let options = tool.options().with_timeout(TOOL_TIME);
-            tool.with_options(options)
-        })
-        .collect();
-    let inner = Agent::builder(INNER, summariser::model())
-        .description("Reads one file and says what is in it.")
-        .instructions("You summarise files.")
-        .tools(
-            tools
-                .iter()
-                .filter(|tool| &*tool.spec().name == "read_file")
-                .cloned(),
-        )
-        .build()
-        .map_err(failed)?;
-    Agent::builder(NAME, reviewer::model())
-        .instructions(
-            "You review folders: look around, read what is worth it, and say what you found.",
-        )
-        .tools(tools)
-        .tool(inner.as_tool())
-        .build()
-        .map_err(failed)
+struct Demo {
+    orchestrator: Orchestrator,
+    plan: Plan,
+    workspace: Workspace,
 }
 
 async fn go(
     arguments: DemoArguments,
-    agent: Agent,
+    demo: Demo,
     mut output: Output,
     interrupt: Interrupt,
 ) -> Exit {
@@ -93,8 +80,9 @@ async fn go(
         }
     };
     watch.begin(&mut output, &interrupt);
-    let mut screen = Screen::new(output, Form::Text, NAME, false, interrupt.clone());
-    let shown = show(&mut screen, &agent, &arguments, &watch, &interrupt).await;
+    let mut screen = Screen::new(output, Form::Text, "", false, interrupt.clone());
+    screen.show_steps();
+    let shown = show(&mut screen, &demo, &arguments.workspace, &watch, &interrupt).await;
     let exit = shown.unwrap_or_else(|failure| {
         screen.output.note(&failure);
         failure.exit
@@ -109,19 +97,18 @@ async fn go(
 
 async fn show(
     screen: &mut Screen,
-    agent: &Agent,
-    arguments: &DemoArguments,
+    demo: &Demo,
+    folder: &Path,
     watch: &Watch,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
     let price = Price::at(&prices::book()?, SystemClock::default().now());
-    let folder = arguments.workspace.canonicalize();
-    let folder = folder.as_ref().unwrap_or(&arguments.workspace).display();
-    let folder = folder.to_string();
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let shown = safe_line(&folder.display().to_string()).into_owned();
     let output = &mut screen.output;
     output.line(output.out_style.paint(
         Paint::Strong,
-        "The model is scripted: no model is asked. Files, tools and trace are real.",
+        "The models are scripted: no model is asked. Files, tools, plan and trace are real.",
     ))?;
     screen.aside("Delays stand for a model's latency, and tokens are counted as words.")?;
     if let Some(price) = &price {
@@ -130,9 +117,10 @@ async fn show(
             price.words
         ))?;
     }
+    screen.output.line(format_args!("\nReviewing {shown}\n"))?;
     screen
         .output
-        .line(format_args!("\nReviewing {}\n", safe_line(&folder)))?;
+        .line(format_args!("{}", demo.plan.to_text()))?;
 
     let observers = watch.observers().with_shared(screen.observer());
     let mut context = RunContext::builder()
@@ -142,30 +130,75 @@ async fn show(
         context = context.prices(price.book);
     }
     let context = context.build();
-    let run = agent.run("Review this folder.").context(&context).stream();
-    let ended = screen.follow(run).await?;
-    let report = match &ended {
-        Ok(report) => report,
-        Err(error) => error.report(),
+    let place = tokio::task::block_in_place(|| Place::find(&demo.workspace));
+    let run = demo
+        .orchestrator
+        .run(&demo.plan)
+        .context(&context)
+        .workspace(folder)
+        .param("folder", shown.as_str())
+        .param("report", place.path.as_str())
+        .param("replace", place.is_ours);
+    let mut run = Followed::new(&context, run.into_future());
+    screen.events(&mut run).await?;
+    let Some(ended) = run.into_result() else {
+        return Ok(Exit::Failed);
     };
-    let exit = screen.report(report)?;
-    match &ended {
-        Ok(_) => ending(screen, watch, &report.trace_id.to_string())?,
-        Err(_) if exit == Exit::Ok => {}
-        Err(error) => {
-            let failure = Failure::new(exit, error.to_string()).because(error);
-            screen.output.note(&failure);
+    let (report, error) = match &ended {
+        Ok(report) => (Some(report), None),
+        Err(error) => (error.report(), Some(error)),
+    };
+    let exit = report.map_or(Ok(Exit::Failed), |report| screen.plan_report(report))?;
+    match (error, report) {
+        (None, Some(report)) => {
+            saved(screen, &place, is_saved(report), &shown)?;
+            ending(screen, watch, report)?;
         }
+        (Some(error), _) if exit != Exit::Ok => {
+            let was_stopped = report.is_some_and(|it| it.run.outcome == Outcome::Cancelled);
+            let failure = Failure::new(exit, error.to_string()).because(error);
+            if !was_stopped || !screen.output.is_closed() {
+                screen.output.note(&failure);
+            }
+        }
+        _ => {}
     }
     Ok(exit)
 }
 
+/// Whether the writer's tool did its work.
+fn is_saved(report: &PlanReport) -> bool {
+    let mut operations = report.run.profile.tree().map(|node| node.operation);
+    operations.any(|it| &*it.name == "write_file" && it.outcome == Outcome::Ok)
+}
+
+/// Says where the report is, or that it is nowhere.
+fn saved(screen: &mut Screen, place: &Place, is_saved: bool, folder: &str) -> Result<(), Failure> {
+    let style = screen.output.out_style;
+    let path = safe_line(&place.path);
+    let (label, said) = match (is_saved, place.is_ours) {
+        (true, false) => ("Report:", format!("{path} in {folder}, a new file")),
+        (true, true) => (
+            "Report:",
+            format!("{path} in {folder}, in place of an earlier one of the demo"),
+        ),
+        (false, _) => (
+            "No report:",
+            format!("{path} could not be written in {folder}; the review above says why"),
+        ),
+    };
+    let paint = if is_saved { Paint::Strong } else { Paint::Bad };
+    let label = style.paint(paint, label);
+    screen.output.line(format_args!("{label} {said}."))
+}
+
 /// Where to look next.
-fn ending(screen: &mut Screen, watch: &Watch, trace: &str) -> Result<(), Failure> {
+fn ending(screen: &mut Screen, watch: &Watch, report: &PlanReport) -> Result<(), Failure> {
     screen.output.write("\n")?;
     if watch.exports_traces() {
         screen.output.line(format_args!(
-            "Trace:   {trace}, where OTEL_EXPORTER_OTLP_ENDPOINT points"
+            "Trace:   {}, where OTEL_EXPORTER_OTLP_ENDPOINT points",
+            report.run.trace_id
         ))?;
     } else {
         screen

@@ -11,6 +11,8 @@ use serde_json::json;
 use super::results::Results;
 use crate::text::counted;
 
+/// The sub-agent's name.
+pub(super) const NAME: &str = "summariser";
 /// What the task begins with; the file's path follows.
 pub(super) const TASK: &str = "Summarise the file ";
 /// The most lines that are read.

@@ -1,6 +1,9 @@
 //! `agent plan check`.
 
-use agent_sdk::{plan::Plan, text::escape_json};
+use agent_sdk::{
+    plan::{Open, Plan},
+    text::escape_json,
+};
 use serde_json::json;
 
 use super::source::{self, Source};
@@ -14,7 +17,7 @@ use crate::{
 
 pub(super) fn run(arguments: &CheckPlanArguments, output: &mut Output) -> Result<Exit, Failure> {
     let source = Source::read(&arguments.file)?;
-    let mistakes = match source.plan() {
+    let mistakes = match source.plan(&Open) {
         Ok(plan) => {
             tell(&plan, arguments.json, output)?;
             return Ok(Exit::Ok);

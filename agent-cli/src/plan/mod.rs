@@ -1,12 +1,22 @@
-//! `agent plan`: whether a plan is right, and how it looks.
+//! `agent plan`: whether a plan is right, how it looks, and running it.
+//!
+//! [`mod@run`] and [`goal`] begin plans, [`mod@resume`] goes on with them, [`perform`] does it and shows it, with the agents of [`team`].
 
 mod check;
+mod end;
+mod goal;
+mod params;
+mod perform;
 mod place;
+mod resume;
+mod run;
 mod show;
 mod source;
+mod team;
 
 use agent_sdk::{plan::Plan, text::escape_json};
 
+pub(crate) use self::{goal::run as run_goal, resume::run as resume};
 use crate::{
     args::PlanCommand,
     exit::{Exit, Failure},
@@ -18,11 +28,12 @@ use crate::{
 /// # Errors
 ///
 /// The plan cannot be read or has mistakes, or what was asked for cannot be written.
-pub(crate) fn run(command: &PlanCommand, output: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(command: PlanCommand, mut output: Output) -> Result<Exit, Failure> {
     match command {
-        PlanCommand::Check(arguments) => check::run(arguments, output),
-        PlanCommand::Show(arguments) => show::run(arguments, output),
-        PlanCommand::Schema => schema(output),
+        PlanCommand::Check(arguments) => check::run(&arguments, &mut output),
+        PlanCommand::Show(arguments) => show::run(&arguments, &mut output),
+        PlanCommand::Run(arguments) => run::run(*arguments, output),
+        PlanCommand::Schema => schema(&mut output),
     }
 }
 

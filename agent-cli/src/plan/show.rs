@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::source::{self, Source};
+use agent_sdk::plan::Open;
+
+use super::{
+    params,
+    source::{self, Source},
+};
 use crate::{
     args::{Drawing, ShowPlanArguments},
     exit::{Exit, Failure},
@@ -14,14 +19,26 @@ use crate::{
 
 pub(super) fn run(arguments: &ShowPlanArguments, output: &mut Output) -> Result<Exit, Failure> {
     let source = Source::read(&arguments.file)?;
-    let plan = match source.plan() {
+    let mut plan = match source.plan(&Open) {
         Ok(plan) => plan,
         Err(mistakes) => return Err(source::failure(&source, &mistakes, output)),
     };
+    let given = if arguments.given.are_some() {
+        let given = params::of(&plan, &arguments.given)?;
+        Some(params::filled(&plan, &given, output)?)
+    } else {
+        None
+    };
+    if let Some(given) = &given {
+        params::put_in(&mut plan, given);
+    }
     let path = arguments.output.as_deref();
     let format = arguments.format.or_else(|| path.and_then(by_ending));
     let drawing = match format.unwrap_or(Drawing::Text) {
-        Drawing::Text => plan.to_text(),
+        Drawing::Text => match given.filter(|given| !given.is_empty()) {
+            Some(given) => plan.to_text() + &params::lines(&given),
+            None => plan.to_text(),
+        },
         Drawing::Mermaid => plan.to_mermaid(),
         Drawing::Svg => plan.to_svg(),
     };

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use agent_sdk::plan::{Open, Plan, PlanError};
+use agent_sdk::plan::{Catalog, Plan, PlanError};
 use serde::{Serialize, de::IgnoredAny};
 use toml::de::{DeTable, DeValue};
 
@@ -85,16 +85,16 @@ impl Source {
         })
     }
 
-    /// The plan, which can be run with agents, tools and functions of these names.
+    /// The plan, which can be run with what is in the catalog.
     ///
     /// # Errors
     ///
     /// Every mistake in it.
-    pub(super) fn plan(&self) -> Result<Plan, Vec<Mistake>> {
+    pub(super) fn plan(&self, catalog: &dyn Catalog) -> Result<Plan, Vec<Mistake>> {
         if self.is_json {
             let _: IgnoredAny =
                 serde_json::from_str(&self.text).map_err(|error| vec![broken_json(&error)])?;
-            checked(Plan::from_json(&self.text))
+            checked(Plan::from_json(&self.text), catalog)
                 .map_err(|wrong| self.located(&wrong, |place| place::in_json(&self.text, place)))
         } else {
             let (table, errors) = DeTable::parse_recoverable(&self.text);
@@ -105,7 +105,7 @@ impl Source {
                 return Err(mistakes);
             }
             let document = DeValue::Table(table.into_inner());
-            checked(Plan::from_toml(&self.text))
+            checked(Plan::from_toml(&self.text), catalog)
                 .map_err(|wrong| self.located(&wrong, |place| place::in_toml(&document, place)))
         }
     }
@@ -142,9 +142,9 @@ impl Source {
     }
 }
 
-fn checked(plan: Result<Plan, PlanError>) -> Result<Plan, PlanError> {
+fn checked(plan: Result<Plan, PlanError>, catalog: &dyn Catalog) -> Result<Plan, PlanError> {
     let plan = plan?;
-    plan.check(&Open)?;
+    plan.check(catalog)?;
     Ok(plan)
 }
 

@@ -92,7 +92,7 @@ fn row(run: &StoredRun, now: Timestamp, unicode: bool) -> [String; 8] {
         status.to_owned(),
         moment(run.created),
         length(took.try_into().unwrap_or_default(), unicode),
-        safe_line(&run.summary.model).into_owned(),
+        safe_line(&super::model(run)).into_owned(),
         known(count(totals.model_calls.into())),
         known(cost),
         safe_line(

@@ -5,6 +5,8 @@ mod list;
 mod show;
 mod timeline;
 
+use std::borrow::Cow;
+
 use agent_sdk::journal::StoredRun;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,6 +16,7 @@ use crate::{
     exit::{Exit, Failure},
     home::{self, Home},
     output::Output,
+    recipe::Recipe,
 };
 
 /// Does what `agent runs` says.
@@ -34,6 +37,15 @@ pub(crate) fn run(command: &RunsCommand, output: &mut Output) -> Result<Exit, Fa
         }
     }
     Ok(Exit::Ok)
+}
+
+/// The model of a run; of a plan's, the one that its agents ask where their steps name no other.
+fn model(run: &StoredRun) -> Cow<'_, str> {
+    if Recipe::is_of_plan(run) {
+        let recipe = Recipe::kept_of_plan(run).unwrap_or_default();
+        return recipe.model.into();
+    }
+    Cow::Borrowed(&run.summary.model)
 }
 
 /// A run as JSON, with its status in the words of the list.

@@ -12,7 +12,9 @@ use crate::{
     exit::Failure,
     home::{self, Home},
     output::Output,
-    questions, screen,
+    questions,
+    recipe::Recipe,
+    screen,
     terminal::{Paint, safe, safe_line},
     text::{bytes, count, counted, moment},
     tree,
@@ -67,8 +69,15 @@ fn about(
     }
     let mut facts = vec![
         ("status", stands),
-        ("agent", safe_line(&summary.agent).into_owned()),
-        ("model", safe_line(&summary.model).into_owned()),
+        (
+            if Recipe::is_of_plan(run) {
+                "plan"
+            } else {
+                "agent"
+            },
+            safe_line(&summary.agent).into_owned(),
+        ),
+        ("model", safe_line(&super::model(run)).into_owned()),
     ];
     for (label, value) in [("user", &summary.user), ("session", &summary.session)] {
         facts.extend(
@@ -98,7 +107,9 @@ fn about(
     for (label, value) in facts {
         output.line(format_args!("  {label:<8} {value}"))?;
     }
-    output.line(format_args!("  task     {}", hanging(&summary.task)))?;
+    if !summary.task.is_empty() {
+        output.line(format_args!("  task     {}", hanging(&summary.task)))?;
+    }
     if let Some(answer) = &summary.answer {
         output.line(format_args!("  answer   {}", hanging(answer)))?;
     }
@@ -122,10 +133,7 @@ fn asked(
     let id = run.id.as_str();
     let status = home::status(run, now);
     if !open.is_empty() {
-        let waits = format!(
-            "\nIt waits to be told about {}:",
-            counted(open.len() as u64, "tool call")
-        );
+        let waits = questions::waits(open).replacen("it", "\nIt", 1) + ":";
         output.line(output.out_style.paint(Paint::Strong, &waits))?;
         output.write(questions::list(id, open))?;
     }

@@ -97,7 +97,14 @@ pub(crate) struct Scripted {
     pub(crate) url: String,
     pub(crate) home: TempDir,
     pub(crate) folder: TempDir,
-    requests: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Requests>,
+}
+
+/// The requests that came.
+#[derive(Debug, Default)]
+struct Requests {
+    all: Mutex<Vec<Request>>,
+    more: Condvar,
 }
 
 impl Scripted {
@@ -106,7 +113,7 @@ impl Scripted {
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let replies: Arc<Mutex<VecDeque<Reply>>> =
             Arc::new(Mutex::new(replies.into_iter().collect()));
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Requests::default());
         let log = requests.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -115,15 +122,14 @@ impl Scripted {
                 thread::spawn(move || {
                     let text = read_request(&mut stream);
                     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-                    log.lock().unwrap().push(Request {
-                        head: head.to_owned(),
-                        body: serde_json::from_str(body).unwrap_or_default(),
-                    });
+                    let body: Value = serde_json::from_str(body).unwrap_or_default();
+                    let streams = body["stream"] == true;
+                    let head = head.to_owned();
                     let reply = replies.lock().unwrap().pop_front();
-                    answer(
-                        &mut stream,
-                        reply.unwrap_or(Reply::Status("400 Not In The Script")),
-                    );
+                    log.all.lock().unwrap().push(Request { head, body });
+                    log.more.notify_all();
+                    let reply = reply.unwrap_or(Reply::Status("400 Not In The Script"));
+                    answer(&mut stream, reply, streams);
                 });
             }
         });
@@ -172,7 +178,14 @@ impl Scripted {
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
+        self.requests.all.lock().unwrap().clone()
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) fn wait_for(&self, requests: usize) {
+        let all = self.requests.all.lock().unwrap();
+        let more = &self.requests.more;
+        drop(more.wait_while(all, |all| all.len() < requests).unwrap());
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -180,7 +193,8 @@ impl Scripted {
     }
 }
 
-fn answer(stream: &mut TcpStream, reply: Reply) {
+/// Answers piece by piece, or where the request did not ask for that with one piece of JSON.
+fn answer(stream: &mut TcpStream, reply: Reply, streams: bool) {
     let (events, hold) = match reply {
         Reply::Status(status) => {
             let body = r#"{"error":{"message":"no"}}"#;
@@ -198,6 +212,21 @@ fn answer(stream: &mut TcpStream, reply: Reply) {
         Reply::Whole(events) => (events, false),
         Reply::Held(events) => (events, true),
     };
+    if !streams {
+        let body = if hold {
+            "{".to_owned()
+        } else {
+            whole(&events).to_string()
+        };
+        // What is held back never comes.
+        let length = body.len() + usize::from(hold);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        while hold && matches!(stream.read(&mut [0; 64]), Ok(read) if read > 0) {}
+        return;
+    }
     let mut body = String::new();
     for event in &events {
         body.extend(["data: ", event, "\n\n"]);
@@ -209,6 +238,35 @@ fn answer(stream: &mut TcpStream, reply: Reply) {
     // The client may have gone.
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
     while hold && matches!(stream.read(&mut [0; 64]), Ok(read) if read > 0) {}
+}
+
+/// The pieces of an answer as one.
+fn whole(events: &[String]) -> Value {
+    let (mut content, mut calls) = (String::new(), Vec::new());
+    let (mut reason, mut usage) = (Value::Null, Value::Null);
+    for event in events {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let choice = &event["choices"][0];
+        content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+        calls.extend(
+            choice["delta"]["tool_calls"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        );
+        if !choice["finish_reason"].is_null() {
+            reason = choice["finish_reason"].clone();
+        }
+        if !event["usage"].is_null() {
+            usage = event["usage"].clone();
+        }
+    }
+    let mut message = serde_json::json!({"role": "assistant", "content": content});
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into();
+    }
+    let choice = serde_json::json!({"index": 0, "message": message, "finish_reason": reason});
+    serde_json::json!({"id": "c", "model": "m", "choices": [choice], "usage": usage})
 }
 
 /// Sends a signal to a process.

@@ -14,8 +14,11 @@ const AGENTS: usize = 64;
 #[derive(Default)]
 pub(super) struct Active {
     /// By the kind's place.
-    kinds: [RwLock<Vec<(Box<str>, BoundUpDownCounter<i64>)>>; KINDS],
+    kinds: [RwLock<Agents>; KINDS],
 }
+
+/// Series by the agent's name.
+type Agents = Vec<(Box<str>, BoundUpDownCounter<i64>)>;
 
 const KINDS: usize = 16;
 

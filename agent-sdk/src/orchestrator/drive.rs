@@ -145,9 +145,16 @@ impl<'a> Drive<'a> {
                 }
             }
             // Mostly there is nothing else to look at; whatever else there is, is looked at every so often.
-            if in_a_row < AT_ONCE
-                && let Some(made) = self.tries.next().now_or_never().flatten()
-            {
+            let made = if in_a_row < AT_ONCE {
+                self.tries.next().now_or_never().flatten()
+            } else {
+                None
+            };
+            // What a cancellation cut short is no failure: the machine hears of the stop first.
+            if grace.is_none() && given_up.is_cancelled() {
+                grace = Some(self.stop());
+            }
+            if let Some(made) = made {
                 in_a_row += 1;
                 self.made(made)?;
                 continue;
@@ -183,7 +190,12 @@ impl<'a> Drive<'a> {
                     None => wishes = None,
                 },
                 () = timer => self.ring().await?,
-                Some(made) = self.tries.next() => self.made(made)?,
+                Some(made) = self.tries.next() => {
+                    if grace.is_none() && given_up.is_cancelled() {
+                        grace = Some(self.stop());
+                    }
+                    self.made(made)?;
+                }
                 kept = self.outbox.kept() => self.take_in(kept)?,
                 () = at_once => {
                     for abort in self.live.values() {

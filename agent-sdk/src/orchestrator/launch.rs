@@ -1,6 +1,6 @@
 //! One run of a plan, from its journal to its report.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -33,6 +33,8 @@ pub(super) struct Launch {
     /// Its place in the run; empty for the outermost.
     pub(super) path: Arc<str>,
     pub(super) is_root: bool,
+    /// Where it works, for whoever watches.
+    pub(super) workspace: Option<Arc<Path>>,
     pub(super) stop: Option<CancellationToken>,
     pub(super) wishes: Option<Wishes>,
     /// What is changed before it goes on.
@@ -68,7 +70,11 @@ async fn run(mut launch: Launch) -> Finished {
     };
     let name = begun.plan.name.clone();
     let of_run = journal.clone().filter(|_| launch.is_root);
-    let operation = begin(&launch.context, &name, machine.len(), of_run.as_deref());
+    let details = WorkflowDetails {
+        total_steps: Some(machine.len()),
+        workspace: launch.workspace.clone(),
+    };
+    let operation = begin(&launch.context, &name, details, of_run.as_deref());
     if let Some(journal) = &of_run {
         begin_life(journal, &operation, within.as_deref());
     }
@@ -139,14 +145,13 @@ fn open(launch: &mut Launch, journal: Option<&Journal>) -> Result<Opened, Box<Fi
     };
     let catalog = &launch.settings.registry;
     // The journal is told of the steps as well; where there is none, the machine has them.
-    let plan = match journal {
-        Some(_) => begun.plan.clone(),
-        None => {
-            let steps = std::mem::take(&mut begun.plan.steps);
-            Plan {
-                steps,
-                ..begun.plan.clone()
-            }
+    let plan = if journal.is_some() {
+        begun.plan.clone()
+    } else {
+        let steps = std::mem::take(&mut begun.plan.steps);
+        Plan {
+            steps,
+            ..begun.plan.clone()
         }
     };
     let refused = |error| not_begun(begun.plan.name.clone(), Cause::Invalid(error));
@@ -197,6 +202,7 @@ async fn instead(
         context: operation.context().clone(),
         path: kept::place(path, kept::FALLBACK),
         is_root: false,
+        workspace: None,
         stop: None,
         wishes: None,
         changes: Vec::new(),
@@ -220,13 +226,9 @@ fn not_begun(plan: Arc<str>, cause: Cause) -> Box<Finished> {
 fn begin(
     context: &RunContext,
     name: &Arc<str>,
-    steps: u32,
+    details: WorkflowDetails,
     journal: Option<&Journal>,
 ) -> Operation {
-    let details = WorkflowDetails {
-        total_steps: Some(steps),
-        workspace: None,
-    };
     let start = context.start(Kind::Workflow, name.clone());
     let mut start = start.details(Details::Workflow(details));
     if let Some(earlier) = journal.and_then(|journal| journal.before().trace) {

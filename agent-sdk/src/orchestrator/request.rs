@@ -1,6 +1,6 @@
 //! The run of a plan that is about to begin.
 
-use std::{fmt, future::IntoFuture, sync::Arc};
+use std::{fmt, future::IntoFuture, path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -38,6 +38,7 @@ pub struct PlanRequest {
     store: Option<Arc<dyn Store>>,
     resumed: Option<RunId>,
     application: Value,
+    workspace: Option<Arc<Path>>,
     control: Option<Control>,
     budgets: Vec<Budget>,
     changes: Vec<Change>,
@@ -57,6 +58,7 @@ impl PlanRequest {
             store: None,
             resumed: None,
             application: Value::Null,
+            workspace: None,
             control: None,
             budgets: Vec::new(),
             changes: Vec::new(),
@@ -124,6 +126,13 @@ impl PlanRequest {
     /// [summary](crate::journal::Summary). Needs a [store](Self::store).
     pub fn application(mut self, value: Value) -> Self {
         self.application = value;
+        self
+    }
+
+    /// Says in which directory the plan works, for whoever watches: it is told with the event
+    /// [`workflow_started`](crate::operation::EventKind::WorkflowStarted). Default: none is named.
+    pub fn workspace(mut self, folder: impl Into<Arc<Path>>) -> Self {
+        self.workspace = Some(folder.into());
         self
     }
 
@@ -253,6 +262,7 @@ impl PlanRequest {
             context,
             path: "".into(),
             is_root: true,
+            workspace: self.workspace,
             stop: self.stop,
             wishes: self.wishes.map(|(_, wishes)| wishes),
             changes: self.changes,

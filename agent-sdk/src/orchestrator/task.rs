@@ -308,6 +308,7 @@ impl Try {
             context: self.inside(),
             path: self.path.clone(),
             is_root: false,
+            workspace: None,
             stop: None,
             wishes: None,
             changes: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write,
     fs,
     process::Child,
     sync::Arc,
@@ -57,13 +58,13 @@ fn path(around: &str, task: &StepTask) -> String {
         around => format!("{around}/{}", task.step),
     };
     if let Some(item) = task.item {
-        path.push_str(&format!(".{item}"));
+        let _ = write!(path, ".{item}");
     }
     if task.choice > 0 {
-        path.push_str(&format!("~{}", task.choice));
+        let _ = write!(path, "~{}", task.choice);
     }
     if task.attempt > 1 {
-        path.push_str(&format!("@{}", task.attempt));
+        let _ = write!(path, "@{}", task.attempt);
     }
     path
 }

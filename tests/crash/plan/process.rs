@@ -127,8 +127,8 @@ fn registry(folder: &Path, url: &str) -> Registry {
     registry.function("brief", brief).unwrap();
     let count = function("", |input| json!(input.as_array().map(Vec::len)));
     registry.function("count", count).unwrap();
-    let none = function("~1", |_| json!("none"));
-    registry.function("none", none).unwrap();
+    let nothing = function("~1", |_| json!("none"));
+    registry.function("none", nothing).unwrap();
     registry
 }
 

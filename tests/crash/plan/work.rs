@@ -96,7 +96,7 @@ pub(crate) fn server() -> Server {
         } else {
             text_of(&format!("<{role}: {asked}>"))
         };
-        (StatusCode::OK, completion(message, asked.len()))
+        (StatusCode::OK, completion(&message, asked.len()))
     });
     Server::saying(says)
 }

@@ -1,9 +1,11 @@
 //! The records of a run, as a timeline.
 
-use std::time::Duration;
+mod plan;
+
+use std::{collections::HashSet, time::Duration};
 
 use agent_sdk::{
-    journal::{Record, StoredRecord, StoredRun},
+    journal::{Record, StoredRecord, StoredRun, Verdict},
     message::{Message, Role, ToolCall},
 };
 
@@ -50,8 +52,16 @@ pub(super) fn draw(
     ]);
     let mut paints = Vec::new();
     let mut calls: Vec<(&str, &ToolCall)> = Vec::new();
+    let mut begun: HashSet<&str> = HashSet::new();
     for record in records {
         let path = &*record.path;
+        let depth = depth(path, &begun);
+        if matches!(
+            record.record,
+            Record::Started { .. } | Record::PlanStarted { .. }
+        ) {
+            begun.insert(path);
+        }
         if let Record::Answered(answered) = &record.record {
             // Places count the calls of the last answer.
             calls.retain(|(of, _)| *of != path);
@@ -59,12 +69,18 @@ pub(super) fn draw(
             calls.extend(made.map(|call| (path, call)));
         }
         let name = |place: usize| {
-            let mut own = calls.iter().filter(|(of, _)| *of == path);
-            own.nth(place).map_or("a tool", |(_, call)| &*call.name)
+            let mut own = calls.iter().filter(move |(of, _)| *of == path);
+            // The call of a step has the step's place.
+            let other = if path.is_empty() || own.clone().next().is_some() {
+                "a tool"
+            } else {
+                path
+            };
+            own.nth(place).map_or(other, |(_, call)| &*call.name)
         };
         let (took, what, paint) = what(&record.record, &run.summary.task, name);
         let at = record.at.duration_since(run.created);
-        let indent = "  ".repeat(depth(path));
+        let indent = "  ".repeat(depth);
         table.row([
             format!(
                 "+{}",
@@ -79,13 +95,36 @@ pub(super) fn draw(
     table.draw(style, width, |row| paints.get(row).copied().flatten())
 }
 
-/// How many agents are around the one of a path, which has two names for each.
-fn depth(path: &str) -> usize {
-    if path.is_empty() {
-        0
+/// How many agents and plans are around the one of a path, of those that have begun.
+fn depth(path: &str, begun: &HashSet<&str>) -> usize {
+    let cuts = path.match_indices('/').map(|(cut, _)| cut);
+    let around = cuts.filter_map(|cut| path.get(..cut));
+    let outermost = (!path.is_empty()).then_some("");
+    let around = around.chain(outermost);
+    around.filter(|path| begun.contains(path)).count()
+}
+
+/// A time of a record.
+fn millis(took: f64) -> Duration {
+    Duration::from_secs_f64((took.max(0.0) / 1e3).min(1e9))
+}
+
+/// `allowed by somebody: for this reason`.
+fn verdict_words(verdict: &Verdict) -> String {
+    let by = verdict
+        .by
+        .as_deref()
+        .map_or_else(String::new, |by| format!(" by {by}"));
+    let word = if verdict.allowed {
+        "allowed"
     } else {
-        path.split('/').count().div_ceil(2)
-    }
+        "refused"
+    };
+    let why = verdict
+        .reason
+        .as_deref()
+        .map_or_else(String::new, |why| format!(": {}", said(why)));
+    format!("{word}{by}{why}")
 }
 
 fn what<'a>(
@@ -93,7 +132,9 @@ fn what<'a>(
     task: &str,
     name: impl Fn(usize) -> &'a str,
 ) -> (Option<Duration>, String, Option<Paint>) {
-    let millis = |took: f64| Some(Duration::from_secs_f64((took.max(0.0) / 1e3).min(1e9)));
+    if let Some(told) = plan::what(record) {
+        return told;
+    }
     match record {
         Record::LifeBegan { .. } => (None, "a process took it up".to_owned(), Some(Paint::Dim)),
         Record::Started {
@@ -124,7 +165,7 @@ fn what<'a>(
                 .map(String::as_str)
                 .collect();
             (
-                millis(answered.took_ms),
+                Some(millis(answered.took_ms)),
                 format!("model: {}", parts.join(" -> ")),
                 None,
             )
@@ -136,24 +177,8 @@ fn what<'a>(
             Some(Paint::Critical),
         ),
         Record::ApprovalGiven { place, verdict } => {
-            let by = verdict
-                .by
-                .as_deref()
-                .map_or_else(String::new, |by| format!(" by {by}"));
-            let word = if verdict.allowed {
-                "allowed"
-            } else {
-                "refused"
-            };
-            let why = verdict
-                .reason
-                .as_deref()
-                .map_or_else(String::new, |why| format!(": {why}"));
-            (
-                None,
-                format!("{} {word}{by}{}", name(*place), said(&why)),
-                None,
-            )
+            let what = format!("{} {}", name(*place), verdict_words(verdict));
+            (None, what, None)
         }
         Record::ToolReturned {
             result, took_ms, ..
@@ -164,7 +189,7 @@ fn what<'a>(
                 ("gave", None)
             };
             let what = format!("{} {word}: {}", result.name, said(&result.content));
-            (millis(*took_ms), what, paint)
+            (Some(millis(*took_ms)), what, paint)
         }
         Record::OutputRejected { reason } => (
             None,

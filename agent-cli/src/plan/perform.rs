@@ -1,0 +1,278 @@
+//! Running a plan, from its first moment or from where it stopped, and showing all of it.
+
+use std::{path::Path, sync::Arc};
+
+use agent_sdk::{
+    journal::{Approver, Question, QuestionKind, Verdict},
+    operation::RunId,
+    orchestrator::{PlanReport, PlanRequest, PlanRunError},
+    plan::{Params, Plan},
+    store::Store,
+};
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use super::{end, goal, team::Team};
+use crate::{
+    args::Shown,
+    budget::Purse,
+    exit::{Exit, Failure},
+    follow::Followed,
+    home,
+    interrupt::Interrupt,
+    output::Output,
+    perform::Keep,
+    person::{self, Asker},
+    recipe::Recipe,
+    screen::Form,
+    stage::{Setting, Stage},
+    terminal::Paint,
+};
+
+/// The run of a plan that is to be made.
+pub(super) struct PlanJob {
+    pub(super) team: Team,
+    pub(super) recipe: Recipe,
+    pub(super) id: RunId,
+    pub(super) user: Option<String>,
+    pub(super) purse: Option<Purse>,
+    pub(super) work: PlanWork,
+    pub(super) shown: Shown,
+    /// Whether what is asked is answered with yes.
+    pub(super) yes: bool,
+}
+
+/// From where it is run.
+pub(super) enum PlanWork {
+    /// From its first moment.
+    Begin {
+        plan: Plan,
+        params: Params,
+        keep: Option<Keep>,
+    },
+    /// From a goal, of which a plan is to be made.
+    Goal { goal: String, keep: Option<Keep> },
+    /// From where it stopped, or from steps that begin again.
+    GoOn {
+        store: Arc<dyn Store>,
+        accept_changes: bool,
+        from_steps: Vec<String>,
+    },
+}
+
+impl PlanWork {
+    fn store(&self) -> Option<&Arc<dyn Store>> {
+        match self {
+            Self::Begin { keep, .. } | Self::Goal { keep, .. } => {
+                keep.as_ref().map(|keep| &keep.store)
+            }
+            Self::GoOn { store, .. } => Some(store),
+        }
+    }
+}
+
+/// Runs a plan and shows what it does.
+pub(super) async fn perform(mut job: PlanJob, output: Output, interrupt: Interrupt) -> Exit {
+    let setting = Setting {
+        // Several agents write at once; none of them is the one whose text is shown as it is written.
+        name: "",
+        id: &job.id,
+        user: job.user.as_deref(),
+        tags: &job.recipe.tags,
+        shown: &job.shown,
+        prices: &job.team.prices,
+        tape: &job.team.tape,
+        store: job.work.store(),
+        purse: job.purse.take(),
+    };
+    let mut stage = match Stage::set(setting, output, interrupt.clone()).await {
+        Ok(stage) => stage,
+        Err(exit) => return exit,
+    };
+    let exit = show(&mut stage, &job, &interrupt).await;
+    let exit = exit.unwrap_or_else(|failure| {
+        stage.screen.output.note(&failure);
+        failure.exit
+    });
+    stage.end(&job.team.tape).await;
+    exit
+}
+
+async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result<Exit, Failure> {
+    let orchestrator = job.team.orchestrator(&job.recipe);
+    let begin = |plan: &Plan, keep: &Option<Keep>| {
+        let request = orchestrator.run(plan);
+        match keep {
+            Some(keep) => request
+                .store(keep.store.clone())
+                .application(keep.application.clone()),
+            None => request,
+        }
+    };
+    let mut asks = job.recipe.asks();
+    let request = match &job.work {
+        PlanWork::Begin { plan, params, keep } => {
+            asks |= has_approval(plan);
+            begin(plan, keep).params(params.clone())
+        }
+        PlanWork::Goal { goal, keep } => {
+            match goal::plan(stage, &job.team, goal, job.yes, interrupt).await? {
+                Ok(plan) => begin(&plan, keep),
+                Err(exit) => return Ok(exit),
+            }
+        }
+        PlanWork::GoOn {
+            store,
+            accept_changes,
+            from_steps,
+        } => {
+            let request = orchestrator.resume(job.id.clone(), store.clone());
+            let request = if *accept_changes {
+                request.accept_changes()
+            } else {
+                request
+            };
+            let steps = from_steps.iter();
+            steps.fold(request, |request, step| request.from_step(step.as_str()))
+        }
+    };
+    if let Some(store) = job.work.store() {
+        stage.keep_events(store.clone());
+    }
+    let request = steered(stage, job, request, asks);
+    stage.screen.show_steps();
+    let mut run = Followed::new(&stage.context, request.into_future());
+    stage.screen.events(&mut run).await?;
+    match run.into_result() {
+        Some(ended) => over(stage, job, &ended).await,
+        None => Ok(Exit::Failed),
+    }
+}
+
+/// Says whom the plan asks, and how it is paused.
+fn steered(stage: &mut Stage, job: &PlanJob, request: PlanRequest, asks: bool) -> PlanRequest {
+    let pause = CancellationToken::new();
+    let mut request = request
+        .context(&stage.context)
+        .pause(pause.clone())
+        .ask_before(job.recipe.ask.iter().map(String::as_str));
+    if let Some(folder) = &job.recipe.workspace {
+        request = request.workspace(Arc::<Path>::from(folder.as_path()));
+    }
+    let mut asker = None;
+    if person::is_there() {
+        let (person, own) = person::person(pause.clone());
+        stage.screen.ask(person);
+        asker = Some(own);
+    }
+    if job.yes {
+        return request.approver(Agreeing { asker, pause });
+    }
+    if let Some(asker) = asker {
+        return request.approver(asker);
+    }
+    if asks && job.work.store().is_none() {
+        stage.screen.output.note(
+            "warning: nobody can be asked here and nothing is kept, so what needs a person's approval is refused",
+        );
+    }
+    request
+}
+
+/// Whether a step of a plan, or of one inside it, asks a person.
+fn has_approval(plan: &Plan) -> bool {
+    let mut open = vec![plan];
+    while let Some(plan) = open.pop() {
+        for step in &plan.steps {
+            if step.approval.is_some() {
+                return true;
+            }
+            let others = step.fallback.iter().map(|other| &other.work);
+            for work in std::iter::once(&step.work).chain(others) {
+                if let agent_sdk::plan::Work::Plan(plan) = work {
+                    open.push(plan);
+                }
+            }
+        }
+        open.extend(plan.fallback.as_deref());
+    }
+    false
+}
+
+/// Answers with yes what a person would be asked, except about what may have taken effect already.
+struct Agreeing {
+    asker: Option<Asker>,
+    pause: CancellationToken,
+}
+
+impl Approver for Agreeing {
+    fn decide<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Verdict> {
+        Box::pin(async move {
+            if question.kind == QuestionKind::Approval {
+                return Verdict::allow().by(home::user());
+            }
+            if let Some(asker) = &self.asker {
+                return asker.decide(question).await;
+            }
+            self.pause.cancel();
+            std::future::pending().await
+        })
+    }
+}
+
+/// Shows what the plan came to.
+async fn over(
+    stage: &mut Stage,
+    job: &PlanJob,
+    ended: &Result<PlanReport, PlanRunError>,
+) -> Result<Exit, Failure> {
+    let Stage {
+        screen,
+        context,
+        watch,
+        purse,
+        ..
+    } = stage;
+    let (report, error) = match ended {
+        Ok(report) => (Some(report), None),
+        Err(error) => (error.report(), Some(error)),
+    };
+    let exit = match report {
+        Some(report) => screen.plan_report(report)?,
+        None => Exit::Failed,
+    };
+    let is_text = screen.form() == Form::Text && !screen.output.is_closed();
+    if is_text && report.is_some() {
+        let label = screen.output.out_style.paint(Paint::Strong, "Run:");
+        screen.output.line(format_args!("{label} {}.", job.id))?;
+    }
+    if let Some(purse) = purse
+        && report.is_some()
+    {
+        screen.budgets(&purse.stands(context).await)?;
+    }
+    if let Some(report) = report.filter(|_| watch.exports_traces() && !screen.output.is_closed()) {
+        let trace = report.run.trace_id;
+        screen.output.note(format_args!("trace: {trace}"));
+    }
+    if let Some(folder) = &job.recipe.workspace
+        && job.recipe.own_workspace
+        && is_text
+    {
+        let label = screen.output.out_style.paint(Paint::Strong, "Files:");
+        let folder = folder.display().to_string();
+        let folder = crate::terminal::safe_line(&folder);
+        screen.output.line(format_args!("{label} in {folder}"))?;
+    }
+    let Some(error) = error else { return Ok(exit) };
+    if screen.output.is_closed() && exit == Exit::Ok {
+        return Ok(exit);
+    }
+    Ok(end::tell(
+        screen,
+        job.work.store().is_some(),
+        &job.id,
+        error,
+        exit,
+    ))
+}

@@ -1,0 +1,552 @@
+//! `agent plan run`: plans on a model that a script plays, how they end, and how they go on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic as tests do"
+)]
+
+mod support;
+
+use std::{fs, process::Command};
+
+use serde_json::Value;
+use support::{
+    ended,
+    script::{Reply, Request, Scripted},
+};
+
+/// Two that wait for nothing, and one that joins them.
+const JOIN: &str = "\
+name = \"join\"
+[params.topic]
+type = \"string\"
+[[steps]]
+id = \"one\"
+agent = \"researcher\"
+action = \"Look.\"
+input = \"${params.topic}\"
+[[steps]]
+id = \"two\"
+agent = \"analyst\"
+input = \"${params.topic}\"
+[[steps]]
+id = \"whole\"
+agent = \"writer\"
+input = { one = \"${steps.one}\", two = \"${steps.two}\" }
+";
+
+/// One after the other.
+const CHAIN: &str = "\
+name = \"chain\"
+[[steps]]
+id = \"first\"
+agent = \"researcher\"
+action = \"Look.\"
+[[steps]]
+id = \"second\"
+agent = \"writer\"
+input = \"${steps.first}\"
+[[steps]]
+id = \"third\"
+agent = \"reviewer\"
+input = \"${steps.second}\"
+";
+
+/// `agent plan run p.toml --id r` with the script's model.
+fn plan(server: &Scripted, text: &str, flags: &[&str]) -> Command {
+    let file = server.folder.path().join("p.toml");
+    fs::write(&file, text).unwrap();
+    let mut command = server.agent(&["plan", "run", file.to_str().unwrap(), "--id", "r"]);
+    if !flags.contains(&"--model") {
+        command.args(["--model", "openai:m"]);
+    }
+    command.args(["--base-url", &server.url]).args(flags);
+    command
+}
+
+fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let (code, out, err) = ended(&output);
+    (code, out.to_owned(), err.to_owned())
+}
+
+/// The steps and how they ended, as the table says.
+fn ends(out: &str) -> Vec<(String, String)> {
+    let table = out.split("\nstep ").nth(1).unwrap();
+    let rows = table.lines().skip(1).take_while(|line| !line.is_empty());
+    let rows = rows.map(|row| row.split_whitespace().map(str::to_owned));
+    rows.map(|mut row| (row.next().unwrap(), row.next().unwrap()))
+        .collect()
+}
+
+fn pairs(ends: &[(String, String)]) -> Vec<(&str, &str)> {
+    ends.iter().map(|(id, end)| (&**id, &**end)).collect()
+}
+
+/// What an agent was told beside its instructions.
+fn asked(request: &Request) -> String {
+    let messages = request.body["messages"].as_array().unwrap();
+    messages.last().unwrap()["content"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn steps_beside_each_other_are_joined_and_each_is_listed_once() {
+    let says = Reply::says;
+    let server = Scripted::new([says("found"), says("found"), says("all of it")]);
+    let (code, out, err) = run(plan(&server, JOIN, &["--param", "topic=42"]));
+    assert_eq!((code, &*err), (Some(0), ""), "{out}");
+    let ends = ends(&out);
+    assert_eq!(
+        pairs(&ends),
+        [("one", "ok"), ("two", "ok"), ("whole", "ok")]
+    );
+    for said in [
+        "started   one\nstarted   two\n",
+        "\n\nall of it\n\nstep ",
+        "* workflow join",
+        "\nCritical path: ",
+        "\nParallel: up to 2 steps at once, ",
+        "3 model calls, 0 tool calls",
+    ] {
+        assert!(out.contains(said), "no {said:?} in {out}");
+    }
+    assert!(out.ends_with("Run: r.\n"), "{out}");
+    let requests = server.requests();
+    let mut first: Vec<_> = requests[..2].iter().map(asked).collect();
+    first.sort();
+    // A parameter that is text stays text.
+    assert_eq!(first, ["42", "Look.\n\n42"]);
+    let joined: Value = serde_json::from_str(&asked(&requests[2])).unwrap();
+    assert_eq!(joined, serde_json::json!({"one": "found", "two": "found"}));
+    let roles: Vec<_> = requests
+        .iter()
+        .map(|request| request.body["messages"][0]["content"].as_str().unwrap())
+        .collect();
+    assert!(roles[2].starts_with("You write texts"), "{roles:?}");
+}
+
+#[test]
+fn parameters_are_held_against_the_plan_before_anything_is_asked() {
+    let server = Scripted::new([]);
+    let text = JOIN.replace(
+        "[params.topic]",
+        "[params.pages]\ntype = \"integer\"\n[params.topic]",
+    );
+    let (code, out, err) = run(plan(
+        &server,
+        &text,
+        &["--param", "pgaes=3", "--input", "{\"topic\": 4}"],
+    ));
+    assert_eq!((code, &*out), (Some(2), ""));
+    for said in [
+        "params.pages: must be given",
+        "params.topic: must be of type string",
+        "params.pgaes: is not a parameter",
+        "error: the parameters do not fit plan join: 3 mistakes.",
+    ] {
+        assert!(err.contains(said), "no {said:?} in {err}");
+    }
+    for (flags, said) in [
+        (
+            ["--param", "pages=many"],
+            "`--param pages`: expected JSON of type integer",
+        ),
+        (["--input", "[1]"], "`--input` is no JSON object"),
+        (["--input", "{"], "`--input` is no JSON object"),
+    ] {
+        let (code, _, err) = run(plan(&server, &text, &flags));
+        assert_eq!(code, Some(2));
+        assert!(err.contains(said), "{err}");
+    }
+    assert!(server.requests().is_empty());
+    let listed = server.agent(&["runs", "list"]).output().unwrap();
+    assert!(ended(&listed).2.contains("no runs"));
+}
+
+#[test]
+fn names_that_nothing_has_are_all_said_with_their_places() {
+    let server = Scripted::new([]);
+    let text = "name = \"p\"\n[[steps]]\nid = \"a\"\nagent = \"writter\"\n[[steps]]\nid = \"b\"\ntool = \"read_file\"\ninput = { path = \"x\" }\n[[steps]]\nid = \"c\"\nfunction = \"f\"\n";
+    let (code, out, err) = run(plan(&server, text, &[]));
+    assert_eq!((code, &*out), (Some(2), ""));
+    for said in [
+        "p.toml:4:1: ",
+        "p.toml:7:1: ",
+        "p.toml:11:1: ",
+        "writter",
+        "read_file",
+        "3 mistakes",
+        "researcher, analyst",
+    ] {
+        assert!(err.contains(said), "no {said:?} in {err}");
+    }
+    // With a folder there is the tool.
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let (_, _, err) = run(plan(&server, text, &["--workspace", &folder]));
+    assert!(err.contains("2 mistakes"), "{err}");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn after_a_failure_the_plan_begins_again_at_the_step_that_is_named() {
+    let says = Reply::says;
+    let server = Scripted::new([
+        says("one"),
+        Reply::Status("400 Bad Request"),
+        says("two"),
+        says("three"),
+    ]);
+    let (code, out, err) = run(plan(&server, CHAIN, &[]));
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert_eq!(
+        pairs(&ends(&out)),
+        [("first", "ok"), ("second", "failed"), ("third", "skipped")]
+    );
+    assert!(out.contains("step `second` did not succeed"), "{out}");
+    assert!(
+        err.ends_with("run r can begin again where it failed: agent resume r --from-step second\n"),
+        "{err}"
+    );
+    assert_eq!(server.json(&["runs", "list", "--json"])["status"], "error");
+
+    let out = server.said(&["resume", "r", "--from-step", "second"]);
+    assert_eq!(
+        pairs(&ends(&out)),
+        [("first", "ok"), ("second", "ok"), ("third", "ok")]
+    );
+    assert!(out.contains("done in an earlier life of the run"), "{out}");
+    assert_eq!(server.requests().len(), 4);
+
+    // It has ended: it is shown again, without a key and without a request.
+    let mut again = server.agent(&["resume", "r"]);
+    again.env_remove("OPENAI_API_KEY");
+    let (code, out, err) = run(again);
+    assert_eq!(
+        (code, &*err),
+        (
+            Some(0),
+            "run r has ended already; this is what it came to\n"
+        )
+    );
+    assert!(out.contains("\nthree\n"), "{out}");
+    assert_eq!(server.requests().len(), 4);
+    let told = server.said(&["runs", "show", "r"]);
+    for said in [
+        "plan chain began: 3 steps",
+        "step second failed: ",
+        "the plan was changed: restart step second",
+        "step third, round 2, gave: three",
+        "\n  plan     chain\n",
+        "\n  model    openai:m\n",
+        "    agent researcher began: Look.",
+    ] {
+        assert!(told.contains(said), "no {said:?} in {told}");
+    }
+    assert!(!told.contains("does not know"), "{told}");
+}
+
+#[test]
+fn a_step_with_an_approval_waits_for_a_person() {
+    let text = "name = \"ask\"\n[[steps]]\nid = \"note\"\ntool = \"write_file\"\ninput = { path = \"a.md\", content = \"a\" }\napproval = \"Write the note?\"\n";
+    let server = Scripted::new([]);
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let flags = ["--workspace", &folder, "--write"];
+    let (code, out, err) = run(plan(&server, text, &flags));
+    assert_eq!(code, Some(5), "{out}{err}");
+    assert_eq!(pairs(&ends(&out)), [("note", "open")]);
+    let expected = "\
+run r is paused: it waits to be told about 1 step
+  write_file {\"content\":\"a\",\"path\":\"a.md\"}
+    Write the note?
+    agent approve r note yes    (or: no --reason TEXT)
+then go on with: agent resume r
+";
+    assert_eq!(err, expected);
+    let note = server.folder.path().join("a.md");
+    assert!(!note.exists());
+    let shown = server.said(&["runs", "show", "r"]);
+    assert!(
+        shown.contains("asked about step note: Write the note?"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\nIt waits to be told about 1 step:\n"),
+        "{shown}"
+    );
+
+    server.said(&["approve", "r", "note", "yes"]);
+    let out = server.said(&["resume", "r"]);
+    assert_eq!(pairs(&ends(&out)), [("note", "ok")]);
+    assert_eq!(fs::read_to_string(&note).unwrap(), "a");
+    assert!(
+        server
+            .said(&["runs", "show", "r"])
+            .contains("step note allowed by tester")
+    );
+
+    fs::remove_file(&note).unwrap();
+    let (code, out, err) = run(plan(
+        &server,
+        text,
+        &["--workspace", &folder, "--write", "--yes", "--no-store"],
+    ));
+    assert_eq!((code, &*err), (Some(0), ""), "{out}");
+    assert!(note.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn s1_a_plan_that_was_interrupted_or_killed_goes_on_with_what_has_not_ended() {
+    for (signal, code) in [("INT", Some(130)), ("TERM", Some(143)), ("KILL", None)] {
+        let says = Reply::says;
+        let server = Scripted::new([says("one"), Reply::begins("tw"), says("two"), says("three")]);
+        let child = plan(&server, CHAIN, &[]).spawn().unwrap();
+        // The second step's request is under way, so that what the first gave is kept.
+        server.wait_for(2);
+        support::script::signal(&child, signal);
+        let output = child.wait_with_output().unwrap();
+        let (ended, _, err) = ended(&output);
+        assert_eq!(ended, code, "{err}");
+        if code.is_some() {
+            assert!(
+                err.ends_with("run r is interrupted; go on with: agent resume r\n"),
+                "{err}"
+            );
+        }
+        let out = server.said(&["resume", "r"]);
+        assert_eq!(
+            pairs(&ends(&out)),
+            [("first", "ok"), ("second", "ok"), ("third", "ok")]
+        );
+        let keys = server.requests();
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|it| it.header("idempotency-key").unwrap())
+            .collect();
+        assert_eq!(
+            keys,
+            ["r/first/1:m", "r/second/1:m", "r/second/1:m", "r/third/1:m"]
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_the_plan_and_is_no_failure() {
+    for flags in [&[][..], &["--json"]] {
+        let says = Reply::says;
+        let server = Scripted::new([says("one"), says("two"), says("three")]);
+        let mut child = plan(&server, CHAIN, flags).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let (code, _, err) = ended(&output);
+        assert_eq!((code, err), (Some(0), ""));
+        let status = &server.json(&["runs", "list", "--json"])["status"];
+        assert_eq!(status, "cancelled");
+        assert!(server.said(&["resume", "r"]).contains("\nthree\n"));
+    }
+}
+
+#[test]
+fn events_come_as_json_and_the_last_line_has_every_step() {
+    let says = Reply::says;
+    let server = Scripted::new([says("one"), says("two"), says("three")]);
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let (code, out, err) = run(plan(&server, CHAIN, &["--json", "--workspace", &folder]));
+    assert_eq!((code, &*err), (Some(0), ""));
+    let events: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let (last, before) = events.split_last().unwrap();
+    assert_eq!(last["type"], "plan_report");
+    assert_eq!(last["end"], "ok");
+    assert_eq!(last["output"], "three");
+    let steps: Vec<_> = last["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (&step["id"], &step["outcome"]))
+        .collect();
+    let ok = &Value::from("ok");
+    assert_eq!(
+        steps,
+        [
+            (&"first".into(), ok),
+            (&"second".into(), ok),
+            (&"third".into(), ok)
+        ]
+    );
+    assert_eq!(before.last().unwrap()["type"], "run_report");
+    for (number, event) in (1..).zip(before) {
+        assert_eq!(event["seq"], number, "{event}");
+    }
+    let began = before
+        .iter()
+        .find(|event| event["type"] == "workflow_started")
+        .unwrap();
+    assert_eq!(began["workspace"], folder);
+    assert_eq!(began["total_steps"], 3);
+}
+
+#[test]
+fn what_may_not_be_spent_and_what_goes_too_far_have_their_codes() {
+    let server = Scripted::new([]);
+    let flags = [
+        "--model",
+        "openai:gpt-5-mini",
+        "--max-cost-usd",
+        "0.000000001",
+    ];
+    let (code, out, err) = run(plan(&server, CHAIN, &flags));
+    assert_eq!(code, Some(3), "{out}{err}");
+    assert!(
+        err.contains("agent resume r --max-cost-usd X --from-step first"),
+        "{err}"
+    );
+    assert!(server.requests().is_empty());
+
+    let server = Scripted::new([Reply::calls("list_files")]);
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let flags = ["--workspace", &folder, "--max-turns", "1"];
+    let (code, out, err) = run(plan(&server, CHAIN, &flags));
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("--from-step first"), "{err}");
+}
+
+#[test]
+fn a_role_has_the_tools_that_help_it_and_no_others() {
+    let says = Reply::says;
+    let server = Scripted::new([says("one"), says("two"), says("three")]);
+    let folder = server.folder.path().to_str().unwrap().to_owned();
+    let (code, out, err) = run(plan(&server, CHAIN, &["--workspace", &folder, "--write"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let tools = |request: &Request| -> Vec<String> {
+        let tools = request.body["tools"].as_array().unwrap().iter();
+        let mut tools: Vec<_> = tools
+            .map(|it| it["function"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        tools.sort();
+        tools
+    };
+    let requests = server.requests();
+    assert_eq!(
+        tools(&requests[0]),
+        ["list_files", "read_file", "search_files"]
+    );
+    assert_eq!(
+        tools(&requests[1]),
+        ["list_files", "read_file", "write_file"]
+    );
+    assert_eq!(
+        tools(&requests[2]),
+        ["list_files", "read_file", "search_files"]
+    );
+}
+
+#[test]
+fn a_goal_becomes_a_plan_that_is_run() {
+    let made = r#"{"name": "two steps", "steps": [
+        {"id": "look", "agent": "researcher", "action": "Look."},
+        {"id": "tell", "agent": "writer", "input": "${steps.look}"}]}"#;
+    let says = Reply::says;
+    let server = Scripted::new([says(made), says("seen"), says("told")]);
+    let goal = [
+        "run",
+        "--plan",
+        "Tell what is there.",
+        "--id",
+        "r",
+        "--model",
+        "openai:m",
+        "--base-url",
+        &server.url,
+    ];
+    // Nobody is there to agree.
+    let (code, out, err) = run(server.agent(&goal));
+    assert_eq!((code, &*out), (Some(2), ""));
+    assert!(err.contains("`--yes` runs it"), "{err}");
+    assert!(server.requests().is_empty());
+
+    let out = server.said(&[&goal[..], &["--yes"]].concat());
+    assert!(
+        out.starts_with("plan two steps: 2 steps, 2 layers, width 1\n"),
+        "{out}"
+    );
+    assert!(out.contains("\nPlanned: "), "{out}");
+    assert_eq!(pairs(&ends(&out)), [("look", "ok"), ("tell", "ok")]);
+    assert!(out.contains("\ntold\n"), "{out}");
+    let asked = asked(&server.requests()[0]);
+    assert_eq!(asked, "Tell what is there.");
+    let listed = server.json(&["runs", "list", "--json"]);
+    assert_eq!(listed["task"], "Tell what is there.");
+}
+
+#[test]
+fn a_goal_that_becomes_no_plan_is_said_and_nothing_is_run() {
+    let says = Reply::says;
+    let wrong = r#"{"name": "p", "steps": [{"id": "a", "agent": "nobody"}]}"#;
+    let server = Scripted::new([says(wrong), says(wrong)]);
+    let (code, out, err) = run(server.agent(&[
+        "run",
+        "--plan",
+        "x",
+        "--yes",
+        "--id",
+        "r",
+        "--model",
+        "openai:m",
+        "--base-url",
+        &server.url,
+    ]));
+    assert_eq!((code, &*out), (Some(1), ""), "{err}");
+    assert!(err.contains("nobody"), "{err}");
+    assert_eq!(server.requests().len(), 2);
+    let listed = server.agent(&["runs", "list"]).output().unwrap();
+    assert!(ended(&listed).2.contains("no runs"));
+}
+
+#[test]
+fn an_agent_can_have_a_role_also_when_it_goes_on() {
+    let server = Scripted::new([Reply::Status("400 Bad Request"), Reply::says("done")]);
+    let flags = ["--role", "reviewer"];
+    let (code, out, err) = run(server.run(&flags));
+    assert_eq!(code, Some(1), "{out}{err}");
+    let out = server.said(&["resume", "r"]);
+    assert!(out.contains("agent reviewer"), "{out}");
+    for request in server.requests() {
+        let told = request.body["messages"][0]["content"].as_str().unwrap();
+        assert!(told.starts_with("You look for what is wrong"), "{told}");
+    }
+    let (code, _, err) = run(server.run(&["--role", "king"]));
+    assert_eq!(code, Some(2));
+    assert!(
+        err.contains("There are researcher, analyst, writer, coder, reviewer."),
+        "{err}"
+    );
+}
+
+#[test]
+fn plans_are_not_replayed_and_agents_have_no_steps() {
+    let says = Reply::says;
+    let server = Scripted::new([says("one"), says("two"), says("three"), says("four")]);
+    assert_eq!(run(plan(&server, CHAIN, &[])).0, Some(0));
+    let (code, _, err) = run(server.agent(&["replay", "r"]));
+    assert_eq!(code, Some(2));
+    assert!(err.contains("plans are not replayed"), "{err}");
+    server.said(&[
+        "run",
+        "hi",
+        "--id",
+        "a",
+        "--model",
+        "openai:m",
+        "--base-url",
+        &server.url,
+    ]);
+    let (code, _, err) = run(server.agent(&["resume", "a", "--from-step", "x"]));
+    assert_eq!(code, Some(2));
+    assert!(err.contains("run a is no plan's"), "{err}");
+}
