@@ -101,8 +101,13 @@ impl Drive<'_> {
         }
     }
 
-    /// Asks whether a step may begin.
-    pub(super) async fn ask_about_step(&mut self, number: u32, round: u32) -> Result<(), Cause> {
+    /// Asks whether a step may begin, which will be given this.
+    pub(super) async fn ask_about_step(
+        &mut self,
+        number: u32,
+        round: u32,
+        input: &Value,
+    ) -> Result<(), Cause> {
         let Some(step) = self.machine.step(number).cloned() else {
             return Ok(());
         };
@@ -111,7 +116,7 @@ impl Drive<'_> {
             number: 1,
             call_id: CallId::from(&*step.id),
             tool: step.work.name().clone(),
-            arguments: step.input.to_string().into(),
+            arguments: input.to_string().into(),
             kind: QuestionKind::Approval,
             text: step.approval.as_deref().unwrap_or_default().into(),
         };

@@ -243,7 +243,9 @@ impl<'a> Drive<'a> {
                         self.timers.push(Reverse((at, timer)));
                     }
                 }
-                Command::Ask { step, round } => self.ask_about_step(step, round).await?,
+                Command::Ask { step, round, input } => {
+                    self.ask_about_step(step, round, &input).await?;
+                }
                 Command::Passed { step } => self.passed(step),
                 Command::Finish(end) => {
                     self.withdraw();

@@ -85,6 +85,10 @@ pub(super) trait Scope {
     fn params(&self) -> &Params;
     /// The element of a map and its number.
     fn item(&self) -> Option<(&Value, usize)>;
+    /// Whether references to an element stay as they are written, for there is none yet.
+    fn leaves_elements(&self) -> bool {
+        false
+    }
 }
 
 impl Template {
@@ -224,6 +228,9 @@ impl Template {
 
 fn look_up<'s>(reference: &Reference, scope: &'s impl Scope) -> Result<Cow<'s, Value>, String> {
     let (whole, pointer) = match reference {
+        Reference::Item { .. } | Reference::Index if scope.leaves_elements() => {
+            return Ok(Cow::Owned(Value::String(reference.to_string())));
+        }
         Reference::Step { id, pointer } => match scope.step(id) {
             Some(output) => (output, pointer),
             None => return Ok(Cow::Owned(Value::Null)),

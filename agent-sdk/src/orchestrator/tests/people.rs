@@ -1,14 +1,15 @@
 //! Steps that a person is asked about.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Deeds, echo, ends, orchestrator, plan};
+use super::{Deeds, echo, ends, orchestrator, plan, wait};
 use crate::{
     journal::{Question, Record, Runs, Verdict},
     operation::RunContext,
     orchestrator::PlanRunErrorKind,
+    plan::{Join, Map, Work},
     store::MemoryStore,
 };
 
@@ -102,4 +103,79 @@ async fn a_kept_plan_pauses_with_its_questions_and_goes_on_with_the_answers() {
     );
     assert_eq!(deeds.take(), ["echo archive"]);
     assert_eq!(report.run.lives, 3);
+}
+
+/// What a person is shown of each step that is asked about, in order.
+async fn shown(whole: &crate::plan::Plan) -> (Vec<Value>, Value) {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let seen = shown.clone();
+    let approver = move |question: Question| {
+        let arguments = serde_json::from_str(question.arguments.as_str()).unwrap();
+        seen.lock().unwrap().push(arguments);
+        async {
+            // Time for others to end.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            Verdict::allow()
+        }
+    };
+    let run = orchestrator(&Deeds::default()).run(whole);
+    let report = run.approver(approver).await.unwrap();
+    let shown = std::mem::take(&mut *shown.lock().unwrap());
+    (shown, report.output.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_is_shown_what_the_step_will_be_given() {
+    let whole = plan([
+        echo("draft", json!({"text": "a text", "words": [1, 2]})),
+        echo(
+            "publish",
+            json!({"now": "${steps.draft/text}", "costs": "$${1}"}),
+        )
+        .approval("May ${steps.draft} be published?"),
+        echo(
+            "each",
+            json!({"word": "${item}", "line": "${index}: ${steps.draft/text}"}),
+        )
+        .map(Map::over("${steps.draft/words}"))
+        .approval("And each of these?"),
+    ]);
+    let (shown, output) = shown(&whole).await;
+    let given = json!({"now": "a text", "costs": "${1}"});
+    assert_eq!(
+        shown,
+        [
+            given.clone(),
+            json!({"over": [1, 2], "input": {"word": "${item}", "line": "${index}: a text"}})
+        ]
+    );
+    assert_eq!(output["publish"], given);
+    assert_eq!(output["each"][1], json!({"word": 2, "line": "1: a text"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_is_given_is_what_the_person_was_shown_whatever_ends_meanwhile() {
+    let whole = plan([
+        wait("soon", 1),
+        wait("late", 20),
+        echo("use", json!(["${steps.soon}", "${steps.late}"]))
+            .join(Join::Any)
+            .approval("May it?"),
+    ]);
+    let (shown, output) = shown(&whole).await;
+    assert_eq!(shown, [json!([1, null])]);
+    assert_eq!(output, json!([1, null]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_part_of_the_input_is_not_there_the_person_sees_what_is_written() {
+    let whole = plan([
+        echo("draft", json!("a text")),
+        echo("publish", json!("${steps.draft/title}"))
+            .fallback_with(Work::function("echo"), "untitled")
+            .approval("May it?"),
+    ]);
+    let (shown, output) = shown(&whole).await;
+    assert_eq!(shown, [json!("${steps.draft/title}")]);
+    assert_eq!(output, "untitled");
 }

@@ -2,11 +2,14 @@
 
 use std::cmp::Reverse;
 
+use serde_json::{Value, json};
+
 use super::{
-    Command, Fault, Inside, Machine, State, Timer,
+    Command, Fault, Inside, Machine, Params, State, Timer,
     schedule::of,
     slot::{Active, Phase, Ready, Slot},
 };
+use crate::plan::reference::Scope;
 
 impl Machine {
     /// Puts as many elements of a step into the queue as may be under way.
@@ -103,6 +106,30 @@ impl Machine {
         Some(Command::Start { task, input })
     }
 
+    /// What to ask about a step, where a person is to be asked.
+    pub(super) fn question_about(&self, number: u32) -> Option<Command> {
+        let slot = self.slot(number)?;
+        let State::Asking(unseen) = &slot.state else {
+            return None;
+        };
+        let scope = Shown(Inside {
+            machine: self,
+            unseen,
+            item: None,
+        });
+        let input = slot.node.input(0).resolve(&scope);
+        let input = input.unwrap_or_else(|_| slot.node.step.input.clone());
+        let input = match (&slot.node.step.map, &slot.node.over) {
+            (Some(map), Some(over)) => {
+                let over = over.resolve(&scope).unwrap_or_else(|_| map.over.clone());
+                json!({"over": over, "input": input})
+            }
+            _ => input,
+        };
+        let (step, round) = (number, slot.round);
+        Some(Command::Ask { step, round, input })
+    }
+
     fn active(&self, number: u32) -> Option<(&Slot, &Active)> {
         let slot = self.slot(number)?;
         match &slot.state {
@@ -120,5 +147,26 @@ impl Machine {
             unseen: &active.unseen,
             item: element.map(|element| (element, item as usize)),
         }
+    }
+}
+
+/// What the references of a step refer to while a person is asked about it, who sees those to an element as they are written.
+struct Shown<'a>(Inside<'a>);
+
+impl Scope for Shown<'_> {
+    fn step(&self, id: &str) -> Option<&Value> {
+        self.0.step(id)
+    }
+
+    fn params(&self) -> &Params {
+        self.0.params()
+    }
+
+    fn item(&self) -> Option<(&Value, usize)> {
+        None
+    }
+
+    fn leaves_elements(&self) -> bool {
+        true
     }
 }

@@ -180,7 +180,7 @@ impl Machine {
                 refuse(format!("step `{id}` is under way"))
             }
             State::Ended(_) | State::Active(_) => Ok(()),
-            State::Waiting | State::Asking => refuse(format!("step `{id}` has not begun")),
+            State::Waiting | State::Asking(_) => refuse(format!("step `{id}` has not begun")),
         }
     }
 

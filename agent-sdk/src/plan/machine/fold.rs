@@ -16,15 +16,14 @@ impl Machine {
             let timer = Timer::Plan;
             self.commands.push_back(Command::Wait { timer, time });
         }
+        for number in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
+            self.commands.extend(self.question_about(number));
+        }
         for (number, slot) in self.slots.iter_mut().enumerate() {
             let step = u32::try_from(number).unwrap_or(u32::MAX);
             slot.lingering.clear();
             match &mut slot.state {
-                State::Waiting | State::Ended(_) => {}
-                State::Asking => {
-                    let round = slot.round;
-                    self.commands.push_back(Command::Ask { step, round });
-                }
+                State::Waiting | State::Asking(_) | State::Ended(_) => {}
                 State::Active(active) => {
                     active.is_timed = slot.attempts > 0 && slot.node.step.timeout.is_some();
                     if let Some(time) = slot.node.step.timeout.filter(|_| active.is_timed) {

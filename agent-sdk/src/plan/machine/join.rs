@@ -88,26 +88,23 @@ impl Machine {
                 Err(why) => return self.refuse(number, Fault::new("condition", why)),
             }
         }
-        if let Some(slot) = self.slot_mut(number)
-            && slot.node.step.approval.is_some()
-        {
-            slot.state = State::Asking;
-            let round = slot.round;
-            let step = number;
-            self.commands.push_back(Command::Ask { step, round });
-            return;
-        }
-        self.activate(number);
-    }
-
-    /// Lets a step begin as soon as there is room.
-    pub(super) fn activate(&mut self, number: u32) {
-        let Some(slot) = self.slot(number) else {
-            return;
-        };
         let unseen = slot.node.waits_for.iter().copied();
         let unseen = unseen.filter(|other| self.slot(*other).is_none_or(|o| o.output().is_none()));
         let unseen: Box<[u32]> = unseen.collect();
+        if slot.node.step.approval.is_none() {
+            return self.activate(number, unseen);
+        }
+        if let Some(slot) = self.slot_mut(number) {
+            slot.state = State::Asking(unseen);
+        }
+        self.commands.extend(self.question_about(number));
+    }
+
+    /// Lets a step begin as soon as there is room.
+    pub(super) fn activate(&mut self, number: u32, unseen: Box<[u32]>) {
+        let Some(slot) = self.slot(number) else {
+            return;
+        };
         let over: Option<Arc<[Value]>> = match &slot.node.over {
             None => None,
             Some(over) => {

@@ -138,6 +138,9 @@ pub enum Command {
         step: u32,
         /// How often it was begun anew before.
         round: u32,
+        /// What it will be given. Of a step with a list, an object of `over`, the list, and of `input`, in which the references to the
+        /// element stay as they are written. Where something that it refers to is not there, what is written in the plan.
+        input: Value,
     },
     /// A step ended without being begun: it was skipped, or what it should have been given is not there.
     Passed {
@@ -391,7 +394,7 @@ impl Machine {
     /// Whether a step waits for a person's word.
     pub(crate) fn asks(&self, step: u32, round: u32) -> bool {
         let slot = self.slot(step).filter(|slot| !slot.is_removed);
-        slot.is_some_and(|slot| slot.round == round && matches!(slot.state, State::Asking))
+        slot.is_some_and(|slot| slot.round == round && matches!(slot.state, State::Asking(_)))
     }
 
     /// Whether a step's time runs.

@@ -260,7 +260,11 @@ impl Machine {
 
     fn decided(&mut self, number: u32, allowed: bool, reason: Option<String>) -> bool {
         if allowed {
-            self.activate(number);
+            let unseen = match self.slot_mut(number).map(|slot| &mut slot.state) {
+                Some(State::Asking(unseen)) => std::mem::take(unseen),
+                _ => return false,
+            };
+            self.activate(number, unseen);
         } else {
             let reason = reason.filter(|reason| !reason.is_empty());
             let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));

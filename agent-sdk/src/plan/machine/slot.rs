@@ -28,7 +28,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) enum State {
     Waiting,
-    Asking,
+    /// A person is asked; with the steps that are [unseen](Active::unseen), so that it is given what the person was shown.
+    Asking(Box<[u32]>),
     Active(Box<Active>),
     Ended(StepEnd),
 }
@@ -126,7 +127,7 @@ impl Slot {
     pub(super) fn shown(&self) -> StepState {
         match &self.state {
             State::Waiting => StepState::Waiting,
-            State::Asking => StepState::Asking,
+            State::Asking(_) => StepState::Asking,
             State::Ended(_) => StepState::Ended,
             State::Active(active) => {
                 let has = |phase: &Phase| active.items.iter().any(|item| item.phase == *phase);

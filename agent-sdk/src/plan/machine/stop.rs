@@ -15,7 +15,7 @@ impl Machine {
             };
             match &slot.state {
                 State::Waiting if slot.is_removed => {}
-                State::Waiting | State::Asking => self.skip(number, SkipReason::Stopped, false),
+                State::Waiting | State::Asking(_) => self.skip(number, SkipReason::Stopped, false),
                 State::Active(active) => {
                     let running = active.running(number);
                     if running.is_empty() && self.life != Life::Earlier {

@@ -258,7 +258,7 @@ impl Run {
                         self.queue.remove(&earlier);
                     }
                 }
-                Command::Ask { step, round } => {
+                Command::Ask { step, round, .. } => {
                     let (time, allowed) = self.world.decides(step.into());
                     let decided = Input::Decided {
                         step,

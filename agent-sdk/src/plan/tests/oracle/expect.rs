@@ -201,11 +201,11 @@ impl Eval<'_> {
             }
         }
         if !self.draft.asks {
-            return self.active(turn);
+            return self.active(turn, turn);
         }
         let (time, is_allowed) = self.world.decides(self.number as u64);
         if is_allowed {
-            self.active(turn + time)
+            self.active(turn + time, turn)
         } else {
             Fate::refused(turn + time, "rejected")
         }
@@ -259,13 +259,13 @@ impl Eval<'_> {
         element && uses.into_iter().all(|part| self.is_there(part, at))
     }
 
-    /// What comes of it when it may begin.
-    fn active(&self, at: u64) -> Fate {
+    /// What comes of it when it may begin, with what was there when its turn came.
+    fn active(&self, at: u64, turn: u64) -> Fate {
         let over = match self.draft.over(self.number) {
             None => None,
             Some(Ok(list)) => Some(list),
             Some(Err((step, part))) => {
-                match self.seen(step, at).and_then(|output| part.of(output)) {
+                match self.seen(step, turn).and_then(|output| part.of(output)) {
                     Some(Value::Array(list)) => Some(list.clone()),
                     _ => return Fate::refused(at, "input"),
                 }
@@ -291,7 +291,7 @@ impl Eval<'_> {
                 },
             );
         }
-        let mut fate = self.elements(at, over.as_deref(), all, needed);
+        let mut fate = self.elements((at, turn), over.as_deref(), all, needed);
         if let Some(time) = self.world.time_of(self.number, self.draft)
             && let Some(first) = fate.tries.iter().map(|one| one.from).min()
             && first < fate.at
@@ -305,7 +305,13 @@ impl Eval<'_> {
     }
 
     /// Its elements, of which each begins as soon as there is room in the window.
-    fn elements(&self, at: u64, over: Option<&[Value]>, all: usize, needed: usize) -> Fate {
+    fn elements(
+        &self,
+        (at, turn): (u64, u64),
+        over: Option<&[Value]>,
+        all: usize,
+        needed: usize,
+    ) -> Fate {
         let window = over
             .and(self.draft.window)
             .map_or(all, |window| window as usize);
@@ -317,7 +323,7 @@ impl Eval<'_> {
             while next < all && running.len() < window {
                 let item = over.map(|_| u32::try_from(next).unwrap());
                 let element = over.map(|over| &over[next]);
-                match self.element(now, at, item, element, &mut fate) {
+                match self.element(now, turn, item, element, &mut fate) {
                     (end, is_ok) if end == now => {
                         assert!(!is_ok);
                         lost += 1;
