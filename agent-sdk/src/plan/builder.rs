@@ -246,7 +246,7 @@ impl StepBuilder {
         self
     }
 
-    /// Asks a person before it begins.
+    /// Asks a person before it begins. Where the answer is no, the step has failed, and its fallbacks are not tried.
     pub fn approval(mut self, question: impl Into<Arc<str>>) -> Self {
         self.step.approval = Some(question.into());
         self

@@ -30,7 +30,7 @@ pub struct Step {
     pub join: Join,
     /// A CEL expression; where it is false, the step is skipped. It may use `steps`, `status` and `params`.
     pub when: Option<Arc<str>>,
-    /// What a person is asked before it begins.
+    /// What a person is asked before it begins; where the answer is no, it has failed, as `rejected`.
     pub approval: Option<Arc<str>>,
     /// Runs it once for each element of a list.
     pub map: Option<Map>,

@@ -179,3 +179,28 @@ async fn where_a_part_of_the_input_is_not_there_the_person_sees_what_is_written(
     assert_eq!(shown, [json!("${steps.draft/title}")]);
     assert_eq!(output, "untitled");
 }
+
+#[tokio::test]
+async fn a_step_that_a_person_refused_has_failed_and_nothing_stands_in_for_it() {
+    let deeds = Deeds::default();
+    let whole = plan([
+        echo("publish", json!(1))
+            .fallback(Work::function("echo"))
+            .approval("May it?"),
+        echo("announce", json!("${steps.publish}")),
+    ]);
+    let run = orchestrator(&deeds).run(&whole);
+    let failed = run
+        .approver(|_: Question| async { Verdict::deny("not today") })
+        .await
+        .unwrap_err();
+    let report = failed.report().unwrap();
+    assert_eq!(
+        ends(report),
+        json!({"publish": "failed", "announce": "skipped"})
+    );
+    let fault = report.failures()[0].1;
+    assert_eq!(&*fault.class, "rejected");
+    assert!(fault.message.ends_with(": not today"), "{fault}");
+    assert!(deeds.take().is_empty());
+}
