@@ -10,7 +10,7 @@ use crate::{
     cost::PriceBook,
     model::{ChatSettings, ModelHandle, Prompt, ToolChoice},
     operation::{Observers, RunContext, RunId},
-    run::Limits,
+    run::{Limits, new_context},
     tool::{State, ToolScheduler, ToolSet},
 };
 
@@ -43,17 +43,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// A run with the agent's observers, prices and ledger: a new one, or the one of this id.
-    pub(crate) fn new_context(&self, id: Option<RunId>) -> RunContext {
-        let mut builder = RunContext::builder().observers(self.observers.clone());
-        if let Some(id) = id {
-            builder = builder.run_id(id.as_str());
-        }
-        if let Some(ledger) = &self.ledger {
-            builder = builder.ledger(ledger);
-        }
-        match &self.prices {
-            Some(prices) => builder.prices(prices.clone()).build(),
-            None => builder.build(),
-        }
+    pub(crate) fn new_context(&self, id: Option<&RunId>) -> RunContext {
+        let (prices, ledger) = (self.prices.as_ref(), self.ledger.as_ref());
+        new_context(&self.observers, prices, ledger, id)
     }
 }

@@ -11,6 +11,15 @@ use crate::store::{StoreError, StoreErrorKind};
 /// How often the inbox is looked into.
 const LISTEN: Duration = Duration::from_millis(500);
 
+/// Gives a run back when it is over, however it ends.
+pub(crate) struct GiveBack<'a>(pub(crate) &'a Journal);
+
+impl Drop for GiveBack<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
 impl Journal {
     /// Renews the lease and listens to the inbox, for as long as it is polled. It ends only when the run is lost to another
     /// process.

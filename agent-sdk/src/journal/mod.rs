@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 pub use definition::Definition;
 pub use events::{EventKeeper, StoredEvent};
 pub(crate) use inbox::Notice;
+pub(crate) use keep::GiveBack;
 pub use question::{Approver, Question, QuestionKind};
 pub use record::{Answered, Record, StepTask, VERSION, Verdict};
 pub(crate) use record::{Line, newer};
@@ -312,7 +313,7 @@ impl Journal {
     }
 
     /// Gives the run back, so that another process may take it up at once; nothing more can be written to it from here.
-    pub(crate) fn give_back(&self) {
+    fn give_back(&self) {
         let lease = lock(&self.lease).clone();
         // The store takes the wish with the first poll; nobody is here to wait for what comes of it, and where it is lost the
         // lease runs out by itself.

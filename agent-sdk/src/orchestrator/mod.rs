@@ -57,6 +57,7 @@ use crate::{
     operation::{Observer, Observers, RunContext, RunId},
     plan::{Plan, PlanError},
     registry::Registry,
+    run::new_context,
     store::Store,
     tool::{State, ToolScheduler},
 };
@@ -186,17 +187,8 @@ impl Orchestrator {
 
 impl Settings {
     fn new_context(&self, id: Option<&RunId>) -> RunContext {
-        let mut builder = RunContext::builder().observers(self.observers.clone());
-        if let Some(id) = id {
-            builder = builder.run_id(id.as_str());
-        }
-        if let Some(ledger) = &self.ledger {
-            builder = builder.ledger(ledger);
-        }
-        match &self.prices {
-            Some(prices) => builder.prices(prices.clone()).build(),
-            None => builder.build(),
-        }
+        let (prices, ledger) = (self.prices.as_ref(), self.ledger.as_ref());
+        new_context(&self.observers, prices, ledger, id)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     budget::{Budget, Ledger},
     cost::Usd,
-    journal::{Approver, Journal, Summary, excerpt},
+    journal::{Approver, GiveBack, Journal, Summary, excerpt},
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
     plan::{Change, Params, Plan, PlanError},
     run::{Control, Within},
@@ -300,15 +300,6 @@ async fn begin(
         ..Summary::default()
     };
     Journal::begin(store, context.run_id(), summary, None).await
-}
-
-/// Gives a run back when it is over, however it ends.
-struct GiveBack<'a>(&'a Journal);
-
-impl Drop for GiveBack<'_> {
-    fn drop(&mut self) {
-        self.0.give_back();
-    }
 }
 
 impl IntoFuture for PlanRequest {

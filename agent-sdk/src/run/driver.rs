@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     agent::Settings,
-    journal::{Answered, Definition, Journal, Record, VERSION},
+    journal::{Answered, Definition, GiveBack, Journal, Record, VERSION},
     message::{Conversation, Message, Role},
     model::{ChatEvent, ChatRequest, ChatResponse, ModelError, ToolChoice},
     operation::{
@@ -225,15 +225,6 @@ async fn end_life(journal: &Journal, over: &Result<(), Cause>, text: &str) {
     if let Err(error) = journal.end_life(outcome, class, text).await {
         // Each outcome is kept already: whoever resumes the run finds it where it is.
         tracing::warn!(target: "agent_sdk::journal", error = &error as &dyn std::error::Error, "the end of a run was not kept");
-    }
-}
-
-/// Gives a run back when it is over, however it ends.
-struct GiveBack<'a>(&'a Journal);
-
-impl Drop for GiveBack<'_> {
-    fn drop(&mut self) {
-        self.0.give_back();
     }
 }
 

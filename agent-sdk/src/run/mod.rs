@@ -5,6 +5,7 @@
 
 mod asking;
 mod calls;
+mod context;
 mod control;
 mod driver;
 mod durable;
@@ -23,6 +24,7 @@ mod stream;
 mod tests;
 
 pub(crate) use asking::{Standing, needs_approval};
+pub(crate) use context::new_context;
 pub(crate) use control::{Control, Within};
 pub(crate) use driver::{Launch, drive};
 pub(crate) use durable::Durable;

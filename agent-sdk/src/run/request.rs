@@ -317,7 +317,7 @@ impl<'a> RunRequest<'a> {
             priority,
             callbacks,
         } = self;
-        let mut context = context.unwrap_or_else(|| settings.new_context(resumed.clone()));
+        let mut context = context.unwrap_or_else(|| settings.new_context(resumed.as_ref()));
         if let Some(priority) = priority {
             context = context.with_priority(priority);
         }

@@ -29,6 +29,7 @@ use crate::{
     model::{ChatSettings, ModelHandle},
     operation::{Observers, RunContext},
     registry::Registry,
+    run::new_context,
 };
 
 /// How a plan is to be made, unless the caller says it in other words.
@@ -118,14 +119,8 @@ impl Planner {
 impl Settings {
     /// A run with the planner's observers, prices and ledger.
     fn new_context(&self) -> RunContext {
-        let mut builder = RunContext::builder().observers(self.observers.clone());
-        if let Some(ledger) = &self.ledger {
-            builder = builder.ledger(ledger);
-        }
-        if let Some(prices) = &self.prices {
-            builder = builder.prices(prices.clone());
-        }
-        builder.build()
+        let (prices, ledger) = (self.prices.as_ref(), self.ledger.as_ref());
+        new_context(&self.observers, prices, ledger, None)
     }
 }
 
