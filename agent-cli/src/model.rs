@@ -165,12 +165,17 @@ fn make(named: NamedModel, is_given: bool, is_own: bool) -> Result<Chosen, Failu
     })
 }
 
+/// That an agent needs a model.
+pub(crate) fn none_is_named() -> Failure {
+    Failure::usage("no model is named").advice(
+        "Pass `--model PROVIDER:NAME` or set AGENT_MODEL, for example to `openai:gpt-5-mini`. \
+         `agent demo` needs no model.",
+    )
+}
+
 fn by_variable(variable: Option<String>) -> Result<ModelName, Failure> {
     let Some(text) = variable.filter(|text| !text.trim().is_empty()) else {
-        return Err(Failure::usage("no model is named").advice(
-            "Pass `--model PROVIDER:NAME` or set AGENT_MODEL, for example to `openai:gpt-5-mini`. \
-             `agent demo` needs no model.",
-        ));
+        return Err(none_is_named());
     };
     text.parse()
         .map_err(|error| Failure::usage(format!("AGENT_MODEL is `{text}`: {error}")))

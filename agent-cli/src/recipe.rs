@@ -35,7 +35,7 @@ const PLAN: &str = "agent_plan";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Recipe {
-    /// `provider:name`.
+    /// `provider:name`; empty where no model is asked.
     pub(crate) model: String,
     /// Where the provider's API is, if that is not the provider's own address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,8 @@ pub(crate) struct Made {
 
 /// What agents are made of.
 pub(crate) struct Parts {
-    pub(crate) chosen: Chosen,
+    /// The model, where one is asked.
+    pub(crate) chosen: Option<Chosen>,
     pub(crate) tape: Tape,
     pub(crate) prices: PriceBook,
     /// The tools for files, of the workspace.
@@ -123,10 +124,22 @@ impl Recipe {
     /// No model is named, or the folder it is in cannot be known.
     pub(crate) fn of_agents(arguments: &AgentArguments) -> Result<Self, Failure> {
         let model = model::name(arguments.model.as_ref(), |name| std::env::var(name).ok())?;
+        Ok(Self {
+            model: model.to_string(),
+            ..Self::of_tools(arguments)?
+        })
+    }
+
+    /// What the arguments ask for where no agent is: no model is, whichever is named.
+    ///
+    /// # Errors
+    ///
+    /// The folder it is in cannot be known.
+    pub(crate) fn of_tools(arguments: &AgentArguments) -> Result<Self, Failure> {
         let full = |path: &Option<PathBuf>| path.as_deref().map(full).transpose();
         let tags = arguments.tags.iter();
         Ok(Self {
-            model: model.to_string(),
+            model: String::new(),
             base_url: arguments.base_url.clone(),
             system: None,
             role: None,
@@ -151,6 +164,11 @@ impl Recipe {
     /// The agent's name, in traces and messages.
     pub(crate) fn name(&self) -> &str {
         self.role.as_deref().unwrap_or(NAME)
+    }
+
+    /// Whether a model is asked.
+    pub(crate) fn asks_model(&self) -> bool {
+        !self.model.is_empty()
     }
 
     /// Whether a run is a plan's.
@@ -194,7 +212,7 @@ impl Recipe {
     ///
     /// A path is no Unicode text.
     pub(crate) fn to_value(&self, chosen: &Chosen) -> Result<Value, Failure> {
-        self.value(chosen, AGENT)
+        self.value(Some(chosen), AGENT)
     }
 
     /// The value to keep beside the run of a plan, as [`to_value`](Self::to_value).
@@ -202,14 +220,15 @@ impl Recipe {
     /// # Errors
     ///
     /// A path is no Unicode text.
-    pub(crate) fn to_value_of_plan(&self, chosen: &Chosen) -> Result<Value, Failure> {
+    pub(crate) fn to_value_of_plan(&self, chosen: Option<&Chosen>) -> Result<Value, Failure> {
         self.value(chosen, PLAN)
     }
 
-    fn value(&self, chosen: &Chosen, made_by: &str) -> Result<Value, Failure> {
+    fn value(&self, chosen: Option<&Chosen>, made_by: &str) -> Result<Value, Failure> {
         let is_secret = |url: &String| secret::seems_to_hold_a_key(url);
+        let base_url = chosen.and_then(|chosen| chosen.base_url.clone());
         let kept = Self {
-            base_url: chosen.base_url.clone().filter(|url| !is_secret(url)),
+            base_url: base_url.filter(|url| !is_secret(url)),
             ..self.clone()
         };
         let kept = serde_json::to_value(kept).map_err(|error| {
@@ -264,9 +283,14 @@ impl Recipe {
         tape: Tape,
         variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Result<Parts, Failure> {
-        let name: ModelName = self.model.parse().map_err(Failure::usage)?;
-        let base_url = self.base_url.as_deref();
-        let chosen = model::choose(&name, base_url, !self.no_stream, &tape, variable)?;
+        let chosen = if self.asks_model() {
+            let name: ModelName = self.model.parse().map_err(Failure::usage)?;
+            let base_url = self.base_url.as_deref();
+            let streaming = !self.no_stream;
+            Some(model::choose(&name, base_url, streaming, &tape, variable)?)
+        } else {
+            None
+        };
         let builtin = tools::builtin(self)?;
         let workspace = self
             .workspace
@@ -298,6 +322,7 @@ impl Recipe {
             builtin,
             workspace,
         } = parts;
+        let chosen = chosen.ok_or_else(model::none_is_named)?;
         let mut agent = match &self.role {
             Some(name) => role(name)?.agent(chosen.model.clone()),
             None => Agent::builder(NAME, chosen.model.clone()),

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     let id = run_id(&with)?;
     let prompt = prompt::read(&arguments.prompt)?;
     let made = with_own_workspace(&mut recipe, &prompt, &id, Recipe::make)?;
-    remark(&with, &made.chosen, &mut output);
+    remark(&with, Some(&made.chosen), &mut output);
     let application = recipe.to_value(&made.chosen)?;
     let home = home_for(&with, &id)?;
     let purse = Purse::of(home.as_ref(), &recipe, &made.tape)?;
@@ -74,8 +74,9 @@ pub(crate) fn run_id(arguments: &AgentArguments) -> Result<RunId, Failure> {
     }
 }
 
-/// Says what is to be known of the model before it is asked.
-pub(crate) fn remark(arguments: &AgentArguments, chosen: &Chosen, output: &mut Output) {
+/// Says what is to be known of the model before it is asked, where one is.
+pub(crate) fn remark(arguments: &AgentArguments, chosen: Option<&Chosen>, output: &mut Output) {
+    let Some(chosen) = chosen else { return };
     if let Some(path) = &arguments.replay {
         let path = path.display();
         output.note(format_args!(

@@ -20,7 +20,7 @@ Examples:
 const RUN_HELP: &str = "\
 Steps may name the built-in roles (researcher, analyst, writer, coder, reviewer) as agents, which ask the model of `--model` or the one
 that their `config` names; and the tools that flags give: those for files of `--workspace` and `--write`, and built-in ones of `--tool`.
-Each role has those of the tools that help it.
+Each role has those of the tools that help it. A plan in which no step has an agent needs no model and no key.
 
 Standard output gets a line for each step as it begins and ends, then what the plan gave, every step once, the trace, the totals, and
 what decided how long it took. With `--json` it gets the events alone; the last two lines are the `run_report` and the `plan_report`, which has

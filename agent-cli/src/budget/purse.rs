@@ -79,7 +79,10 @@ impl Purse {
         for definition in &definitions.all {
             let budget = &definition.budget;
             ledger = ledger.budget(budget.clone());
-            if let Some((percent, to)) = &definition.degrade {
+            // Where no model is asked, none is asked in its place.
+            if let Some((percent, to)) = &definition.degrade
+                && recipe.asks_model()
+            {
                 let (name, percent) = (budget.name.clone(), *percent);
                 let chosen = cheaper(to, recipe, tape).map_err(|failure| {
                     failure.at(format_args!(

@@ -23,6 +23,7 @@ use crate::{
     exit::{Exit, Failure},
     follow::Followed,
     interrupt::{self, Interrupt},
+    model,
     output::Output,
     perform::Keep,
     person, prompt,
@@ -51,8 +52,8 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     let id = run_id(&with)?;
     let goal = prompt::read(&arguments.prompt)?;
     let team = with_own_workspace(&mut recipe, &goal, &id, Team::make)?;
-    remark(&with, &team.chosen, &mut output);
-    let application = recipe.to_value_of_plan(&team.chosen)?;
+    remark(&with, team.chosen.as_ref(), &mut output);
+    let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
     let home = home_for(&with, &id)?;
     let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
     let keep = home.as_ref().map(|home| Keep {
@@ -84,7 +85,8 @@ pub(super) async fn plan(
     yes: bool,
     interrupt: &Interrupt,
 ) -> Result<Result<Plan, Exit>, Failure> {
-    let planner = Planner::new(team.chosen.model.clone());
+    let chosen = team.chosen.as_ref().ok_or_else(model::none_is_named)?;
+    let planner = Planner::new(chosen.model.clone());
     let request = planner.plan(goal, &team.registry).context(&stage.context);
     let mut work = Followed::new(&stage.context, request.into_future());
     stage.screen.events(&mut work).await?;

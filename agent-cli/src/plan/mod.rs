@@ -13,6 +13,7 @@ mod run;
 mod show;
 mod source;
 mod team;
+mod walk;
 
 use agent_sdk::{plan::Plan, text::escape_json};
 

@@ -12,7 +12,7 @@ use agent_sdk::{
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::{end, goal, team::Team};
+use super::{end, goal, team::Team, walk::asks_person};
 use crate::{
     args::Shown,
     budget::Purse,
@@ -112,7 +112,7 @@ async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result
     let mut asks = job.recipe.asks();
     let request = match &job.work {
         PlanWork::Begin { plan, params, keep } => {
-            asks |= has_approval(plan);
+            asks |= asks_person(plan);
             begin(plan, keep).params(params.clone())
         }
         PlanWork::Goal { goal, keep } => {
@@ -177,26 +177,6 @@ fn steered(stage: &mut Stage, job: &PlanJob, request: PlanRequest, asks: bool) -
         );
     }
     request
-}
-
-/// Whether a step of a plan, or of one inside it, asks a person.
-fn has_approval(plan: &Plan) -> bool {
-    let mut open = vec![plan];
-    while let Some(plan) = open.pop() {
-        for step in &plan.steps {
-            if step.approval.is_some() {
-                return true;
-            }
-            let others = step.fallback.iter().map(|other| &other.work);
-            for work in std::iter::once(&step.work).chain(others) {
-                if let agent_sdk::plan::Work::Plan(plan) = work {
-                    open.push(plan);
-                }
-            }
-        }
-        open.extend(plan.fallback.as_deref());
-    }
-    false
 }
 
 /// Answers with yes what a person would be asked, except about what may have taken effect already.

@@ -42,7 +42,9 @@ pub(crate) fn run(
     } else {
         Team::make(&recipe)?
     };
-    if let Some(warning) = team.chosen.warning.as_ref().filter(|_| !is_over) {
+    let warning = team.chosen.as_ref();
+    let warning = warning.and_then(|chosen| chosen.warning.as_ref());
+    if let Some(warning) = warning.filter(|_| !is_over) {
         output.note(warning);
     }
     let purse = if is_over {

@@ -21,7 +21,8 @@ pub(super) const ADVICE: &str = "Agents are researcher, analyst, writer, coder a
 /// The agents and tools of a plan.
 pub(crate) struct Team {
     pub(crate) registry: Registry,
-    pub(crate) chosen: Chosen,
+    /// The model of the agents; where there is none, there are no agents.
+    pub(crate) chosen: Option<Chosen>,
     pub(crate) tape: Tape,
     pub(crate) prices: PriceBook,
 }
@@ -56,10 +57,14 @@ impl Team {
         } = parts;
         let tools: Vec<ToolHandle> = files.into_iter().chain(builtin).collect();
         let registry = Registry::new();
-        for role in Role::all() {
+        let model = chosen.as_ref().map(|chosen| &chosen.model);
+        let roles = model
+            .into_iter()
+            .flat_map(|model| Role::all().iter().map(move |role| (role, model)));
+        for (role, model) in roles {
             let helps = |tool: &&ToolHandle| role.tools.contains(&&*tool.spec().name);
             let mut agent = role
-                .agent(chosen.model.clone())
+                .agent(model.clone())
                 .prices(prices.clone())
                 .tools(tools.iter().filter(helps).cloned());
             if let Some(turns) = recipe.max_turns {

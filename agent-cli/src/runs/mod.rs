@@ -39,7 +39,8 @@ pub(crate) fn run(command: &RunsCommand, output: &mut Output) -> Result<Exit, Fa
     Ok(Exit::Ok)
 }
 
-/// The model of a run; of a plan's, the one that its agents ask where their steps name no other.
+/// The model of a run; of a plan's, the one that its agents ask where their steps name no other;
+/// empty where it has no agents.
 fn model(run: &StoredRun) -> Cow<'_, str> {
     if Recipe::is_of_plan(run) {
         let recipe = Recipe::kept_of_plan(run).unwrap_or_default();

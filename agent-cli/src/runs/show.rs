@@ -77,8 +77,11 @@ fn about(
             },
             safe_line(&summary.agent).into_owned(),
         ),
-        ("model", safe_line(&super::model(run)).into_owned()),
     ];
+    let model = super::model(run);
+    if !model.is_empty() {
+        facts.push(("model", safe_line(&model).into_owned()));
+    }
     for (label, value) in [("user", &summary.user), ("session", &summary.session)] {
         facts.extend(
             value
