@@ -105,7 +105,7 @@ pub(crate) fn server() -> Server {
 pub(crate) fn timeless(report: &mut Value) {
     match report {
         Value::Object(members) => {
-            for time in ["started_ms", "duration_ms", "work_ms"] {
+            for time in ["started_ms", "duration_ms", "work_ms", "critical_path_ms"] {
                 members.remove(time);
             }
             members.values_mut().for_each(timeless);
