@@ -2,13 +2,13 @@
 //!
 //! | what | figure | should be |
 //! |---|---|---|
-//! | 10 independent tools of 50 ms, a `ToolGraph` | 51.7 ms | at most 53 ms |
-//! | a plan whose longest way is 200 ms | 204.2 ms | at most 206 ms |
-//! | 10,000 steps that do nothing, unwatched, as a chain | 4.4 µs of processor time each | at most 1.5 µs |
-//! | the same, all after the first | 5.0 µs each | at most 1.5 µs |
-//! | 100 of them, as a chain and all after the first | 3.3 and 4.2 µs each | |
-//! | a chain of 100,000 | ends; 5.0 µs each | no overflow |
-//! | 1,000 plans of 100 steps at once, on one thread | ends within 10 % of each other; 127 MiB more | bounded, none starves |
+//! | 10 independent tools of 50 ms, a `ToolGraph` | 52.1 ms | at most 53 ms |
+//! | a plan whose longest way is 200 ms | 204.8 ms, the longest of 15 205.9 | at most 206 ms |
+//! | 10,000 steps that do nothing, unwatched, as a chain | 6.1 µs of processor time each | at most 1.5 µs |
+//! | the same, all after the first | 6.4 µs each | at most 1.5 µs |
+//! | 100 of them, as a chain and all after the first | 4.1 and 4.6 µs each | |
+//! | a chain of 100,000 | ends; 8.5 µs each | no overflow |
+//! | 1,000 plans of 100 steps at once, on one thread | end after 1,635 to 1,766 ms; at most 132 MiB more | bounded, none starves |
 //!
 //! Of a step's time, samples say: a sixth checks and reads the plan; a fifth starts and ends its operation, which keeps it for the profile too; an
 //! eighth is the try, the look-up and the call of the function; the machine and the report have 5 % each; copying bytes about, in all of these,
@@ -18,8 +18,8 @@
 //! boxed futures with a counter each, which can do nothing else, 0.07 to 0.6; `langgraph` 1.2.22 170 to 390 (100 nodes). Ours of the same shapes has a check, an
 //! operation with ids and times, a profile and a report for each step in it.
 //!
-//! `cargo bench -p agent-sdk --bench orchestrator`, or with `-- chain 10000 30` one shape, on a 2-core shared x86-64 VM that was busy with other work (load 5 to
-//! 9), November 2026: read them as upper bounds. Side by side under that load, steps cost 0.85 of what they did before plans were read without copies.
+//! `cargo bench -p agent-sdk --bench orchestrator`, or with `-- chain 10000 30` one shape, on a 2-core shared x86-64 VM that did nothing else, November 2026. Other moments of the
+//! same machine gave 4.4 to 9.5 µs for a step of the chain.
 #![expect(
     clippy::print_stdout,
     clippy::expect_used,
