@@ -85,6 +85,7 @@ pub mod profile;
 pub mod redact;
 pub mod registry;
 pub mod run;
+mod schema;
 pub mod session;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{model::OutputFormat, run::Machine, tool::schema_of};
+use crate::{model::OutputFormat, run::Machine, schema, tool::schema_of};
 
 /// The form of an agent's answer, and what checks it.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +20,7 @@ impl Output {
         let schema = schema_of::<T>();
         let value = serde_json::from_str(schema.get()).unwrap_or_default();
         // A derived schema that no validator understands is still told to the model; the type itself then checks.
-        let validator = jsonschema::validator_for(&value).ok().map(Arc::new);
+        let validator = schema::validator(&value).map(Arc::new);
         let name: String = T::schema_name()
             .chars()
             .map(|c| {

@@ -1,4 +1,11 @@
+use std::{
+    sync::{Mutex, mpsc},
+    time::Duration,
+};
+
+use proptest::prelude::*;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::*;
 use crate::{
@@ -159,4 +166,57 @@ async fn a_function_s_own_tool_error_keeps_its_class() {
         });
     let report = run.await.unwrap();
     assert_eq!((report.text.as_str(), report.tool_calls), ("ok", 1));
+}
+
+#[tokio::test]
+async fn t2_a_tool_that_blocks_its_thread_is_given_up_in_time_while_the_runtime_goes_on() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    // It looks at nothing, and ends when the test does.
+    let stuck = BlockingTool::new("stuck", "", move |_, _: NoArguments| {
+        let _ = held.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        Ok::<_, String>("late")
+    });
+    let stuck = stuck.options(ToolOptions::default().with_timeout(Duration::from_millis(200)));
+    let order = Mutex::new(Vec::new());
+    // All on one thread.
+    let told = async {
+        let told = result_of(stuck, "stuck", "{}").await;
+        order.lock().unwrap().push("the call ended");
+        told
+    };
+    let others = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        order.lock().unwrap().push("others went on");
+    };
+    let (told, ()) = tokio::join!(told, others);
+    assert!(
+        told.starts_with("timeout: the tool did not answer within "),
+        "{told}"
+    );
+    assert_eq!(*order.lock().unwrap(), ["others went on", "the call ended"]);
+    drop(release);
+}
+
+proptest! {
+    #[test]
+    fn t4_arguments_that_do_not_fit_are_told_within_two_kilobytes(
+        text in ".{0,64}",
+        times in 1_usize..3_000,
+        form in 0..4,
+    ) {
+        let long = text.repeat(times);
+        let arguments = match form {
+            0 => long,
+            1 => json!({"city": [long]}).to_string(),
+            2 => json!({"city": 7, long: 1}).to_string(),
+            _ => json!({"city": {long: 1}}).to_string(),
+        };
+        if let Err(error) = function::parse::<Place>(&arguments) {
+            prop_assert_eq!(error.kind(), ToolErrorKind::InvalidArguments);
+            prop_assert!(error.to_string().len() <= 2_048, "{}", error.to_string().len());
+        }
+    }
 }

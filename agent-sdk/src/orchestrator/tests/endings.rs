@@ -1,6 +1,9 @@
 //! Failures, time limits, cancellation, fallbacks.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -8,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Deeds, echo, ends, orchestrator, plan, registry, wait};
 use crate::{
-    operation::{Outcome, RunContext},
+    operation::{Clock, Outcome, RunContext},
     orchestrator::{Orchestrator, PlanRunErrorKind},
     plan::{End, FailurePolicy, Param, Plan, Retry, Step, Work},
     testing::{TraceCapture, drop_at_every_poll},
@@ -257,4 +260,54 @@ fn a_plan_that_is_dropped_at_any_poll_ends_all_of_its_operations() {
         },
     );
     assert!(polls.unwrap() > 2);
+}
+
+/// A clock that jumps an hour back or ahead each time it is asked.
+#[derive(Debug, Default)]
+struct Jumping(AtomicU64);
+
+impl Clock for Jumping {
+    fn now(&self) -> SystemTime {
+        let times = self.0.fetch_add(1, Ordering::Relaxed);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(3_600 * (10 + times % 2 * 2))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p7_waits_and_time_limits_follow_no_clock_that_jumps() {
+    let context = RunContext::builder().clock(Jumping::default()).build();
+    let tried = Step::function("tried", "fail").input("no luck").retry(
+        Retry::attempts(3)
+            .with_backoff(Duration::from_millis(10))
+            .with_jitter(0.0),
+    );
+    let limited = wait("limited", 100).timeout(Duration::from_millis(50));
+    let began = Instant::now();
+    let run = orchestrator(&Deeds::default()).run(&plan([tried, limited]));
+    let failed = run.context(&context).await.unwrap_err();
+    assert_eq!(began.elapsed().as_millis(), 50);
+    let report = failed.report().unwrap();
+    assert_eq!(
+        ends(report),
+        json!({"tried": "failed", "limited": "timed_out"})
+    );
+    assert_eq!(report.step("tried").unwrap().attempts, 3);
+    assert_eq!(report.run.duration, Duration::from_millis(50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p7_a_plan_whose_time_was_up_before_it_began_ends_at_once() {
+    let context = RunContext::builder().timeout(Duration::ZERO).build();
+    let began = Instant::now();
+    let deeds = Deeds::default();
+    let run = orchestrator(&deeds).grace(Duration::from_millis(5));
+    let failed = run.run(&plan([wait("slow", 100)])).context(&context);
+    let failed = failed.await.unwrap_err();
+    assert_eq!(failed.kind(), PlanRunErrorKind::Timeout);
+    assert!(
+        began.elapsed() <= Duration::from_millis(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(!deeds.take().contains(&"end slow".to_owned()));
 }

@@ -151,7 +151,7 @@ impl Types<'_> {
     fn fits(&self, schema: &Value, template: &Template, place: &str, at: &mut At<'_>) {
         match template {
             Template::Literal(value) => {
-                let Ok(validator) = jsonschema::validator_for(schema) else {
+                let Some(validator) = crate::schema::validator(schema) else {
                     return;
                 };
                 for error in validator.iter_errors(value).take(8) {

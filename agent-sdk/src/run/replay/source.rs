@@ -28,6 +28,7 @@ use crate::{
         ChatRequest, ChatResponse, ChatStream, Model, ModelError, ModelHandle, ModelInfo, ToolSpec,
     },
     operation::RunContext,
+    schema,
     tool::{Tool, ToolContext, ToolError, ToolErrorKind, ToolHandle, ToolOptions, ToolOutput},
 };
 
@@ -364,7 +365,7 @@ fn output_of(result: ToolResult) -> Result<ToolOutput, ToolError> {
 
 fn validator(spec: &ToolSpec) -> Option<jsonschema::Validator> {
     let schema = serde_json::from_str(spec.parameters.get()).ok()?;
-    jsonschema::validator_for(&schema).ok()
+    schema::validator(&schema)
 }
 
 /// Whether arguments fit a schema; the error names the place and quotes nothing.

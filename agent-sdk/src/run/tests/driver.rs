@@ -51,7 +51,7 @@ invoke_agent triage
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tool_that_fails_panics_hangs_or_does_not_exist_is_told_to_the_model() {
+async fn t1_t2_t4_a_tool_that_fails_panics_hangs_or_does_not_exist_is_told_to_the_model() {
     let trace = TraceCapture::new();
     let model = ScriptedModel::new([
         Turn::new()

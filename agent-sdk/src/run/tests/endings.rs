@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn limits_name_themselves_and_the_report_says_what_was_spent() {
+async fn t10_limits_name_themselves_and_the_report_says_what_was_spent() {
     let model = || {
         ScriptedModel::from_fn(|_, n| {
             Turn::new()
