@@ -11,7 +11,8 @@
 //!   10 s from 8 threads, each polled three times;
 //! - `bare`: the same operations with nobody watching;
 //! - `operations-fast` and `bare-fast`: the same, 400,000 as fast as 8 threads can, waiting for room;
-//! - `spans-fast`: these with spans alone, without metrics.
+//! - `spans-fast`: these with spans alone, without metrics;
+//! - `plan`: ten plans of 10,000 steps that do nothing, each step a span; `plan-bare`: the same with nobody watching.
 //!
 //! Settings are the default ones where nothing else is said. CPU is that of the whole process
 //! without the collector's, from the first span until the last is settled, by the kernel's account;
@@ -51,6 +52,9 @@ use agent_sdk::model::Usage;
 use agent_sdk::operation::{
     Observers, OperationHandle, Outcome, Payload, RunContext, trace_agent, trace_chat, trace_tool,
 };
+use agent_sdk::orchestrator::Orchestrator;
+use agent_sdk::plan::{Plan, Step};
+use agent_sdk::registry::Registry;
 use agent_sdk_otel::{ExportAccount, SpillSettings, Telemetry, TelemetryBuilder, WhenFull, attrs};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -84,6 +88,8 @@ fn main() {
                 "operations-fast",
                 "spans-fast",
                 "bare-fast",
+                "plan",
+                "plan-bare",
             ] {
                 let program = std::env::current_exe().unwrap();
                 assert!(Command::new(program).arg(mode).status().unwrap().success());
@@ -101,7 +107,7 @@ fn run(mode: &str) {
         .endpoint(&collector.url);
     let builder = match mode {
         "spill" => builder.when_full(WhenFull::Spill(SpillSettings::new(&directory))),
-        "operations-fast" | "spans-fast" => {
+        "operations-fast" | "spans-fast" | "plan" => {
             builder.when_full(WhenFull::Block(Duration::from_secs(30)))
         }
         _ => builder,
@@ -124,6 +130,8 @@ fn run(mode: &str) {
             operations(mode, Some(builder), &collector, None, 400_000);
         }
         "bare-fast" => operations(mode, None, &collector, None, 400_000),
+        "plan" => plans(mode, Some(builder), &collector),
+        "plan-bare" => plans(mode, None, &collector),
         other => panic!("no mode is called {other}"),
     }
     let _ = std::fs::remove_dir_all(&directory);
@@ -243,6 +251,54 @@ fn operations(
         let account = telemetry.shutdown().spans;
         check(&account, collector.count());
         assert_eq!(account.exported, total + 1, "{account:?}");
+    }
+}
+
+/// Plans whose steps do nothing, one after the other.
+fn plans(mode: &str, builder: Option<TelemetryBuilder>, collector: &Collector) {
+    const PLANS: u64 = 10;
+    const STEPS: u64 = 10_000;
+    let telemetry = builder.map(|builder| builder.build().unwrap());
+    if let Some(telemetry) = &telemetry {
+        let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    }
+    let registry = Registry::new();
+    registry
+        .function("none", async |_: serde_json::Value| Ok::<_, String>(()))
+        .unwrap();
+    let orchestrator = Orchestrator::new(registry);
+    let steps = (0..STEPS).map(|number| {
+        let before = number.checked_sub(1).map(|before| format!("s{before}"));
+        Step::function(format!("s{number}"), "none").after(before)
+    });
+    let plan = Plan::builder("none").steps(steps).build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().unwrap();
+    let began = Began::now();
+    for _ in 0..PLANS {
+        let observers = telemetry
+            .as_ref()
+            .map_or_else(Observers::none, Telemetry::observers);
+        let context = RunContext::builder().observers(observers).build();
+        let run = orchestrator.run(&plan).context(&context);
+        let report = runtime.block_on(run.into_future()).unwrap();
+        assert_eq!(report.steps.len() as u64, STEPS);
+    }
+    if let Some(telemetry) = &telemetry {
+        telemetry.flush(Duration::from_secs(30));
+    }
+    let total = PLANS * STEPS;
+    println!(
+        "{mode}: {total} steps in {:.2} s; peak {} MiB; {:.2} µs CPU for each",
+        began.clock.elapsed().as_secs_f64(),
+        peak_mib(),
+        micros(began.cpu(), total),
+    );
+    if let Some(telemetry) = telemetry {
+        let account = telemetry.shutdown().spans;
+        check(&account, collector.count());
+        assert_eq!(account.exported, total + PLANS, "{account:?}");
     }
 }
 
