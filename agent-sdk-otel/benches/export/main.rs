@@ -33,6 +33,8 @@
 //! | `operations-fast` | 0 | none | 95 | 2.5 to 3.3 | 5.9 to 7.3 |
 //! | `spans-fast` | 0 | none | 96 | 2.9 to 3.3 | 5.2 to 6.4 |
 //! | `bare-fast` | | | 67 | 1.0 to 1.2 | 1.6 to 2.5 |
+//! | `plan` | 0 | none | 45 | 0.8 | 8.6 |
+//! | `plan-bare` | | | 33 | 0.6 | 6.0 |
 
 #![expect(
     clippy::print_stdout,
