@@ -19,16 +19,15 @@ use super::{
 };
 use crate::{
     args::RunArguments,
-    budget::{self, Purse},
+    budget,
     exit::{Exit, Failure},
     follow::Followed,
     interrupt::{self, Interrupt},
     model,
     output::Output,
-    perform::Keep,
     person, prompt,
     recipe::Recipe,
-    run::{home_for, remark, run_id, with_own_workspace},
+    run::{remark, run_id, with_own_workspace},
     screen::Form,
     stage::Stage,
     terminal::{Paint, safe},
@@ -53,23 +52,9 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     let goal = prompt::read(&arguments.prompt)?;
     let team = with_own_workspace(&mut recipe, &goal, &id, Team::make)?;
     remark(&with, team.chosen.as_ref(), &mut output);
-    let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
-    let home = home_for(&with, &id)?;
-    let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
-    let keep = home.as_ref().map(|home| Keep {
-        store: home.store(),
-        application,
-    });
-    let job = PlanJob {
-        team,
-        recipe,
-        id,
-        user: with.user,
-        purse,
-        work: PlanWork::Goal { goal, keep },
-        shown: arguments.shown,
-        yes: arguments.yes,
-    };
+    let begin = |keep| PlanWork::Goal { goal, keep };
+    let (shown, yes) = (arguments.shown, arguments.yes);
+    let job = PlanJob::new(with, id, recipe, team, begin, shown, yes)?;
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{end, goal, team::Team, walk::asks_person};
 use crate::{
-    args::Shown,
+    args::{AgentArguments, Shown},
     budget::Purse,
     exit::{Exit, Failure},
     follow::Followed,
@@ -24,6 +24,7 @@ use crate::{
     perform::Keep,
     person::{self, Asker},
     recipe::Recipe,
+    run::home_for,
     screen::Form,
     stage::{Setting, Stage},
     terminal::Paint,
@@ -40,6 +41,41 @@ pub(super) struct PlanJob {
     pub(super) shown: Shown,
     /// Whether what is asked is answered with yes.
     pub(super) yes: bool,
+}
+
+impl PlanJob {
+    /// A plan that is to be run from its first moment: says where it is kept, what it may spend from, and on whose behalf.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be opened or has a run of this id, or the budgets cannot be read.
+    pub(super) fn new(
+        with: AgentArguments,
+        id: RunId,
+        recipe: Recipe,
+        team: Team,
+        work: impl FnOnce(Option<Keep>) -> PlanWork,
+        shown: Shown,
+        yes: bool,
+    ) -> Result<Self, Failure> {
+        let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
+        let home = home_for(&with, &id)?;
+        let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
+        let keep = home.map(|home| Keep {
+            store: home.store(),
+            application,
+        });
+        Ok(Self {
+            team,
+            recipe,
+            id,
+            user: with.user,
+            purse,
+            work: work(keep),
+            shown,
+            yes,
+        })
+    }
 }
 
 /// From where it is run.
