@@ -14,7 +14,7 @@ use agent_sdk::{
 use tokio::sync::oneshot;
 
 use super::{
-    perform::{PlanJob, PlanWork, perform},
+    perform::{PlanJob, Start, perform},
     team::Team,
 };
 use crate::{
@@ -52,9 +52,8 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     let goal = prompt::read(&arguments.prompt)?;
     let team = with_own_workspace(&mut recipe, &goal, &id, Team::make)?;
     remark(&with, team.chosen.as_ref(), &mut output);
-    let begin = |keep| PlanWork::Goal { goal, keep };
     let (shown, yes) = (arguments.shown, arguments.yes);
-    let job = PlanJob::new(with, id, recipe, team, begin, shown, yes)?;
+    let job = PlanJob::new(with, id, recipe, team, Start::Goal(goal), shown, yes)?;
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
 

@@ -7,7 +7,6 @@ use agent_sdk::{
     operation::RunId,
     orchestrator::{PlanReport, PlanRequest, PlanRunError},
     plan::{Params, Plan},
-    store::Store,
 };
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +20,7 @@ use crate::{
     home,
     interrupt::Interrupt,
     output::Output,
-    perform::Keep,
+    perform::{Keep, Work},
     person::{self, Asker},
     recipe::Recipe,
     run::home_for,
@@ -37,7 +36,9 @@ pub(super) struct PlanJob {
     pub(super) id: RunId,
     pub(super) user: Option<String>,
     pub(super) purse: Option<Purse>,
-    pub(super) work: PlanWork,
+    pub(super) work: Work<Start>,
+    /// At which steps one that goes on begins again.
+    pub(super) from_steps: Vec<String>,
     pub(super) shown: Shown,
     /// Whether what is asked is answered with yes.
     pub(super) yes: bool,
@@ -54,7 +55,7 @@ impl PlanJob {
         id: RunId,
         recipe: Recipe,
         team: Team,
-        work: impl FnOnce(Option<Keep>) -> PlanWork,
+        start: Start,
         shown: Shown,
         yes: bool,
     ) -> Result<Self, Failure> {
@@ -71,40 +72,22 @@ impl PlanJob {
             id,
             user: with.user,
             purse,
-            work: work(keep),
+            work: Work::Begin { with: start, keep },
+            from_steps: Vec::new(),
             shown,
             yes,
         })
     }
 }
 
-/// From where it is run.
-pub(super) enum PlanWork {
-    /// From its first moment.
-    Begin {
+/// What a plan's run begins with.
+pub(super) enum Start {
+    Plan {
         plan: Plan,
         params: Params,
-        keep: Option<Keep>,
     },
-    /// From a goal, of which a plan is to be made.
-    Goal { goal: String, keep: Option<Keep> },
-    /// From where it stopped, or from steps that begin again.
-    GoOn {
-        store: Arc<dyn Store>,
-        accept_changes: bool,
-        from_steps: Vec<String>,
-    },
-}
-
-impl PlanWork {
-    fn store(&self) -> Option<&Arc<dyn Store>> {
-        match self {
-            Self::Begin { keep, .. } | Self::Goal { keep, .. } => {
-                keep.as_ref().map(|keep| &keep.store)
-            }
-            Self::GoOn { store, .. } => Some(store),
-        }
-    }
+    /// A plan is to be made that reaches it.
+    Goal(String),
 }
 
 /// Runs a plan and shows what it does.
@@ -121,46 +104,37 @@ pub(super) async fn perform(mut job: PlanJob, output: Output, interrupt: Interru
         store: job.work.store(),
         purse: job.purse.take(),
     };
-    let mut stage = match Stage::set(setting, output, interrupt.clone()).await {
-        Ok(stage) => stage,
-        Err(exit) => return exit,
-    };
-    let exit = show(&mut stage, &job, &interrupt).await;
-    let exit = exit.unwrap_or_else(|failure| {
-        stage.screen.output.note(&failure);
-        failure.exit
-    });
-    stage.end(&job.team.tape).await;
-    exit
+    let work = async |stage: &mut Stage| show(stage, &job, &interrupt).await;
+    Stage::during(setting, output, interrupt.clone(), work).await
 }
 
 async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let orchestrator = job.team.orchestrator(&job.recipe);
-    let begin = |plan: &Plan, keep: &Option<Keep>| {
-        let request = orchestrator.run(plan);
-        match keep {
-            Some(keep) => request
-                .store(keep.store.clone())
-                .application(keep.application.clone()),
-            None => request,
-        }
-    };
     let mut asks = job.recipe.asks();
     let request = match &job.work {
-        PlanWork::Begin { plan, params, keep } => {
-            asks |= asks_person(plan);
-            begin(plan, keep).params(params.clone())
-        }
-        PlanWork::Goal { goal, keep } => {
-            match goal::plan(stage, &job.team, goal, job.yes, interrupt).await? {
-                Ok(plan) => begin(&plan, keep),
-                Err(exit) => return Ok(exit),
+        Work::Begin { with, keep } => {
+            let request = match with {
+                Start::Plan { plan, params } => {
+                    asks |= asks_person(plan);
+                    orchestrator.run(plan).params(params.clone())
+                }
+                Start::Goal(goal) => {
+                    match goal::plan(stage, &job.team, goal, job.yes, interrupt).await? {
+                        Ok(plan) => orchestrator.run(&plan),
+                        Err(exit) => return Ok(exit),
+                    }
+                }
+            };
+            match keep {
+                Some(keep) => request
+                    .store(keep.store.clone())
+                    .application(keep.application.clone()),
+                None => request,
             }
         }
-        PlanWork::GoOn {
+        Work::GoOn {
             store,
             accept_changes,
-            from_steps,
         } => {
             let request = orchestrator.resume(job.id.clone(), store.clone());
             let request = if *accept_changes {
@@ -168,7 +142,7 @@ async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result
             } else {
                 request
             };
-            let steps = from_steps.iter();
+            let steps = job.from_steps.iter();
             steps.fold(request, |request, step| request.from_step(step.as_str()))
         }
     };

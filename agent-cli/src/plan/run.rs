@@ -4,7 +4,7 @@ use agent_sdk::plan::Open;
 
 use super::{
     params,
-    perform::{PlanJob, PlanWork, perform},
+    perform::{PlanJob, Start, perform},
     source::{self, Source},
     team::{self, Team},
     walk::asks_model,
@@ -40,8 +40,8 @@ pub(super) fn run(arguments: RunPlanArguments, mut output: Output) -> Result<Exi
         return Err(source::failure(&source, &mistakes, &mut output).advice(team::ADVICE));
     }
     remark(&with, team.chosen.as_ref(), &mut output);
-    let begin = |keep| PlanWork::Begin { plan, params, keep };
+    let start = Start::Plan { plan, params };
     let (shown, yes) = (arguments.shown, arguments.yes);
-    let job = PlanJob::new(with, id, recipe, team, begin, shown, yes)?;
+    let job = PlanJob::new(with, id, recipe, team, start, shown, yes)?;
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
