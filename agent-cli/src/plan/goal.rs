@@ -21,7 +21,6 @@ use crate::{
     args::RunArguments,
     budget,
     exit::{Exit, Failure},
-    follow::Followed,
     interrupt::{self, Interrupt},
     model,
     output::Output,
@@ -72,12 +71,9 @@ pub(super) async fn plan(
     let chosen = team.chosen.as_ref().ok_or_else(model::none_is_named)?;
     let planner = Planner::new(chosen.model.clone());
     let request = planner.plan(goal, &team.registry).context(&stage.context);
-    let mut work = Followed::new(&stage.context, request.into_future());
-    stage.screen.events(&mut work).await?;
-    let mut made = match work.into_result() {
-        Some(Ok(made)) => made,
-        Some(Err(error)) => return Ok(Err(failed(stage, &error, interrupt))),
-        None => return Ok(Err(Exit::Failed)),
+    let mut made = match stage.screen.follow(request.stream()).await? {
+        Ok(made) => made,
+        Err(error) => return Ok(Err(failed(stage, &error, interrupt))),
     };
     show(stage, &made)?;
     if stage.screen.output.is_closed() {

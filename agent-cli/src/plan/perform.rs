@@ -16,7 +16,6 @@ use crate::{
     args::{AgentArguments, Shown},
     budget::Purse,
     exit::{Exit, Failure},
-    follow::Followed,
     home,
     interrupt::Interrupt,
     output::Output,
@@ -151,12 +150,8 @@ async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result
     }
     let request = steered(stage, job, request, asks);
     stage.screen.show_steps();
-    let mut run = Followed::new(&stage.context, request.into_future());
-    stage.screen.events(&mut run).await?;
-    match run.into_result() {
-        Some(ended) => over(stage, job, &ended).await,
-        None => Ok(Exit::Failed),
-    }
+    let ended = stage.screen.follow(request.stream()).await?;
+    over(stage, job, &ended).await
 }
 
 /// Says whom the plan asks, and how it is paused.

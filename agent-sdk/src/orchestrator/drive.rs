@@ -133,6 +133,7 @@ impl<'a> Drive<'a> {
         loop {
             // A plan of steps that are over at once leaves room for others.
             tokio::task::consume_budget().await;
+            room(&self.context).await;
             if let Some(end) = self.obey(is_pausing).await? {
                 return Ok(end);
             }
@@ -222,6 +223,7 @@ impl<'a> Drive<'a> {
             let Some(command) = self.machine.command() else {
                 break;
             };
+            room(&self.context).await;
             match command {
                 Command::Start { task, input } => self.start(task, input).await?,
                 Command::Drop { task } => {
@@ -367,6 +369,13 @@ impl<'a> Drive<'a> {
             attempts: step.attempts,
         });
         steps.collect()
+    }
+}
+
+/// Waits until whoever reads the run's events has made room for more.
+async fn room(context: &RunContext) {
+    if let Some(pace) = context.pace() {
+        pace.room().await;
     }
 }
 
