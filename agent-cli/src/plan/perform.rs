@@ -9,9 +9,10 @@ use agent_sdk::{
     plan::{Params, Plan},
 };
 use futures_util::future::BoxFuture;
+use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
-use super::{end, goal, team::Team, walk::asks_person};
+use super::{end, goal, outputs, team::Team, walk::asks_person};
 use crate::{
     args::{AgentArguments, Shown},
     budget::Purse,
@@ -25,7 +26,7 @@ use crate::{
     run::home_for,
     screen::Form,
     stage::{Setting, Stage},
-    terminal::Paint,
+    terminal::{Paint, safe_line},
 };
 
 /// The run of a plan that is to be made.
@@ -242,12 +243,21 @@ async fn over(
     }
     if let Some(folder) = &job.recipe.workspace
         && job.recipe.own_workspace
-        && is_text
     {
-        let label = screen.output.out_style.paint(Paint::Strong, "Files:");
-        let folder = folder.display().to_string();
-        let folder = crate::terminal::safe_line(&folder);
-        screen.output.line(format_args!("{label} in {folder}"))?;
+        let began_again = !job.from_steps.is_empty();
+        let files = block_in_place(|| {
+            let report = report.filter(|_| error.is_none());
+            let saved = report.map(|report| outputs::save(folder, report, began_again));
+            saved.transpose().map(|_| outputs::listed(folder))
+        })?;
+        if is_text {
+            let label = screen.output.out_style.paint(Paint::Strong, "Files:");
+            let (files, folder) = (safe_line(&files), folder.display().to_string());
+            let folder = safe_line(&folder);
+            screen
+                .output
+                .line(format_args!("{label} {files} in {folder}"))?;
+        }
     }
     let Some(error) = error else { return Ok(exit) };
     if screen.output.is_closed() && exit == Exit::Ok {
