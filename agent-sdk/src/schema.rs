@@ -157,7 +157,7 @@ pub(crate) mod tests {
 
     impl Visit for Line {
         fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-            self.0 += &format!("{}={value:?} ", field.name());
+            self.0 = format!("{}{}={value:?} ", self.0, field.name());
         }
     }
 

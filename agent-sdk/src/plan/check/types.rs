@@ -14,10 +14,13 @@ use crate::{
 /// What is known of what steps are for. Each is asked for once, and what checks against it is made once.
 pub(super) struct Schemas<'a> {
     catalog: &'a dyn Catalog,
-    inputs: RefCell<HashMap<(WorkKind, Arc<str>), Option<Arc<Value>>>>,
+    inputs: RefCell<Inputs>,
     /// By the address of the part that they check against: `inputs` has all of these as long as this is there.
     validators: RefCell<HashMap<usize, Option<Rc<Validator>>>>,
 }
+
+/// By what they are for.
+type Inputs = HashMap<(WorkKind, Arc<str>), Option<Arc<Value>>>;
 
 impl<'a> Schemas<'a> {
     pub(super) fn new(catalog: &'a dyn Catalog) -> Self {
