@@ -104,6 +104,16 @@ fn one_step(shape: &str, many: usize, rounds: usize) -> f64 {
     times.get(rounds / 2).copied().unwrap_or_default() / each
 }
 
+/// Runs a plan so many times, without asking how long it took: for tools that count instructions.
+fn counted(shape: &str, many: usize, rounds: usize) {
+    let (runtime, orchestrator) = (runtime(), orchestrator());
+    let plan = steps(shape, many);
+    for _ in 0..rounds {
+        let report = runtime.block_on(orchestrator.run(&plan).into_future());
+        assert_eq!(report.expect("run").steps.len(), many);
+    }
+}
+
 /// How long it takes by the clock, in ms: the median and the longest.
 fn clocked(rounds: usize, run: impl Fn()) -> (f64, f64) {
     let mut times: Vec<_> = (0..rounds)
@@ -214,6 +224,15 @@ fn many() {
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|it| it != "--bench").collect();
+    if let [count, shape, many, rounds] = arguments.as_slice()
+        && count == "count"
+    {
+        let (many, rounds) = (
+            many.parse().expect("steps"),
+            rounds.parse().expect("rounds"),
+        );
+        return counted(shape, many, rounds);
+    }
     if let [shape, many, rounds] = arguments.as_slice() {
         let (many, rounds) = (
             many.parse().expect("steps"),
