@@ -18,6 +18,7 @@ pub mod decision;
 mod details;
 mod event;
 mod foreign;
+mod handed;
 mod id;
 mod in_span;
 mod incoming;
@@ -45,7 +46,6 @@ use tracing::Span;
 pub use builder::RunContextBuilder;
 pub use carried::{Baggage, TraceState};
 pub use clock::{Clock, FixedClock, SystemClock};
-pub(crate) use context::Attempt;
 pub use context::{RunContext, Start};
 pub use details::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, MemoryDetails,
@@ -56,6 +56,7 @@ pub use foreign::{
     Traced, TracedStream, trace_agent, trace_chat, trace_embeddings, trace_memory, trace_plan,
     trace_retrieval, trace_step, trace_tool, trace_workflow,
 };
+pub(crate) use handed::Attempt;
 pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
