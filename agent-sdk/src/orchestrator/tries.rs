@@ -173,17 +173,17 @@ impl Drive<'_> {
         let Made {
             task,
             came,
+            at,
             took,
             trace,
             spent,
             inner,
         } = made;
         self.live.remove(&task);
-        let now = Instant::now();
         let note = self.note(task.step);
         note.work += took;
         note.trace = Some(trace);
-        note.ended = Some(now);
+        note.ended = Some(at);
         if inner.is_some() {
             note.inner = inner;
         }
@@ -195,7 +195,7 @@ impl Drive<'_> {
                     task,
                     ended,
                     took,
-                    spent,
+                    spent: spent.map(|it| *it).unwrap_or_default(),
                 };
                 if let Some((task, ended)) = self.outbox.push(end) {
                     self.machine.apply(Input::Ended { task, ended });
