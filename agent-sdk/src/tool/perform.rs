@@ -171,7 +171,7 @@ impl Calling<'_> {
         let result = self.call(&operation, state).await.map_err(bounded);
         drop(over);
         let (outcome, goes_on) = self.judge(&result);
-        let spent = match &result {
+        let closed = match &result {
             _ if goes_on => operation.close(outcome, Payload::None),
             Ok(output) => operation.close(
                 outcome,
@@ -194,7 +194,7 @@ impl Calling<'_> {
             result,
             goes_on,
             took: started.elapsed(),
-            spent,
+            spent: closed.totals(),
             changes: shared.map(|it| it.take_changes()).unwrap_or_default(),
         };
         (performed, trace)
