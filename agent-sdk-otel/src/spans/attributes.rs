@@ -6,11 +6,12 @@ use agent_sdk::budget::{Measure, Standing};
 use agent_sdk::cost::{PriceSource, Usd};
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
-    SpanId, ToolDetails,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, Labels,
+    OperationRecord, RunId, ToolDetails,
 };
 
 use super::contract;
+use super::hex::hex;
 use crate::attrs;
 use crate::encode::AttributeSink;
 use crate::profile::EmissionProfile;
@@ -66,15 +67,54 @@ pub(crate) fn at_end(
     profile: EmissionProfile,
     all: &mut impl AttributeSink,
 ) {
-    let info = record.info;
-    all.text(attrs::RUN_ID, info.run_id.as_str());
+    outcome(record, all);
+    of_run(&record.info.run_id, &record.info.labels, all);
+    of_kind(&record.info.details, all);
+    of_end(record, profile, all);
+}
+
+/// How it ended.
+pub(super) fn outcome(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     all.word(attrs::OUTCOME, record.outcome.as_str());
-    labels(record, all);
+}
+
+/// What is the same in a whole run.
+pub(crate) fn of_run(run: &RunId, labels: &Labels, all: &mut impl AttributeSink) {
+    all.text(attrs::RUN_ID, run.as_str());
+    let conversation = labels
+        .conversation
+        .as_ref()
+        .map(agent_sdk::message::ConversationId::as_str);
+    some_text(attrs::CONVERSATION_ID, conversation, all);
+    some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
+    some_text(attrs::USER_ID, labels.user.as_deref(), all);
+    for (key, value) in &labels.tags {
+        all.text(&format!("{}{key}", attrs::TAG_PREFIX), value);
+    }
+}
+
+/// What an agent or a tool always says beside what samplers see.
+pub(super) fn of_kind(details: &Details, all: &mut impl AttributeSink) {
+    match details {
+        Details::Agent(agent) => of_agent(agent, all),
+        Details::Tool(tool) => {
+            some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
+        }
+        _ => {}
+    }
+}
+
+/// What is only known at the end, or is of this one operation.
+pub(super) fn of_end(
+    record: &OperationRecord<'_>,
+    profile: EmissionProfile,
+    all: &mut impl AttributeSink,
+) {
+    let info = record.info;
     if let Some(class) = error_type(record) {
         all.text(attrs::ERROR_TYPE, &class);
     }
     match &info.details {
-        Details::Agent(agent) => of_agent(agent, all),
         Details::Chat(chat) => of_request(chat, record, profile, all),
         Details::Embeddings(embeddings) => of_embeddings(embeddings, all),
         Details::Attempt(attempt) => of_attempt(attempt, record, all),
@@ -143,20 +183,6 @@ pub(crate) fn error_type(record: &OperationRecord<'_>) -> Option<std::borrow::Co
             failure.class.clone()
         })
     })
-}
-
-fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
-    let labels = &record.info.labels;
-    let conversation = labels
-        .conversation
-        .as_ref()
-        .map(agent_sdk::message::ConversationId::as_str);
-    some_text(attrs::CONVERSATION_ID, conversation, all);
-    some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
-    some_text(attrs::USER_ID, labels.user.as_deref(), all);
-    for (key, value) in &labels.tags {
-        all.text(&format!("{}{key}", attrs::TAG_PREFIX), value);
-    }
 }
 
 fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
@@ -285,7 +311,6 @@ fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl Attr
         .as_ref()
         .map(agent_sdk::message::CallId::as_str);
     some_text(attrs::TOOL_CALL_ID, id, all);
-    some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
     some_int(attrs::TOOL_ATTEMPT, record.facts.attempts, all);
     if_so(attrs::TOOL_CACHED, record.facts.cached, all);
@@ -387,30 +412,14 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     };
     let mut path = Vec::new();
     for segment in profile.critical_path() {
-        if path.len() < MAX_PATH && !path.contains(&segment.span_id) {
-            path.push(segment.span_id);
+        let id = hex(segment.span_id);
+        if path.len() < MAX_PATH && !path.contains(&id) {
+            path.push(id);
         }
     }
     if path.is_empty() {
         return;
     }
-    let hex: Vec<_> = path.into_iter().map(hex).collect();
-    let ids: Vec<_> = hex
-        .iter()
-        .filter_map(|id| str::from_utf8(id).ok())
-        .collect();
-    all.words(attrs::CRITICAL_PATH, &ids);
+    all.span_ids(attrs::CRITICAL_PATH, &path);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
-}
-
-/// A span's id as people and back ends write it.
-fn hex(id: SpanId) -> [u8; 16] {
-    let mut hex = [0; 16];
-    for (place, shift) in hex.iter_mut().zip((0..64).step_by(4).rev()) {
-        *place = match (id.0 >> shift).to_le_bytes() {
-            [low, ..] if low & 0xF < 10 => b'0' + (low & 0xF),
-            [low, ..] => b'a' - 10 + (low & 0xF),
-        };
-    }
-    hex
 }

@@ -1,75 +1,79 @@
 //! What most of the critical path was spent on, in words.
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Write},
-    time::Duration,
-};
+use std::{borrow::Cow, time::Duration};
 
 use super::{Share, tree::nanos};
 use crate::operation::Kind;
 
 /// Says what the first of the shares took; `by_name` begins with the largest on the critical path.
+///
+/// It is written piece by piece: every exported run asks for it, and formatting took three times as long.
 pub(super) fn sentence(duration: Duration, by_name: &[Share], left_out: u64) -> Cow<'static, str> {
     let most = match by_name.first() {
         Some(most) if !duration.is_zero() => most,
         Some(_) => return Cow::Borrowed("the run took no time"),
         None if left_out == 0 => return Cow::Borrowed("nothing ran"),
         None => {
-            let lacking = Counted(left_out, "operation");
-            return Cow::Owned(format!("unknown: {lacking} of the run left out"));
+            let mut text = String::from("unknown: ");
+            count(&mut text, left_out, "operation");
+            text.push_str(" of the run left out");
+            return Cow::Owned(text);
         }
     };
     let mut text = String::with_capacity(128);
-    // Writing to a `String` cannot fail.
-    let _ = write(&mut text, duration, most, left_out);
+    write(&mut text, duration, most, left_out);
     Cow::Owned(text)
 }
 
-fn write(text: &mut String, duration: Duration, most: &Share, left_out: u64) -> fmt::Result {
+fn write(text: &mut String, duration: Duration, most: &Share, left_out: u64) {
     let is_around_others = matches!(
         most.kind,
         Kind::Workflow | Kind::Step | Kind::Plan | Kind::Agent
     );
     match most.name.as_deref().filter(|name| !name.is_empty()) {
         Some(name) if is_around_others || most.kind == Kind::Tool => {
-            write!(text, "{} `{name}`", most.kind.as_str())?;
+            text.push_str(most.kind.as_str());
+            quote(text, " `", name);
         }
-        _ => write!(text, "`{}`", most.span_name())?,
+        _ => quote(text, "`", &most.span_name()),
     }
     if is_around_others {
         text.push_str(" itself");
     }
     text.push_str(" took ");
     match percent(most.critical_time, duration) {
-        0 => text.push_str("less than 1 %"),
-        percent => write!(text, "{percent} %")?,
+        0 => text.push_str("less than 1"),
+        percent => number(text, percent),
     }
-    text.push_str(" of the run (");
+    text.push_str(" % of the run (");
     if !is_around_others || most.count > 1 {
         if most.on_critical_path < most.count {
-            write!(text, "{} of ", most.on_critical_path)?;
+            number(text, most.on_critical_path);
+            text.push_str(" of ");
         }
         let noun = if is_around_others { "run" } else { "call" };
-        write!(text, "{}, ", Counted(most.count, noun))?;
+        count(text, most.count, noun);
+        text.push_str(", ");
     }
     if most.attempts > most.count {
-        write!(text, "{} in all, ", Counted(most.attempts, "attempt"))?;
+        count(text, most.attempts, "attempt");
+        text.push_str(" in all, ");
     }
-    write!(
-        text,
-        "{} of {} on the critical path)",
-        Length(most.critical_time),
-        Length(duration)
-    )?;
+    length(text, most.critical_time);
+    text.push_str(" of ");
+    length(text, duration);
+    text.push_str(" on the critical path)");
     if left_out > 0 {
-        write!(
-            text,
-            "; {} of the run left out",
-            Counted(left_out, "operation")
-        )?;
+        text.push_str("; ");
+        count(text, left_out, "operation");
+        text.push_str(" of the run left out");
     }
-    Ok(())
+}
+
+fn quote(text: &mut String, before: &str, name: &str) {
+    text.push_str(before);
+    text.push_str(name);
+    text.push('`');
 }
 
 /// The rounded percentage.
@@ -83,34 +87,45 @@ fn percent(part: Duration, whole: Duration) -> u64 {
 }
 
 /// A number of things.
-struct Counted(u64, &'static str);
-
-impl fmt::Display for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(f, "{} {}{plural}", self.0, self.1)
+fn count(text: &mut String, of: u64, noun: &str) {
+    number(text, of);
+    text.push(' ');
+    text.push_str(noun);
+    if of != 1 {
+        text.push('s');
     }
 }
 
 /// A length of time as people say it: `12.3 ms`, `4.5 s`, `2 min 5 s`.
-struct Length(Duration);
-
-impl fmt::Display for Length {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = nanos(self.0);
-        for (unit, per_unit, below) in [
-            ("µs", 1_000_u64, 1_000),
-            ("ms", 1_000_000, 1_000),
-            ("s", 1_000_000_000, 60),
-        ] {
-            let tenths = nanos.saturating_add(per_unit / 20) / (per_unit / 10);
-            if tenths < below * 10 {
-                return write!(f, "{}.{} {unit}", tenths / 10, tenths % 10);
-            }
+fn length(text: &mut String, time: Duration) {
+    let nanos = nanos(time);
+    for (unit, per_unit, below) in [
+        (" µs", 1_000_u64, 1_000),
+        (" ms", 1_000_000, 1_000),
+        (" s", 1_000_000_000, 60),
+    ] {
+        let tenths = nanos.saturating_add(per_unit / 20) / (per_unit / 10);
+        if tenths < below * 10 {
+            number(text, tenths / 10);
+            text.push('.');
+            number(text, tenths % 10);
+            return text.push_str(unit);
         }
-        let seconds = nanos.saturating_add(500_000_000) / 1_000_000_000;
-        write!(f, "{} min {} s", seconds / 60, seconds % 60)
     }
+    let seconds = nanos.saturating_add(500_000_000) / 1_000_000_000;
+    number(text, seconds / 60);
+    text.push_str(" min ");
+    number(text, seconds % 60);
+    text.push_str(" s");
+}
+
+/// A number in decimal digits.
+fn number(text: &mut String, number: u64) {
+    if number >= 10 {
+        self::number(text, number / 10);
+    }
+    let [digit, ..] = (number % 10).to_le_bytes();
+    text.push(char::from(b'0' + digit));
 }
 
 #[cfg(test)]
@@ -119,7 +134,11 @@ mod tests {
 
     #[test]
     fn lengths_read_as_people_say_them() {
-        let said = |nanos| Length(Duration::from_nanos(nanos)).to_string();
+        let said = |nanos| {
+            let mut text = String::new();
+            length(&mut text, Duration::from_nanos(nanos));
+            text
+        };
         assert_eq!(said(0), "0.0 µs");
         assert_eq!(said(450), "0.5 µs");
         assert_eq!(said(999_949), "999.9 µs");

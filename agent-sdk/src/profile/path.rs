@@ -38,7 +38,8 @@ impl PathSegment {
 /// Operations that took no time are passed over: they decided nothing.
 pub(super) fn walk(tree: &mut Tree<'_>) -> Vec<PathSegment> {
     tree.list_children_by_end();
-    let mut path = Vec::with_capacity(tree.len());
+    // An operation around others has a stretch before each of them and one behind the last.
+    let mut path = Vec::with_capacity(2 * tree.len());
     let (mut at, mut cursor) = (Tree::ROOT, tree.duration());
     if let Some(root) = tree.get_mut(at) {
         root.on_critical_path = true;
