@@ -49,7 +49,7 @@ impl RunLabels {
         self.encoded.get_or_init(|| {
             let mut parts = Parts::default();
             parts.attributes(limits, |all| {
-                attributes::of_run(&self.run, &self.labels, all)
+                attributes::of_run(&self.run, &self.labels, all);
             });
             parts
         })
