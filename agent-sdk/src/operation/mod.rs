@@ -10,6 +10,7 @@
 //! - nothing is built for an observer that is not there.
 
 mod asked;
+mod billed;
 mod builder;
 mod carried;
 mod clock;
@@ -43,6 +44,7 @@ use std::{
 pub use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+pub(crate) use billed::Billed;
 pub use builder::RunContextBuilder;
 pub use carried::{Baggage, TraceState};
 pub use clock::{Clock, FixedClock, SystemClock};
@@ -73,7 +75,7 @@ pub use record::{
     Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, PlanTimes, Totals, Try,
 };
 use run::Ended;
-pub(crate) use run::{Billed, Closed, Run};
+pub(crate) use run::{Closed, Run};
 pub(crate) use shared::Shared;
 pub(crate) use watching::Watching;
 

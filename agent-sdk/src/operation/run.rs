@@ -19,14 +19,15 @@ use super::{
     Event, EventKind, Facts, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
     OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, TraceState,
     asked::AskedModels,
+    billed::Billed,
     clock::RunClock,
     inside::{self, Joined},
     observer::Watcher,
     shared::Shared,
 };
 use crate::{
-    cost::{Cost, PriceBook, PriceRequest, Usd},
-    model::{ChatResponse, ModelInfo, SideUsage, Usage},
+    cost::{Cost, PriceBook, PriceRequest},
+    model::ModelInfo,
     profile::{Profile, ProfiledOperation},
     run::RunReport,
 };
@@ -513,38 +514,6 @@ impl Run {
             None => own(&side.usage),
         })
         .try_fold(own(billed.usage)?, |sum, more| sum.checked_add(&more?))
-    }
-}
-
-/// What the price of a request depends on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Billed<'a> {
-    pub(crate) usage: &'a Usage,
-    pub(crate) side_usage: &'a [SideUsage],
-    pub(crate) response_model: Option<&'a str>,
-    pub(crate) service_tier: Option<&'a str>,
-    pub(crate) provider_cost: Option<Usd>,
-}
-
-impl<'a> Billed<'a> {
-    pub(crate) fn of(response: &'a ChatResponse) -> Self {
-        Self {
-            usage: &response.usage,
-            side_usage: &response.side_usage,
-            response_model: response.model.as_deref(),
-            service_tier: response.service_tier.as_deref(),
-            provider_cost: response.provider_cost,
-        }
-    }
-
-    fn of_facts(facts: &'a Facts) -> Self {
-        Self {
-            usage: &facts.usage,
-            side_usage: &facts.side_usage,
-            response_model: facts.response_model.as_deref(),
-            service_tier: facts.service_tier.as_deref(),
-            provider_cost: facts.provider_cost,
-        }
     }
 }
 
