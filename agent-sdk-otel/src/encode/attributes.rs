@@ -25,9 +25,10 @@ pub(crate) trait AttributeSink {
         self.text(name, value);
     }
 
-    /// An attribute with a list of texts that we made ourselves, such as ids.
-    fn words(&mut self, name: &str, values: &[&str]) {
-        self.texts(name, values);
+    /// An attribute with a list of the ids of spans, in the digits in which they are written.
+    fn span_ids(&mut self, name: &str, ids: &[[u8; 16]]) {
+        let ids: Vec<_> = ids.iter().flat_map(|id| str::from_utf8(id)).collect();
+        self.texts(name, &ids);
     }
 
     /// An attribute with a count; a count that an `i64` cannot hold becomes the largest one it can.
@@ -260,14 +261,17 @@ impl AttributeSink for Attributes<'_> {
         self.string(name, self.limits.cut(value));
     }
 
-    fn words(&mut self, name: &str, values: &[&str]) {
-        let limits = self.limits;
-        self.list(
-            name,
-            values,
-            |value| wire::bytes_len(STRING, limits.cut(value).len()),
-            |out, value| wire::bytes(out, STRING, limits.cut(value).as_bytes()),
-        );
+    fn span_ids(&mut self, name: &str, ids: &[[u8; 16]]) {
+        let length = self.limits.text.min(16);
+        // With the tags and lengths of a value in the list and of the text in that.
+        let inside = ids.len() * (4 + length);
+        if self.begin(name, wire::bytes_len(ARRAY, inside)) {
+            wire::open(self.out, ARRAY, inside);
+            for id in ids {
+                wire::open(self.out, VALUES, 2 + length);
+                wire::bytes(self.out, STRING, id.get(..length).unwrap_or_default());
+            }
+        }
     }
 
     fn int(&mut self, name: &str, value: i64) {

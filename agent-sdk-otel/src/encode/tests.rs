@@ -207,3 +207,19 @@ fn o8_what_is_over_the_limits_is_left_out_and_counted() {
     assert_eq!((span.links.len(), span.dropped_links_count), (1, 1));
     assert_eq!(span.status.unwrap().message, "no go");
 }
+
+#[test]
+fn ids_are_written_as_the_texts_that_they_are() {
+    let ids = [*b"0123456789abcdef", *b"fedcba9876543210", [b'0'; 16]];
+    let texts: Vec<_> = ids.iter().map(|id| str::from_utf8(id).unwrap()).collect();
+    for (text, count) in [(512, 0), (512, 1), (512, 3), (16, 3), (15, 3), (0, 3)] {
+        let limits = Limits {
+            text,
+            ..Limits::default()
+        };
+        let [mut one, mut other] = [(); 2].map(|()| Vec::new());
+        Attributes::new(&mut one, 9, limits, 0).span_ids("path", &ids[..count]);
+        Attributes::new(&mut other, 9, limits, 0).texts("path", &texts[..count]);
+        assert_eq!(one, other, "{text} {count}");
+    }
+}

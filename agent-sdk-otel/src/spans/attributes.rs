@@ -7,10 +7,11 @@ use agent_sdk::cost::{PriceSource, Usd};
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
-    SpanId, ToolDetails,
+    ToolDetails,
 };
 
 use super::contract;
+use super::hex::hex;
 use crate::attrs;
 use crate::encode::AttributeSink;
 use crate::profile::EmissionProfile;
@@ -387,30 +388,14 @@ fn where_time_went(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     };
     let mut path = Vec::new();
     for segment in profile.critical_path() {
-        if path.len() < MAX_PATH && !path.contains(&segment.span_id) {
-            path.push(segment.span_id);
+        let id = hex(segment.span_id);
+        if path.len() < MAX_PATH && !path.contains(&id) {
+            path.push(id);
         }
     }
     if path.is_empty() {
         return;
     }
-    let hex: Vec<_> = path.into_iter().map(hex).collect();
-    let ids: Vec<_> = hex
-        .iter()
-        .filter_map(|id| str::from_utf8(id).ok())
-        .collect();
-    all.words(attrs::CRITICAL_PATH, &ids);
+    all.span_ids(attrs::CRITICAL_PATH, &path);
     all.text(attrs::BOTTLENECK, profile.bottleneck());
-}
-
-/// A span's id as people and back ends write it.
-fn hex(id: SpanId) -> [u8; 16] {
-    let mut hex = [0; 16];
-    for (place, shift) in hex.iter_mut().zip((0..64).step_by(4).rev()) {
-        *place = match (id.0 >> shift).to_le_bytes() {
-            [low, ..] if low & 0xF < 10 => b'0' + (low & 0xF),
-            [low, ..] => b'a' - 10 + (low & 0xF),
-        };
-    }
-    hex
 }

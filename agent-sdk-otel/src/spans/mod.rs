@@ -7,6 +7,7 @@ pub(crate) mod attributes;
 mod contract;
 #[cfg(test)]
 mod contract_tests;
+mod hex;
 #[cfg(test)]
 mod tests;
 
