@@ -3,7 +3,7 @@
 //! An operation puts it into the OpenTelemetry context of what runs inside it. So the user's own spans in a run say whose
 //! they are, and a back end can filter a session or a tenant without a join.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use agent_sdk::message::ConversationId;
 use agent_sdk::operation::{Baggage, Labels, Opening, OperationInfo, RunId, TraceState};
@@ -11,7 +11,9 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{Context, KeyValue, StringValue, trace};
 
 use crate::attrs;
+use crate::encode::{Limits, Parts};
 use crate::operation_span::OperationSpan;
+use crate::spans::attributes;
 
 /// The longest value of baggage that becomes an attribute, in bytes.
 const MAX_VALUE: usize = 1_024;
@@ -23,16 +25,34 @@ pub(crate) struct RunLabels {
     labels: Arc<Labels>,
     /// `None` where none is asked for, which is nearly always.
     baggage: Option<Arc<[KeyValue]>>,
+    /// The run and its labels as attributes, which its operations share.
+    encoded: Arc<OnceLock<Parts>>,
 }
 
 impl RunLabels {
     /// Those of an operation that is about to start in a context; of its baggage, these keys.
     pub(crate) fn of(operation: &Opening<'_>, around: &Context, keys: &[String]) -> Self {
+        let outer = operation.parent.and_then(OperationSpan::of);
+        let outer = outer.map(OperationSpan::run).filter(|outer| {
+            Arc::ptr_eq(&outer.labels, operation.labels) && outer.run == *operation.run_id
+        });
         Self {
             run: operation.run_id.clone(),
             labels: operation.labels.clone(),
             baggage: chosen(operation.baggage, around, keys),
+            encoded: outer.map_or_else(Arc::default, |outer| outer.encoded.clone()),
         }
+    }
+
+    /// The run and its labels as attributes.
+    pub(crate) fn encoded(&self, limits: Limits) -> &Parts {
+        self.encoded.get_or_init(|| {
+            let mut parts = Parts::default();
+            parts.attributes(limits, |all| {
+                attributes::of_run(&self.run, &self.labels, all);
+            });
+            parts
+        })
     }
 
     /// The baggage that the operation's own span carries; its labels are there anyway.
@@ -49,9 +69,7 @@ impl RunLabels {
     }
 
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.labels, &other.labels)
-            && self.run == other.run
-            && self.baggage == other.baggage
+        Arc::ptr_eq(&self.encoded, &other.encoded) && self.baggage == other.baggage
     }
 }
 

@@ -14,4 +14,4 @@ mod wire;
 
 pub(crate) use attributes::{AttributeSink, Attributes};
 pub(crate) use data::encode_span;
-pub(crate) use span::{Ids, Limits, Parts, SpanWriter};
+pub(crate) use span::{Ids, Limits, Parts, SpanWriter, nanos};

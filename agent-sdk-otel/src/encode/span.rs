@@ -9,14 +9,10 @@ use super::attributes::Attributes;
 use super::{clean, wire};
 
 // `Span` of OTLP's trace.proto.
-const TRACE_ID: u32 = 1;
-const SPAN_ID: u32 = 2;
 const TRACE_STATE: u32 = 3;
 const PARENT_SPAN_ID: u32 = 4;
 const NAME: u32 = 5;
 const KIND: u32 = 6;
-const START: u32 = 7;
-const END: u32 = 8;
 const ATTRIBUTES: u32 = 9;
 const DROPPED_ATTRIBUTES: u32 = 10;
 const EVENTS: u32 = 11;
@@ -24,7 +20,16 @@ const DROPPED_EVENTS: u32 = 12;
 const LINKS: u32 = 13;
 const DROPPED_LINKS: u32 = 14;
 const STATUS: u32 = 15;
-const FLAGS: u32 = 16;
+
+// The tags of the fields that every span has.
+const TRACE_ID_TAG: u8 = 0x0A;
+const SPAN_ID_TAG: u8 = 0x12;
+const START_TAG: u8 = 0x39;
+const END_TAG: u8 = 0x41;
+const FLAGS_TAG: [u8; 2] = [0x85, 0x01];
+
+/// How many bytes those fields take.
+const FIXED: usize = 52;
 
 /// Set where the next bit says whether the parent is of another process.
 const HAS_IS_REMOTE: u32 = 0x100;
@@ -112,6 +117,11 @@ impl Count {
 }
 
 impl Parts {
+    /// Adds the name and the kind.
+    pub(crate) fn head(&mut self, limits: Limits, name: (&str, &str), kind: &SpanKind) {
+        write_head(&mut self.bytes, limits, name, kind);
+    }
+
     /// Adds attributes.
     pub(crate) fn attributes(&mut self, limits: Limits, write: impl FnOnce(&mut Attributes<'_>)) {
         attributes(&mut self.bytes, &mut self.attributes, limits, write);
@@ -156,49 +166,51 @@ pub(crate) struct SpanWriter<'a> {
 }
 
 impl<'a> SpanWriter<'a> {
-    /// Begins a span; its name is the two parts with a space between them, where both are there.
+    /// Begins a span with its [head](Self::head).
     pub(crate) fn new(
         out: &'a mut Vec<u8>,
         limits: Limits,
         ids: Ids<'_>,
         name: (&str, &str),
         kind: &SpanKind,
-        times: (SystemTime, SystemTime),
+        (start, end): (SystemTime, SystemTime),
     ) -> Self {
-        wire::bytes(out, TRACE_ID, &ids.span.trace_id().to_bytes());
-        wire::bytes(out, SPAN_ID, &ids.span.span_id().to_bytes());
-        let state = ids.span.trace_state();
-        if *state != opentelemetry::trace::TraceState::NONE {
-            wire::bytes(out, TRACE_STATE, state.header().as_bytes());
-        }
-        if ids.parent != SpanId::INVALID {
-            wire::bytes(out, PARENT_SPAN_ID, &ids.parent.to_bytes());
-        }
-        match name {
-            (name, "") | ("", name) => wire::bytes(out, NAME, limits.text(name).as_bytes()),
-            (first, second) => {
-                let second = limits.text(second);
-                wire::open(out, NAME, first.len() + 1 + second.len());
-                out.extend_from_slice(first.as_bytes());
-                out.push(b' ');
-                out.extend_from_slice(second.as_bytes());
-            }
-        }
-        let kind = match kind {
-            SpanKind::Internal => 1,
-            SpanKind::Server => 2,
-            SpanKind::Client => 3,
-            SpanKind::Producer => 4,
-            SpanKind::Consumer => 5,
-        };
-        wire::number(out, KIND, kind);
-        wire::fixed64(out, START, nanos(times.0));
-        wire::fixed64(out, END, nanos(times.1));
+        let mut writer = Self::begin(out, limits, ids, (nanos(start), nanos(end)));
+        writer.head(name, kind);
+        writer
+    }
+
+    /// Begins a span that lasted from one moment to the other, both in nanoseconds since 1970.
+    pub(crate) fn begin(
+        out: &'a mut Vec<u8>,
+        limits: Limits,
+        ids: Ids<'_>,
+        (start, end): (u64, u64),
+    ) -> Self {
         let mut flags = u32::from(ids.span.trace_flags().to_u8()) | HAS_IS_REMOTE;
         if ids.parent_is_remote {
             flags |= IS_REMOTE;
         }
-        wire::fixed32(out, FLAGS, flags);
+        // Put together first, so that the buffer grows once.
+        let mut fixed = [0; FIXED];
+        fixed[0..2].copy_from_slice(&[TRACE_ID_TAG, 16]);
+        fixed[2..18].copy_from_slice(&ids.span.trace_id().to_bytes());
+        fixed[18..20].copy_from_slice(&[SPAN_ID_TAG, 8]);
+        fixed[20..28].copy_from_slice(&ids.span.span_id().to_bytes());
+        fixed[28] = START_TAG;
+        fixed[29..37].copy_from_slice(&start.to_le_bytes());
+        fixed[37] = END_TAG;
+        fixed[38..46].copy_from_slice(&end.to_le_bytes());
+        fixed[46..48].copy_from_slice(&FLAGS_TAG);
+        fixed[48..52].copy_from_slice(&flags.to_le_bytes());
+        out.extend_from_slice(&fixed);
+        if ids.parent != SpanId::INVALID {
+            wire::bytes(out, PARENT_SPAN_ID, &ids.parent.to_bytes());
+        }
+        let state = ids.span.trace_state();
+        if *state != opentelemetry::trace::TraceState::NONE {
+            wire::bytes(out, TRACE_STATE, state.header().as_bytes());
+        }
         Self {
             out,
             limits,
@@ -208,9 +220,30 @@ impl<'a> SpanWriter<'a> {
         }
     }
 
+    /// Adds the name, which is the two parts with a space between them, where both are there, and the kind.
+    pub(crate) fn head(&mut self, name: (&str, &str), kind: &SpanKind) {
+        write_head(self.out, self.limits, name, kind);
+    }
+
     /// Adds attributes.
     pub(crate) fn attributes(&mut self, write: impl FnOnce(&mut Attributes<'_>)) {
         attributes(self.out, &mut self.attributes, self.limits, write);
+    }
+
+    /// Adds a head and attributes, or attributes alone, that were written once for many spans with the limits of this one. Where
+    /// those are too many beside what is there already, nothing is added and the answer is `false`.
+    pub(crate) fn shared(&mut self, parts: &Parts) -> bool {
+        let kept = self.attributes.kept.saturating_add(parts.attributes.kept);
+        if kept > self.limits.attributes {
+            return false;
+        }
+        self.out.extend_from_slice(&parts.bytes);
+        let dropped = self.attributes.dropped;
+        self.attributes = Count {
+            kept,
+            dropped: dropped.saturating_add(parts.attributes.dropped),
+        };
+        true
     }
 
     /// Adds an event.
@@ -280,6 +313,27 @@ impl<'a> SpanWriter<'a> {
     }
 }
 
+fn write_head(out: &mut Vec<u8>, limits: Limits, name: (&str, &str), kind: &SpanKind) {
+    match name {
+        (name, "") | ("", name) => wire::bytes(out, NAME, limits.text(name).as_bytes()),
+        (first, second) => {
+            let second = limits.text(second);
+            wire::open(out, NAME, first.len() + 1 + second.len());
+            out.extend_from_slice(first.as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(second.as_bytes());
+        }
+    }
+    let kind = match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Server => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    };
+    wire::number(out, KIND, kind);
+}
+
 /// A message whose length is known only once it is written.
 fn nested(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
     let mut inside = Vec::with_capacity(128);
@@ -332,7 +386,7 @@ fn write_link(out: &mut Vec<u8>, limits: Limits, link: &Link) {
 }
 
 /// Nanoseconds since 1970; zero before, and the last instant that fits after 2554.
-fn nanos(time: SystemTime) -> u64 {
+pub(crate) fn nanos(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     })

@@ -6,8 +6,8 @@ use agent_sdk::budget::{Measure, Standing};
 use agent_sdk::cost::{PriceSource, Usd};
 use agent_sdk::model::Usage;
 use agent_sdk::operation::{
-    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, OperationRecord,
-    ToolDetails,
+    AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, Kind, Labels,
+    OperationRecord, RunId, ToolDetails,
 };
 
 use super::contract;
@@ -67,15 +67,54 @@ pub(crate) fn at_end(
     profile: EmissionProfile,
     all: &mut impl AttributeSink,
 ) {
-    let info = record.info;
-    all.text(attrs::RUN_ID, info.run_id.as_str());
+    outcome(record, all);
+    of_run(&record.info.run_id, &record.info.labels, all);
+    of_kind(&record.info.details, all);
+    of_end(record, profile, all);
+}
+
+/// How it ended.
+pub(super) fn outcome(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
     all.word(attrs::OUTCOME, record.outcome.as_str());
-    labels(record, all);
+}
+
+/// What is the same in a whole run.
+pub(crate) fn of_run(run: &RunId, labels: &Labels, all: &mut impl AttributeSink) {
+    all.text(attrs::RUN_ID, run.as_str());
+    let conversation = labels
+        .conversation
+        .as_ref()
+        .map(agent_sdk::message::ConversationId::as_str);
+    some_text(attrs::CONVERSATION_ID, conversation, all);
+    some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
+    some_text(attrs::USER_ID, labels.user.as_deref(), all);
+    for (key, value) in &labels.tags {
+        all.text(&format!("{}{key}", attrs::TAG_PREFIX), value);
+    }
+}
+
+/// What an agent or a tool always says beside what samplers see.
+pub(super) fn of_kind(details: &Details, all: &mut impl AttributeSink) {
+    match details {
+        Details::Agent(agent) => of_agent(agent, all),
+        Details::Tool(tool) => {
+            some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
+        }
+        _ => {}
+    }
+}
+
+/// What is only known at the end, or is of this one operation.
+pub(super) fn of_end(
+    record: &OperationRecord<'_>,
+    profile: EmissionProfile,
+    all: &mut impl AttributeSink,
+) {
+    let info = record.info;
     if let Some(class) = error_type(record) {
         all.text(attrs::ERROR_TYPE, &class);
     }
     match &info.details {
-        Details::Agent(agent) => of_agent(agent, all),
         Details::Chat(chat) => of_request(chat, record, profile, all),
         Details::Embeddings(embeddings) => of_embeddings(embeddings, all),
         Details::Attempt(attempt) => of_attempt(attempt, record, all),
@@ -144,20 +183,6 @@ pub(crate) fn error_type(record: &OperationRecord<'_>) -> Option<std::borrow::Co
             failure.class.clone()
         })
     })
-}
-
-fn labels(record: &OperationRecord<'_>, all: &mut impl AttributeSink) {
-    let labels = &record.info.labels;
-    let conversation = labels
-        .conversation
-        .as_ref()
-        .map(agent_sdk::message::ConversationId::as_str);
-    some_text(attrs::CONVERSATION_ID, conversation, all);
-    some_text(attrs::SESSION_ID, labels.session.as_deref(), all);
-    some_text(attrs::USER_ID, labels.user.as_deref(), all);
-    for (key, value) in &labels.tags {
-        all.text(&format!("{}{key}", attrs::TAG_PREFIX), value);
-    }
 }
 
 fn of_agent(agent: &AgentDetails, all: &mut impl AttributeSink) {
@@ -286,7 +311,6 @@ fn of_tool(tool: &ToolDetails, record: &OperationRecord<'_>, all: &mut impl Attr
         .as_ref()
         .map(agent_sdk::message::CallId::as_str);
     some_text(attrs::TOOL_CALL_ID, id, all);
-    some_text(attrs::TOOL_DESCRIPTION, tool.description.as_deref(), all);
     some_millis(attrs::TOOL_QUEUE_MS, record.facts.queued, all);
     some_int(attrs::TOOL_ATTEMPT, record.facts.attempts, all);
     if_so(attrs::TOOL_CACHED, record.facts.cached, all);

@@ -8,6 +8,7 @@ mod contract;
 #[cfg(test)]
 mod contract_tests;
 mod hex;
+mod known;
 #[cfg(test)]
 mod tests;
 
@@ -19,15 +20,22 @@ use opentelemetry::metrics::Counter;
 use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceState};
 
 use crate::content::{Capture, Clean};
-use crate::encode::{Ids, Limits, SpanWriter};
+use crate::encode::{Ids, Limits, SpanWriter, nanos};
 use crate::operation_span::{OperationSpan, theirs};
 use crate::pipeline::{Pipeline, Scope};
 use crate::profile::EmissionProfile;
 use crate::sampling::{Finished, TailSampler};
+use known::Known;
 
 thread_local! {
     /// Where this thread writes spans.
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static DESK: RefCell<Desk> = const { RefCell::new(Desk { buffer: Vec::new(), known: Known::new() }) };
+}
+
+/// What a thread needs to write spans.
+struct Desk {
+    buffer: Vec<u8>,
+    known: Known,
 }
 
 /// A buffer that grew beyond this for one large span is given back.
@@ -72,9 +80,9 @@ impl Observer for SpanObserver {
             return;
         }
         if let Some(span) = OperationSpan::of(record.info) {
-            BUFFER.with_borrow_mut(|buffer| {
+            DESK.with_borrow_mut(|Desk { buffer, known }| {
                 buffer.clear();
-                self.write(record, &content, span, buffer);
+                self.write(record, &content, span, known, buffer);
                 let redactor = self.capture.redactor();
                 self.pipeline
                     .without_secrets(redactor, buffer, |message| match &self.tail {
@@ -95,6 +103,7 @@ impl SpanObserver {
         record: &OperationRecord<'_>,
         content: &[(&'static str, Clean)],
         span: &OperationSpan,
+        known: &mut Known,
         out: &mut Vec<u8>,
     ) {
         let info = record.info;
@@ -105,19 +114,21 @@ impl SpanObserver {
             parent_is_remote: parent.is_some_and(|parent| parent.remote),
         };
         // By the run's own clock: a clock that is set back cannot end it before it started.
-        let end = info.started.checked_add(record.duration);
-        let times = (info.started, end.unwrap_or(record.ended));
-        let name = info.details.name_parts(info.kind, &info.name);
-        let kind = otel_kind(info.kind);
-        let mut writer = SpanWriter::new(out, self.limits, ids, name, &kind, times);
+        let start = nanos(info.started);
+        let took = u64::try_from(record.duration.as_nanos()).unwrap_or(u64::MAX);
+        let times = (start, start.saturating_add(took));
+        let mut writer = SpanWriter::begin(out, self.limits, ids, times);
         let written = span.end();
         if let Some(written) = &written {
             writer.parts(written);
         }
+        known.write(info, self.limits, &mut writer);
+        writer.attributes(|all| attributes::outcome(record, all));
+        if !writer.shared(span.run().encoded(self.limits)) {
+            writer.attributes(|all| attributes::of_run(&info.run_id, &info.labels, all));
+        }
         writer.attributes(|all| {
-            let agent = info.agent.as_deref();
-            attributes::at_start(info.kind, &info.name, &info.details, agent, all);
-            attributes::at_end(record, self.profile, all);
+            attributes::of_end(record, self.profile, all);
             span.run().baggage().iter().for_each(|entry| all.any(entry));
             if self.openinference {
                 contract::openinference(info.kind, all);
