@@ -14,7 +14,6 @@ mod doctor;
 mod exit;
 mod explain;
 mod file;
-mod follow;
 mod halt;
 mod home;
 mod inspect;

@@ -36,14 +36,14 @@ pub(crate) struct Job {
     pub(crate) session: Option<Session>,
     /// What it may spend from, where something limits that.
     pub(crate) purse: Option<Purse>,
-    pub(crate) work: Work,
+    pub(crate) work: Work<String>,
     pub(crate) shown: Shown,
 }
 
-/// From where it is run.
-pub(crate) enum Work {
+/// From where a run is made. `T` is what one begins with, an agent's prompt for example.
+pub(crate) enum Work<T> {
     /// From its first moment.
-    Begin { prompt: String, keep: Option<Keep> },
+    Begin { with: T, keep: Option<Keep> },
     /// From where it stopped.
     GoOn {
         store: Arc<dyn Store>,
@@ -58,8 +58,8 @@ pub(crate) struct Keep {
     pub(crate) application: Value,
 }
 
-impl Work {
-    fn store(&self) -> Option<&Arc<dyn Store>> {
+impl<T> Work<T> {
+    pub(crate) fn store(&self) -> Option<&Arc<dyn Store>> {
         match self {
             Self::Begin { keep, .. } => keep.as_ref().map(|keep| &keep.store),
             Self::GoOn { store, .. } => Some(store),
@@ -80,21 +80,14 @@ pub(crate) async fn perform(mut job: Job, output: Output, interrupt: Interrupt) 
         store: job.work.store(),
         purse: job.purse.take(),
     };
-    let mut stage = match Stage::set(setting, output, interrupt).await {
-        Ok(stage) => stage,
-        Err(exit) => return exit,
-    };
-    if let Some(store) = job.work.store() {
-        stage.keep_events(store.clone());
-    }
     let mut session = job.session.take();
-    let exit = show(&mut stage, &job, &mut session).await;
-    let exit = exit.unwrap_or_else(|failure| {
-        stage.screen.output.note(&failure);
-        failure.exit
-    });
-    stage.end(&job.made.tape).await;
-    exit
+    let work = async |stage: &mut Stage| {
+        if let Some(store) = job.work.store() {
+            stage.keep_events(store.clone());
+        }
+        show(stage, &job, &mut session).await
+    };
+    Stage::during(setting, output, interrupt, work).await
 }
 
 /// Runs the agent and shows all of it.
@@ -175,8 +168,8 @@ async fn follow(
 ) -> Result<Result<RunReport, RunError>, Failure> {
     let agent = &job.made.agent;
     let mut request = match &job.work {
-        Work::Begin { prompt, keep } => {
-            let request = agent.run(prompt.as_str()).conversation(conversation);
+        Work::Begin { with, keep } => {
+            let request = agent.run(with.as_str()).conversation(conversation);
             match keep {
                 Some(keep) => request
                     .store(keep.store.clone())

@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
         user: with.user.or_else(|| session.as_ref().map(|_| home::user())),
         session,
         purse,
-        work: Work::Begin { prompt, keep },
+        work: Work::Begin { with: prompt, keep },
         shown: arguments.shown,
     };
     interrupt::run(|interrupt| perform(job, output, interrupt))

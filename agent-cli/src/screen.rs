@@ -7,9 +7,9 @@ use agent_sdk::{
     cost::Usd,
     operation::{Event, EventKind, Observer, Outcome, RunContext},
     orchestrator::PlanReport,
-    run::{RunError, RunReport, RunStream},
+    run::{RunReport, RunStream},
 };
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use agent_sdk::text::escape_json;
@@ -123,24 +123,10 @@ impl Screen {
     /// # Errors
     ///
     /// Standard output cannot be written.
-    pub(crate) async fn follow(
+    pub(crate) async fn follow<T: Unpin, E: Unpin>(
         &mut self,
-        mut run: RunStream<'_>,
-    ) -> Result<Result<RunReport, RunError>, Failure> {
-        let shown = self.events(&mut run).await;
-        let ended = run.report().await;
-        shown.map(|()| ended)
-    }
-
-    /// Shows the events of a run until there are no more, as [`follow`](Self::follow) does.
-    ///
-    /// # Errors
-    ///
-    /// Standard output cannot be written.
-    pub(crate) async fn events(
-        &mut self,
-        run: &mut (impl Stream<Item = Arc<Event>> + Unpin),
-    ) -> Result<(), Failure> {
+        mut run: RunStream<'_, T, E>,
+    ) -> Result<Result<T, E>, Failure> {
         self.live.show();
         let mut failed = None;
         loop {
@@ -179,7 +165,8 @@ impl Screen {
             }
         }
         self.live.hide();
-        failed.map_or(Ok(()), Err)
+        let ended = run.report().await;
+        failed.map_or(Ok(ended), Err)
     }
 
     /// Shows what goes between the command and a person.

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use crate::{
     args::Shown,
     budget::Purse,
-    exit::Exit,
+    exit::{Exit, Failure},
     interrupt::Interrupt,
     model::Tape,
     output::Output,
@@ -49,12 +49,32 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// Sets it, does work on it, and takes it away; answers with the code that the command ends with. Where the work fails, it is said.
+    pub(crate) async fn during(
+        setting: Setting<'_>,
+        output: Output,
+        interrupt: Interrupt,
+        work: impl AsyncFnOnce(&mut Self) -> Result<Exit, Failure>,
+    ) -> Exit {
+        let tape = setting.tape;
+        let mut stage = match Self::set(setting, output, interrupt).await {
+            Ok(stage) => stage,
+            Err(exit) => return exit,
+        };
+        let exit = work(&mut stage).await.unwrap_or_else(|failure| {
+            stage.screen.output.note(&failure);
+            failure.exit
+        });
+        stage.end(tape).await;
+        exit
+    }
+
     /// Sets it. Where that fails, it is said, and the command is over.
     ///
     /// # Errors
     ///
     /// A variable cannot be used, or the metrics address is taken.
-    pub(crate) async fn set(
+    async fn set(
         setting: Setting<'_>,
         mut output: Output,
         interrupt: Interrupt,
@@ -121,7 +141,7 @@ impl Stage {
     }
 
     /// Takes it away: what is still to be kept and sent is, and what was not is said.
-    pub(crate) async fn end(mut self, tape: &Tape) {
+    async fn end(mut self, tape: &Tape) {
         if let Some(purse) = &self.purse {
             purse.ledger().flush().await;
             self.screen.alerts();

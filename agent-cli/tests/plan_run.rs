@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 use support::{
@@ -443,6 +443,97 @@ fn a_role_has_the_tools_that_help_it_and_no_others() {
     assert_eq!(
         tools(&requests[2]),
         ["list_files", "read_file", "search_files"]
+    );
+}
+
+#[test]
+fn a_plan_that_may_write_and_has_no_folder_gets_one_with_its_answer_and_its_report() {
+    const WRITES: &str = "\
+name = \"writes\"
+[[steps]]
+id = \"file\"
+tool = \"write_file\"
+input = { path = \"notes/a.txt\", content = \"hello\" }
+[[steps]]
+id = \"page\"
+agent = \"writer\"
+depends_on = [\"file\"]
+";
+    let server = Scripted::new([Reply::says("Wrote\u{1b}[31m it."), Reply::says("Again.")]);
+    let (code, out, err) = run(plan(&server, WRITES, &["--write"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let files = |out: &str| {
+        let files = out.lines().find(|line| line.starts_with("Files: "));
+        files.unwrap().to_owned()
+    };
+    let files_first = files(&out);
+    let (listed, folder) = files_first.split_once(" in ").unwrap();
+    assert_eq!(listed, "Files: answer.md, notes/a.txt, report.json");
+    let workspaces = server.home.path().join("workspaces");
+    assert!(Path::new(folder).starts_with(workspaces), "{folder}");
+    let read = |name: &str| fs::read_to_string(Path::new(folder).join(name)).unwrap();
+    assert_eq!(read("notes/a.txt"), "hello");
+    assert_eq!(read("answer.md"), "Wrote it.");
+    let report = read("report.json");
+    assert!(!report.contains('\u{1b}'), "{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["output"], "Wrote\u{1b}[31m it.");
+    assert_eq!(report["run"]["model_calls"], 1);
+    // What begins again is saved anew.
+    let flags = ["resume", "r", "--from-step", "page"];
+    let (code, out, err) = run(server.agent(&flags));
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(
+        (files(&out), &*read("answer.md")),
+        (files_first.clone(), "Again.")
+    );
+}
+
+#[test]
+fn a_file_that_a_step_wrote_is_not_replaced_by_the_plan_s_answer() {
+    const TAKEN: &str = "\
+name = \"taken\"
+[[steps]]
+id = \"file\"
+tool = \"write_file\"
+input = { path = \"answer.md\", content = \"mine\" }
+[[steps]]
+id = \"page\"
+agent = \"writer\"
+depends_on = [\"file\"]
+";
+    let server = Scripted::new([Reply::says("Wrote it.")]);
+    let (code, out, err) = run(plan(&server, TAKEN, &["--write"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let files = out.lines().find(|line| line.starts_with("Files: "));
+    let (_, folder) = files.unwrap().split_once(" in ").unwrap();
+    let answer = fs::read_to_string(Path::new(folder).join("answer.md")).unwrap();
+    assert_eq!(answer, "mine");
+}
+
+#[test]
+fn what_agents_write_in_steps_is_told_as_it_is_written() {
+    let server = Scripted::new([
+        Reply::says("one two"),
+        Reply::says("three"),
+        Reply::says("four"),
+    ]);
+    let (code, out, err) = run(plan(&server, CHAIN, &["--json"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let events = out.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut written = Vec::<(String, String)>::new();
+    for event in events.filter(|event: &Value| event["type"] == "text_chunk") {
+        let (step, content) = (&event["step_id"], &event["content"]);
+        let (step, content) = (step.as_str().unwrap(), content.as_str().unwrap());
+        match written.last_mut().filter(|(last, _)| last == step) {
+            Some((_, text)) => text.push_str(content),
+            None => written.push((step.to_owned(), content.to_owned())),
+        }
+    }
+    let written: Vec<_> = written.iter().map(|(a, b)| (&**a, &**b)).collect();
+    assert_eq!(
+        written,
+        [("first", "one two"), ("second", "three"), ("third", "four")]
     );
 }
 

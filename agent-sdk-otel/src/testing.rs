@@ -213,8 +213,11 @@ async fn metrics(State(shared): State<Arc<Shared>>, body: Bytes) -> StatusCode {
     StatusCode::OK
 }
 
-/// An address of this machine on which nobody listens.
+/// An address of this machine on which nobody listens, and nobody will: its port stays taken.
 pub(crate) fn dead_url() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    std::mem::forget(socket);
+    url
 }

@@ -41,7 +41,7 @@ pub(crate) struct AgentArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
     /// Lets the model write in the folder too: it makes files and replaces them. Without `--workspace` in a new folder of the run's
-    /// own, in which the answer and the report of an agent are saved too.
+    /// own, in which the answer and the report are saved too.
     #[arg(long)]
     pub(crate) write: bool,
     /// A built-in tool that the model may use, with what is allowed to it; may be given again.

@@ -30,7 +30,6 @@ use self::{place::Place, price::Price};
 use crate::{
     args::DemoArguments,
     exit::{Exit, Failure},
-    follow::Followed,
     interrupt::{self, Interrupt},
     output::Output,
     prices,
@@ -139,11 +138,7 @@ async fn show(
         .param("folder", shown.as_str())
         .param("report", place.path.as_str())
         .param("replace", place.is_ours);
-    let mut run = Followed::new(&context, run.into_future());
-    screen.events(&mut run).await?;
-    let Some(ended) = run.into_result() else {
-        return Ok(Exit::Failed);
-    };
+    let ended = screen.follow(run.stream()).await?;
     let (report, error) = match &ended {
         Ok(report) => (Some(report), None),
         Err(error) => (error.report(), Some(error)),

@@ -14,21 +14,19 @@ use agent_sdk::{
 use tokio::sync::oneshot;
 
 use super::{
-    perform::{PlanJob, PlanWork, perform},
+    perform::{PlanJob, Start, perform},
     team::Team,
 };
 use crate::{
     args::RunArguments,
-    budget::{self, Purse},
+    budget,
     exit::{Exit, Failure},
-    follow::Followed,
     interrupt::{self, Interrupt},
     model,
     output::Output,
-    perform::Keep,
     person, prompt,
     recipe::Recipe,
-    run::{home_for, remark, run_id, with_own_workspace},
+    run::{remark, run_id, with_own_workspace},
     screen::Form,
     stage::Stage,
     terminal::{Paint, safe},
@@ -53,23 +51,8 @@ pub(crate) fn run(arguments: RunArguments, mut output: Output) -> Result<Exit, F
     let goal = prompt::read(&arguments.prompt)?;
     let team = with_own_workspace(&mut recipe, &goal, &id, Team::make)?;
     remark(&with, team.chosen.as_ref(), &mut output);
-    let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
-    let home = home_for(&with, &id)?;
-    let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
-    let keep = home.as_ref().map(|home| Keep {
-        store: home.store(),
-        application,
-    });
-    let job = PlanJob {
-        team,
-        recipe,
-        id,
-        user: with.user,
-        purse,
-        work: PlanWork::Goal { goal, keep },
-        shown: arguments.shown,
-        yes: arguments.yes,
-    };
+    let (shown, yes) = (arguments.shown, arguments.yes);
+    let job = PlanJob::new(with, id, recipe, team, Start::Goal(goal), shown, yes)?;
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }
 
@@ -88,12 +71,9 @@ pub(super) async fn plan(
     let chosen = team.chosen.as_ref().ok_or_else(model::none_is_named)?;
     let planner = Planner::new(chosen.model.clone());
     let request = planner.plan(goal, &team.registry).context(&stage.context);
-    let mut work = Followed::new(&stage.context, request.into_future());
-    stage.screen.events(&mut work).await?;
-    let mut made = match work.into_result() {
-        Some(Ok(made)) => made,
-        Some(Err(error)) => return Ok(Err(failed(stage, &error, interrupt))),
-        None => return Ok(Err(Exit::Failed)),
+    let mut made = match stage.screen.follow(request.stream()).await? {
+        Ok(made) => made,
+        Err(error) => return Ok(Err(failed(stage, &error, interrupt))),
     };
     show(stage, &made)?;
     if stage.screen.output.is_closed() {

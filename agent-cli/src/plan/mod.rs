@@ -1,10 +1,12 @@
 //! `agent plan`: whether a plan is right, how it looks, and running it.
 //!
-//! [`mod@run`] and [`goal`] begin plans, [`mod@resume`] goes on with them, [`perform`] does it and shows it, with the agents of [`team`].
+//! [`mod@run`] and [`goal`] begin plans, [`mod@resume`] goes on with them, [`perform`] does it and shows it, with the agents of [`team`];
+//! [`outputs`] saves what came of it in a folder of the run's own.
 
 mod check;
 mod end;
 mod goal;
+mod outputs;
 mod params;
 mod perform;
 mod place;

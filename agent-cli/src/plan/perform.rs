@@ -7,26 +7,26 @@ use agent_sdk::{
     operation::RunId,
     orchestrator::{PlanReport, PlanRequest, PlanRunError},
     plan::{Params, Plan},
-    store::Store,
 };
 use futures_util::future::BoxFuture;
+use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
-use super::{end, goal, team::Team, walk::asks_person};
+use super::{end, goal, outputs, team::Team, walk::asks_person};
 use crate::{
-    args::Shown,
+    args::{AgentArguments, Shown},
     budget::Purse,
     exit::{Exit, Failure},
-    follow::Followed,
     home,
     interrupt::Interrupt,
     output::Output,
-    perform::Keep,
+    perform::{Keep, Work},
     person::{self, Asker},
     recipe::Recipe,
+    run::home_for,
     screen::Form,
     stage::{Setting, Stage},
-    terminal::Paint,
+    terminal::{Paint, safe_line},
 };
 
 /// The run of a plan that is to be made.
@@ -36,39 +36,58 @@ pub(super) struct PlanJob {
     pub(super) id: RunId,
     pub(super) user: Option<String>,
     pub(super) purse: Option<Purse>,
-    pub(super) work: PlanWork,
+    pub(super) work: Work<Start>,
+    /// At which steps one that goes on begins again.
+    pub(super) from_steps: Vec<String>,
     pub(super) shown: Shown,
     /// Whether what is asked is answered with yes.
     pub(super) yes: bool,
 }
 
-/// From where it is run.
-pub(super) enum PlanWork {
-    /// From its first moment.
-    Begin {
-        plan: Plan,
-        params: Params,
-        keep: Option<Keep>,
-    },
-    /// From a goal, of which a plan is to be made.
-    Goal { goal: String, keep: Option<Keep> },
-    /// From where it stopped, or from steps that begin again.
-    GoOn {
-        store: Arc<dyn Store>,
-        accept_changes: bool,
-        from_steps: Vec<String>,
-    },
+impl PlanJob {
+    /// A plan that is to be run from its first moment: says where it is kept, what it may spend from, and on whose behalf.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be opened or has a run of this id, or the budgets cannot be read.
+    pub(super) fn new(
+        with: AgentArguments,
+        id: RunId,
+        recipe: Recipe,
+        team: Team,
+        start: Start,
+        shown: Shown,
+        yes: bool,
+    ) -> Result<Self, Failure> {
+        let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
+        let home = home_for(&with, &id)?;
+        let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
+        let keep = home.map(|home| Keep {
+            store: home.store(),
+            application,
+        });
+        Ok(Self {
+            team,
+            recipe,
+            id,
+            user: with.user,
+            purse,
+            work: Work::Begin { with: start, keep },
+            from_steps: Vec::new(),
+            shown,
+            yes,
+        })
+    }
 }
 
-impl PlanWork {
-    fn store(&self) -> Option<&Arc<dyn Store>> {
-        match self {
-            Self::Begin { keep, .. } | Self::Goal { keep, .. } => {
-                keep.as_ref().map(|keep| &keep.store)
-            }
-            Self::GoOn { store, .. } => Some(store),
-        }
-    }
+/// What a plan's run begins with.
+pub(super) enum Start {
+    Plan {
+        plan: Plan,
+        params: Params,
+    },
+    /// A plan is to be made that reaches it.
+    Goal(String),
 }
 
 /// Runs a plan and shows what it does.
@@ -85,46 +104,37 @@ pub(super) async fn perform(mut job: PlanJob, output: Output, interrupt: Interru
         store: job.work.store(),
         purse: job.purse.take(),
     };
-    let mut stage = match Stage::set(setting, output, interrupt.clone()).await {
-        Ok(stage) => stage,
-        Err(exit) => return exit,
-    };
-    let exit = show(&mut stage, &job, &interrupt).await;
-    let exit = exit.unwrap_or_else(|failure| {
-        stage.screen.output.note(&failure);
-        failure.exit
-    });
-    stage.end(&job.team.tape).await;
-    exit
+    let work = async |stage: &mut Stage| show(stage, &job, &interrupt).await;
+    Stage::during(setting, output, interrupt.clone(), work).await
 }
 
 async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result<Exit, Failure> {
     let orchestrator = job.team.orchestrator(&job.recipe);
-    let begin = |plan: &Plan, keep: &Option<Keep>| {
-        let request = orchestrator.run(plan);
-        match keep {
-            Some(keep) => request
-                .store(keep.store.clone())
-                .application(keep.application.clone()),
-            None => request,
-        }
-    };
     let mut asks = job.recipe.asks();
     let request = match &job.work {
-        PlanWork::Begin { plan, params, keep } => {
-            asks |= asks_person(plan);
-            begin(plan, keep).params(params.clone())
-        }
-        PlanWork::Goal { goal, keep } => {
-            match goal::plan(stage, &job.team, goal, job.yes, interrupt).await? {
-                Ok(plan) => begin(&plan, keep),
-                Err(exit) => return Ok(exit),
+        Work::Begin { with, keep } => {
+            let request = match with {
+                Start::Plan { plan, params } => {
+                    asks |= asks_person(plan);
+                    orchestrator.run(plan).params(params.clone())
+                }
+                Start::Goal(goal) => {
+                    match goal::plan(stage, &job.team, goal, job.yes, interrupt).await? {
+                        Ok(plan) => orchestrator.run(&plan),
+                        Err(exit) => return Ok(exit),
+                    }
+                }
+            };
+            match keep {
+                Some(keep) => request
+                    .store(keep.store.clone())
+                    .application(keep.application.clone()),
+                None => request,
             }
         }
-        PlanWork::GoOn {
+        Work::GoOn {
             store,
             accept_changes,
-            from_steps,
         } => {
             let request = orchestrator.resume(job.id.clone(), store.clone());
             let request = if *accept_changes {
@@ -132,7 +142,7 @@ async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result
             } else {
                 request
             };
-            let steps = from_steps.iter();
+            let steps = job.from_steps.iter();
             steps.fold(request, |request, step| request.from_step(step.as_str()))
         }
     };
@@ -141,12 +151,8 @@ async fn show(stage: &mut Stage, job: &PlanJob, interrupt: &Interrupt) -> Result
     }
     let request = steered(stage, job, request, asks);
     stage.screen.show_steps();
-    let mut run = Followed::new(&stage.context, request.into_future());
-    stage.screen.events(&mut run).await?;
-    match run.into_result() {
-        Some(ended) => over(stage, job, &ended).await,
-        None => Ok(Exit::Failed),
-    }
+    let ended = stage.screen.follow(request.stream()).await?;
+    over(stage, job, &ended).await
 }
 
 /// Says whom the plan asks, and how it is paused.
@@ -237,12 +243,21 @@ async fn over(
     }
     if let Some(folder) = &job.recipe.workspace
         && job.recipe.own_workspace
-        && is_text
     {
-        let label = screen.output.out_style.paint(Paint::Strong, "Files:");
-        let folder = folder.display().to_string();
-        let folder = crate::terminal::safe_line(&folder);
-        screen.output.line(format_args!("{label} in {folder}"))?;
+        let began_again = !job.from_steps.is_empty();
+        let files = block_in_place(|| {
+            let report = report.filter(|_| error.is_none());
+            let saved = report.map(|report| outputs::save(folder, report, began_again));
+            saved.transpose().map(|_| outputs::listed(folder))
+        })?;
+        if is_text {
+            let label = screen.output.out_style.paint(Paint::Strong, "Files:");
+            let (files, folder) = (safe_line(&files), folder.display().to_string());
+            let folder = safe_line(&folder);
+            screen
+                .output
+                .line(format_args!("{label} {files} in {folder}"))?;
+        }
     }
     let Some(error) = error else { return Ok(exit) };
     if screen.output.is_closed() && exit == Exit::Ok {

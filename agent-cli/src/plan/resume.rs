@@ -3,7 +3,7 @@
 use agent_sdk::journal::StoredRun;
 
 use super::{
-    perform::{PlanJob, PlanWork, perform},
+    perform::{PlanJob, perform},
     team::Team,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     home::Home,
     interrupt,
     output::Output,
+    perform::Work,
     recipe::Recipe,
     resume::spent,
 };
@@ -61,11 +62,11 @@ pub(crate) fn run(
         user: run.summary.user.as_deref().map(str::to_owned),
         id: run.id,
         purse,
-        work: PlanWork::GoOn {
+        work: Work::GoOn {
             store: home.store(),
             accept_changes: arguments.accept_changes,
-            from_steps: arguments.from_steps,
         },
+        from_steps: arguments.from_steps,
         shown: arguments.shown,
         yes: arguments.yes,
     };

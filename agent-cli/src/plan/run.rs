@@ -4,20 +4,18 @@ use agent_sdk::plan::Open;
 
 use super::{
     params,
-    perform::{PlanJob, PlanWork, perform},
+    perform::{PlanJob, Start, perform},
     source::{self, Source},
     team::{self, Team},
     walk::asks_model,
 };
 use crate::{
     args::RunPlanArguments,
-    budget::Purse,
     exit::{Exit, Failure},
     interrupt,
     output::Output,
-    perform::Keep,
     recipe::Recipe,
-    run::{home_for, remark, run_id, with_own_workspace},
+    run::{remark, run_id, with_own_workspace},
 };
 
 /// Runs a plan. It is read, held against what there is, and given its parameters before any model is asked; one whose steps ask none
@@ -42,22 +40,8 @@ pub(super) fn run(arguments: RunPlanArguments, mut output: Output) -> Result<Exi
         return Err(source::failure(&source, &mistakes, &mut output).advice(team::ADVICE));
     }
     remark(&with, team.chosen.as_ref(), &mut output);
-    let application = recipe.to_value_of_plan(team.chosen.as_ref())?;
-    let home = home_for(&with, &id)?;
-    let purse = Purse::of(home.as_ref(), &recipe, &team.tape)?;
-    let keep = home.as_ref().map(|home| Keep {
-        store: home.store(),
-        application,
-    });
-    let job = PlanJob {
-        team,
-        recipe,
-        id,
-        user: with.user,
-        purse,
-        work: PlanWork::Begin { plan, params, keep },
-        shown: arguments.shown,
-        yes: arguments.yes,
-    };
+    let start = Start::Plan { plan, params };
+    let (shown, yes) = (arguments.shown, arguments.yes);
+    let job = PlanJob::new(with, id, recipe, team, start, shown, yes)?;
     interrupt::run(|interrupt| perform(job, output, interrupt))
 }

@@ -25,7 +25,7 @@ use crate::telemetry::Telemetry;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a test span is waited for, where an address has failed already.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(2);
 
 /// What was found of one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -7,10 +7,13 @@ use tracing_subscriber::prelude::*;
 use super::*;
 use crate::testing::{Behaviour, Collector, dead_url};
 
-fn examined(url: &str) -> BTreeMap<&'static str, Finding> {
+/// Much more than an answer takes, however slow the machine is.
+const LONG: Duration = Duration::from_secs(20);
+
+fn examined(url: &str, timeout: Duration) -> BTreeMap<&'static str, Finding> {
     let telemetry = Telemetry::builder()
         .endpoint(url)
-        .export_timeout(Duration::from_millis(300))
+        .export_timeout(timeout)
         .metrics_address(([127, 0, 0, 1], 0).into())
         .build()
         .unwrap();
@@ -26,7 +29,7 @@ fn examined(url: &str) -> BTreeMap<&'static str, Finding> {
 #[test]
 fn a_healthy_collector_gets_the_test_span_under_the_id_that_is_said() {
     let collector = Collector::start(Behaviour::Accept);
-    let findings = examined(&collector.url());
+    let findings = examined(&collector.url(), LONG);
     for finding in findings.values() {
         assert_eq!(finding.status, FindingStatus::Ok, "{finding}");
     }
@@ -49,7 +52,11 @@ fn what_a_collector_does_wrong_is_told_apart() {
         let url = collector
             .as_ref()
             .map_or_else(|| gone.clone(), Collector::url);
-        let findings = examined(&url);
+        let timeout = match behaviour {
+            Some(Behaviour::Hang) => Duration::from_secs(1),
+            _ => LONG,
+        };
+        let findings = examined(&url, timeout);
         for (check, words) in [("traces", address), ("test span", trip)] {
             let finding = &findings[check];
             assert_eq!(finding.status, FindingStatus::Failed, "{finding}");
@@ -58,7 +65,7 @@ fn what_a_collector_does_wrong_is_told_apart() {
         }
     }
     let rejects = Collector::start(Behaviour::Reject(1));
-    let findings = examined(&rejects.url());
+    let findings = examined(&rejects.url(), LONG);
     let trip = &findings["test span"];
     assert_eq!(trip.status, FindingStatus::Failed);
     assert!(trip.says.contains("rejected"), "{trip}");

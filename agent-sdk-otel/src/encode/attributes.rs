@@ -76,9 +76,6 @@ const VALUES: u32 = 1;
 const KEY_TAG: u8 = 0x0A;
 const VALUE_TAG: u8 = 0x12;
 
-/// The tag of a text in a value.
-const STRING_TAG: u8 = 0x0A;
-
 /// Writes attributes as one repeated field of a message, within limits.
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
@@ -125,25 +122,22 @@ impl<'a> Attributes<'a> {
         if !self.admit() {
             return false;
         }
-        let pair = wire::bytes_len(KEY, name.len()) + wire::bytes_len(VALUE, length);
-        self.out.reserve(wire::bytes_len(self.field, pair));
-        match (
-            u8::try_from(pair),
-            u8::try_from(name.len()),
-            u8::try_from(length),
-        ) {
-            // Nearly always: every length and every tag is one byte.
-            (Ok(pair @ ..0x80), Ok(key), Ok(length)) if self.field < 16 => {
-                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
-                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
-                self.out.extend_from_slice(name.as_bytes());
-                self.out.extend_from_slice(&[VALUE_TAG, length]);
-            }
-            _ => {
-                wire::open(self.out, self.field, pair);
-                wire::bytes(self.out, KEY, name.as_bytes());
-                wire::open(self.out, VALUE, length);
-            }
+        // The pair, where every length and every tag is one byte, as nearly always.
+        let pair = 4 + name.len() + length;
+        if pair < 0x80 && self.field < 16 {
+            let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
+            let [[pair, ..], [key, ..], [length, ..]] =
+                [pair, name.len(), length].map(usize::to_le_bytes);
+            self.out.reserve(usize::from(pair) + 2);
+            self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
+            self.out.extend_from_slice(name.as_bytes());
+            self.out.extend_from_slice(&[VALUE_TAG, length]);
+        } else {
+            let pair = wire::bytes_len(KEY, name.len()) + wire::bytes_len(VALUE, length);
+            self.out.reserve(wire::bytes_len(self.field, pair));
+            wire::open(self.out, self.field, pair);
+            wire::bytes(self.out, KEY, name.as_bytes());
+            wire::open(self.out, VALUE, length);
         }
         true
     }
@@ -174,23 +168,6 @@ impl<'a> Attributes<'a> {
     }
 
     fn string(&mut self, name: &str, value: &str) {
-        // The value and the tag and length before it, where all lengths are one byte.
-        if let (true, Ok(length @ ..0x40)) = (name.len() < 0x30, u8::try_from(value.len()))
-            && let Ok(key) = u8::try_from(name.len())
-            && self.field < 16
-        {
-            if self.admit() {
-                let [field, ..] = (self.field << 3 | wire::BYTES).to_le_bytes();
-                let pair = 2 + key + 4 + length;
-                self.out.reserve(usize::from(pair) + 2);
-                self.out.extend_from_slice(&[field, pair, KEY_TAG, key]);
-                self.out.extend_from_slice(name.as_bytes());
-                self.out
-                    .extend_from_slice(&[VALUE_TAG, length + 2, STRING_TAG, length]);
-                self.out.extend_from_slice(value.as_bytes());
-            }
-            return;
-        }
         if self.begin(name, wire::bytes_len(STRING, value.len())) {
             wire::bytes(self.out, STRING, value.as_bytes());
         }

@@ -37,6 +37,11 @@ pub(super) const fn tag_len(field: u32) -> usize {
 
 /// The beginning of a field of `length` bytes, which the caller writes next.
 pub(super) fn open(out: &mut Vec<u8>, field: u32, length: usize) {
+    if field < 16 && length < 0x80 {
+        let [[tag, ..], [length, ..]] =
+            [(field << 3 | BYTES) as usize, length].map(usize::to_le_bytes);
+        return out.extend_from_slice(&[tag, length]);
+    }
     tag(out, field, BYTES);
     varint(out, length as u64);
 }

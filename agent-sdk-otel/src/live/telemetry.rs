@@ -74,7 +74,7 @@ impl Telemetry {
     /// Writes down what runs whenever a thread panics, before the panic hook that is in place. It is there until the process ends,
     /// and does nothing once this is dropped. A second call does nothing, and so does one without a folder for crash reports.
     ///
-    /// A process that goes on after a panic forgets it within a second.
+    /// A process that goes on after a panic forgets it two or three seconds later.
     pub fn install_crash_hook(&self) {
         let (Some(crash), Some(operations)) = (&self.live.crash, &self.live.operations) else {
             return;

@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 
+use super::crash::OUTLIVED;
 use super::pending::Pending;
 use super::*;
 use crate::telemetry::Telemetry;
@@ -272,6 +273,23 @@ async fn pending_and_crashed_spans_have_the_names_and_kinds_of_finished_ones() {
     assert_eq!(source.as_deref(), Some("docs"));
 }
 
+#[test]
+fn a_panic_that_the_process_outlives_is_forgotten_and_a_signal_is_not() {
+    let live = LiveOperations::new();
+    let _agent = open_agent(Observers::none().with(live.clone()));
+    for (reason, is_kept) in [(CrashReason::Panic, false), (CrashReason::Signal, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CrashFile::create(folder.path(), Redactor::new()).unwrap();
+        let raised = Instant::now();
+        file.alarm(reason, &live).unwrap();
+        file.refresh(&live, None, raised + OUTLIVED / 2).unwrap();
+        assert_eq!(files(folder.path(), "jsonl").len(), 1, "{reason:?}");
+        let later = Instant::now() + OUTLIVED;
+        file.refresh(&live, None, later).unwrap();
+        assert_eq!(files(folder.path(), "jsonl").len(), usize::from(is_kept));
+    }
+}
+
 #[tokio::test]
 async fn an_orderly_end_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
@@ -435,12 +453,15 @@ async fn the_process_that_ends_badly() {
             }
         }
         "panic" => {
+            // The hook before: it ends the process while the file is fresh.
+            let ready = agent.info().trace.traceparent();
+            std::panic::set_hook(Box::new(move |_| {
+                println!("\nREADY {ready}");
+                std::process::abort();
+            }));
             telemetry.install_crash_hook();
             telemetry.install_crash_hook();
-            let thread = std::thread::spawn(|| panic!("{CANARY}"));
-            assert!(thread.join().is_err());
-            ready();
-            std::process::abort();
+            let _ = std::thread::spawn(|| panic!("{CANARY}")).join();
         }
         _ => {
             let mut waiting = std::pin::pin!(telemetry.shutdown_on_signal());

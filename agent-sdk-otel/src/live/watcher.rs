@@ -128,7 +128,7 @@ impl Watched {
                 && let Some(crash) = &self.crash
                 && (self.interval.is_some() || crash.needs_refresh())
                 && let Err(error) =
-                    crash.refresh(&self.operations, self.interval.map(|(_, age)| age))
+                    crash.refresh(&self.operations, self.interval.map(|(_, age)| age), now)
                 && !std::mem::replace(&mut has_complained, true)
             {
                 complain(&error);

@@ -19,9 +19,10 @@ impl Output {
     pub(crate) fn of<T: JsonSchema>() -> Self {
         let schema = schema_of::<T>();
         let value = serde_json::from_str(schema.get()).unwrap_or_default();
+        let name = T::schema_name();
         // A derived schema that no validator understands is still told to the model; the type itself then checks.
-        let validator = schema::validator(&value).map(Arc::new);
-        let name: String = T::schema_name()
+        let validator = schema::validator(&value, &name).map(Arc::new);
+        let name: String = name
             .chars()
             .map(|c| {
                 if c.is_ascii_alphanumeric() || c == '-' {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Question, Verdict, question};
-use crate::store::{Append, LogId, LogKind, NewEntry, NewLog, Store, StoreError, StoreErrorKind};
+use crate::store::{Append, LogId, LogKind, NewEntry, Store, StoreError, StoreErrorKind, extend};
 
 /// A word to a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,21 +44,9 @@ pub(crate) async fn leave(
         StoreError::new(StoreErrorKind::Io, "a notice cannot be written").because(error)
     })?;
     let entry = NewEntry::new("", body);
-    let append = || Append::new(inbox.clone(), vec![entry.clone()]);
-    match store.append(append()).await {
-        Err(error) if error.kind() == StoreErrorKind::NotFound => {}
-        other => return other.map(drop),
-    }
-    match store
-        .create(NewLog::new(inbox.clone()).entry(entry.clone()))
+    extend(store, Append::new(inbox, vec![entry]), None)
         .await
-    {
-        // Somebody else made it in between.
-        Err(error) if error.kind() == StoreErrorKind::Exists => {
-            store.append(append()).await.map(drop)
-        }
-        other => other.map(drop),
-    }
+        .map(drop)
 }
 
 /// The notices after a version, and the version that they lead to. One that cannot be read is left out.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Attempt, Baggage, Clock, Incoming, Labels, Observers, Run, RunContext, RunId, SystemClock,
-    TraceContext, clock::RunClock,
+    TraceContext, clock::RunClock, handed::Handed,
 };
 use crate::{budget::Ledger, cost::PriceBook};
 
@@ -151,27 +151,30 @@ impl RunContextBuilder {
         } else {
             run.linked = incoming.caller();
         }
+        let deadline = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
         RunContext {
             run: Arc::new(run),
             operation: None,
-            labels: Arc::new(self.labels),
-            agent: None,
-            step: None,
-            cancellation: self.cancellation,
-            deadline: self
-                .timeout
-                .and_then(|timeout| Instant::now().checked_add(timeout)),
-            depth: 0,
-            pace: None,
-            within: None,
             call: None,
-            ledger: self.ledger,
-            request_key: None,
-            attempt: Attempt::first(None),
-            baggage,
-            priority: crate::tool::Priority::NORMAL,
-            holding: None,
             is_retried: false,
+            handed: Arc::new(Handed {
+                labels: Arc::new(self.labels),
+                agent: None,
+                step: None,
+                cancellation: self.cancellation,
+                deadline,
+                depth: 0,
+                pace: None,
+                within: None,
+                ledger: self.ledger,
+                request_key: None,
+                attempt: Attempt::first(None),
+                baggage,
+                priority: crate::tool::Priority::NORMAL,
+                holding: None,
+            }),
         }
     }
 }

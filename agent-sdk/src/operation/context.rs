@@ -7,9 +7,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
-    Baggage, Details, EventKind, Joined, Kind, Labels, Observer, Opening, Operation,
-    OperationHandle, OperationInfo, Payload, Run, RunContextBuilder, RunId, Shared, SpanId,
-    StepDetails, TraceContext, Watching, shared::open_span,
+    Details, EventKind, Joined, Kind, Labels, Observer, Opening, Operation, OperationHandle,
+    OperationInfo, Payload, Run, RunContextBuilder, RunId, Shared, SpanId, StepDetails,
+    TraceContext, Watching,
+    handed::{Attempt, Handed},
+    shared::open_span,
 };
 use crate::{
     budget::{Ledger, Standing},
@@ -25,45 +27,11 @@ use crate::{
 pub struct RunContext {
     pub(super) run: Arc<Run>,
     pub(super) operation: Option<Arc<Shared>>,
-    pub(super) labels: Arc<Labels>,
-    pub(super) agent: Option<Arc<str>>,
-    pub(super) step: Option<Arc<str>>,
-    pub(super) cancellation: CancellationToken,
-    pub(super) deadline: Option<Instant>,
-    pub(super) depth: u8,
-    pub(super) pace: Option<Arc<Pace>>,
-    pub(super) within: Option<Arc<Within>>,
     /// The place of the call whose code the context was given to, in a run that nobody keeps or steers.
     pub(super) call: Option<Arc<str>>,
-    pub(super) ledger: Option<Ledger>,
-    /// The idempotency key of the next model request, where it must be the same in another process.
-    pub(super) request_key: Option<Arc<str>>,
-    pub(super) attempt: Attempt,
-    pub(super) baggage: Baggage,
-    pub(super) priority: Priority,
-    /// What the tool calls around hold.
-    pub(super) holding: Option<Arc<Holding>>,
     /// Whether what is around is tried again as a whole.
     pub(super) is_retried: bool,
-}
-
-/// Which try of a model request this is.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// From 1.
-    pub(crate) number: u32,
-    /// The same over all tries, so that a provider that knows such keys answers them once.
-    pub(crate) idempotency_key: Option<Arc<str>>,
-}
-
-impl Attempt {
-    /// The first try.
-    pub(crate) fn first(idempotency_key: Option<Arc<str>>) -> Self {
-        Self {
-            number: 1,
-            idempotency_key,
-        }
-    }
+    pub(super) handed: Arc<Handed>,
 }
 
 impl RunContext {
@@ -84,93 +52,95 @@ impl RunContext {
 
     /// What the caller attached to the run.
     pub fn labels(&self) -> &Labels {
-        &self.labels
+        &self.handed.labels
     }
 
     /// Adds a tag to everything started from the context that is returned.
     #[must_use]
-    pub fn with_tag(mut self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
-        Arc::make_mut(&mut self.labels).tag(key, value);
-        self
+    pub fn with_tag(self, key: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Self {
+        self.with_labels(|labels| labels.tag(key, value))
     }
 
     /// Changes the labels of everything started from the context that is returned.
     #[must_use]
-    pub(crate) fn with_labels(mut self, change: impl FnOnce(&mut Labels)) -> Self {
-        change(Arc::make_mut(&mut self.labels));
+    pub(crate) fn with_labels(self, change: impl FnOnce(&mut Labels)) -> Self {
+        self.with(|handed| change(Arc::make_mut(&mut handed.labels)))
+    }
+
+    /// A context that hands on something else.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Handed)) -> Self {
+        change(Arc::make_mut(&mut self.handed));
         self
     }
 
     /// Tells whoever works under this context to stop.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.cancellation
+        &self.handed.cancellation
     }
 
     /// A context whose cancellation is its own, and follows this one's.
     #[must_use]
-    pub fn with_child_cancellation(mut self) -> Self {
-        self.cancellation = self.cancellation.child_token();
-        self
+    pub fn with_child_cancellation(self) -> Self {
+        self.with(|handed| handed.cancellation = handed.cancellation.child_token())
     }
 
     /// Until when the work must be done.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        self.handed.deadline
     }
 
     /// The time left until the deadline.
     pub fn time_left(&self) -> Option<Duration> {
-        self.deadline
+        self.deadline()
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// A context that must be done within this time, or by its own deadline where that is earlier.
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout(self, timeout: Duration) -> Self {
         let Some(deadline) = Instant::now().checked_add(timeout) else {
             return self;
         };
-        self.deadline = Some(
-            self.deadline
-                .map_or(deadline, |earlier| earlier.min(deadline)),
-        );
-        self
+        self.with(|handed| {
+            let earlier = handed.deadline.unwrap_or(deadline);
+            handed.deadline = Some(earlier.min(deadline));
+        })
     }
 
     /// A context that nobody but its holder cancels, with a deadline of its own or none: for work that others wait for as well.
     #[must_use]
-    pub(crate) fn detached(mut self, limit: Option<Duration>) -> Self {
-        self.cancellation = CancellationToken::new();
-        self.deadline = None;
+    pub(crate) fn detached(self, limit: Option<Duration>) -> Self {
+        let detached = self.with(|handed| {
+            handed.cancellation = CancellationToken::new();
+            handed.deadline = None;
+        });
         match limit {
-            Some(limit) => self.with_timeout(limit),
-            None => self,
+            Some(limit) => detached.with_timeout(limit),
+            None => detached,
         }
     }
 
     /// How much the tool calls matter that are made under this context, where they wait for a
     /// [`ToolScheduler`](crate::tool::ToolScheduler).
     pub fn priority(&self) -> Priority {
-        self.priority
+        self.handed.priority
     }
 
     /// A context whose tool calls matter so much.
     #[must_use]
-    pub fn with_priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
+    pub fn with_priority(self, priority: Priority) -> Self {
+        self.with(|handed| handed.priority = priority)
     }
 
     /// What the tool calls around this context hold.
     pub(crate) fn holding(&self) -> Option<&Arc<Holding>> {
-        self.holding.as_ref()
+        self.handed.holding.as_ref()
     }
 
     /// The context of a tool call that holds something.
     #[must_use]
-    pub(crate) fn with_holding(mut self, holding: Arc<Holding>) -> Self {
-        self.holding = Some(holding);
-        self
+    pub(crate) fn with_holding(self, holding: Arc<Holding>) -> Self {
+        self.with(|handed| handed.holding = Some(holding))
     }
 
     /// Whether what is around this context is tried again as a whole where it fails: then nothing inside is, so that tries of one
@@ -188,19 +158,18 @@ impl RunContext {
 
     /// What may be spent.
     pub fn ledger(&self) -> Option<&Ledger> {
-        self.ledger.as_ref()
+        self.handed.ledger.as_ref()
     }
 
     /// Whether somebody is asked before a request is sent.
     pub(crate) fn admits(&self) -> bool {
-        self.ledger.is_some() || self.run.prices.denies_unknown()
+        self.ledger().is_some() || self.run.prices.denies_unknown()
     }
 
     /// A context whose spending is admitted by another ledger, or by none.
     #[must_use]
-    pub fn with_ledger(mut self, ledger: Option<Ledger>) -> Self {
-        self.ledger = ledger;
-        self
+    pub fn with_ledger(self, ledger: Option<Ledger>) -> Self {
+        self.with(|handed| handed.ledger = ledger)
     }
 
     /// The names of the operations of a kind around this context, each once, the innermost first.
@@ -228,17 +197,15 @@ impl RunContext {
 
     /// Streams what models write, no faster than the reader of `pace` takes it.
     #[must_use]
-    pub(crate) fn with_pace(mut self, pace: Arc<Pace>) -> Self {
+    pub(crate) fn with_pace(self, pace: Arc<Pace>) -> Self {
         self.run.subscribe(pace.clone());
-        self.pace = Some(pace);
-        self
+        self.with_room(pace)
     }
 
     /// Streams what models write, no faster than `pace` lets it; whoever reads that is told by somebody else.
     #[must_use]
-    pub(crate) fn with_room(mut self, pace: Arc<Pace>) -> Self {
-        self.pace = Some(pace);
-        self
+    pub(crate) fn with_room(self, pace: Arc<Pace>) -> Self {
+        self.with(|handed| handed.pace = Some(pace))
     }
 
     /// A context of another run in the same trace, with the same observers, prices, deadline and cancellation.
@@ -254,12 +221,17 @@ impl RunContext {
         Self {
             run: Arc::new(run),
             operation: None,
-            pace: None,
-            within: None,
             call: None,
-            request_key: None,
-            attempt: Attempt::first(None),
-            ..self.clone()
+            is_retried: self.is_retried,
+            handed: Arc::new(Handed {
+                agent: self.agent().cloned(),
+                step: self.step().cloned(),
+                pace: None,
+                within: None,
+                request_key: None,
+                attempt: Attempt::first(None),
+                ..Handed::clone(&self.handed)
+            }),
         }
     }
 
@@ -269,24 +241,23 @@ impl RunContext {
     }
 
     pub(crate) fn pace(&self) -> Option<&Pace> {
-        self.pace.as_deref()
+        self.handed.pace.as_deref()
     }
 
     /// Says where the agent of this context stands in its run.
     #[must_use]
-    pub(crate) fn with_within(mut self, within: Within) -> Self {
-        self.within = Some(Arc::new(within));
-        self
+    pub(crate) fn with_within(self, within: Within) -> Self {
+        self.with(|handed| handed.within = Some(Arc::new(within)))
     }
 
     /// Where the agent of this context stands in its run; `None` outside of agents.
     pub(crate) fn within(&self) -> Option<&Arc<Within>> {
-        self.within.as_ref()
+        self.handed.within.as_ref()
     }
 
     /// Where an agent that begins here stands in its run; `None` where it is the outermost of one that nobody keeps or steers.
     pub(crate) fn place(&self, span: SpanId) -> Option<Within> {
-        match (&self.within, &self.call) {
+        match (self.within(), &self.call) {
             (Some(within), _) => Some(within.begin(span)),
             (None, Some(call)) => Some(Within::default().inside_tool(call).begin(span)),
             (None, None) => None,
@@ -295,25 +266,25 @@ impl RunContext {
 
     /// The context of an agent inside a call.
     #[must_use]
-    pub(crate) fn inside_call(mut self, path: &str) -> Self {
-        let within = self.within.as_deref().cloned().unwrap_or_default();
-        self.within = Some(Arc::new(within.inside(path)));
-        self
+    pub(crate) fn inside_call(self, path: &str) -> Self {
+        let within = self.handed.within.as_deref().cloned();
+        self.with_within(within.unwrap_or_default().inside(path))
     }
 
     /// The context of a tool's own code.
     #[must_use]
     pub(crate) fn inside_tool(mut self, path: &Arc<str>) -> Self {
-        match &self.within {
-            Some(within) => self.within = Some(Arc::new(within.inside_tool(path))),
-            None => self.call = Some(path.clone()),
+        if let Some(within) = self.within() {
+            let inside = within.inside_tool(path);
+            return self.with_within(inside);
         }
+        self.call = Some(path.clone());
         self
     }
 
     /// The place in the run of a call that the agent of this context makes.
     pub(crate) fn call_path(&self, turn: u32, call: &str) -> Arc<str> {
-        let around = self.within.as_ref().map_or("", |within| &within.path);
+        let around = self.within().map_or("", |within| &within.path);
         // The id is the model's, and may not pass for two.
         let escaped;
         let call = if call.contains('/') {
@@ -330,32 +301,46 @@ impl RunContext {
 
     /// Gives the next model request a key that is the same in every process that makes it.
     #[must_use]
-    pub(crate) fn with_request_key(mut self, key: impl Into<Arc<str>>) -> Self {
-        self.request_key = Some(key.into());
-        self
+    pub(crate) fn with_request_key(self, key: impl Into<Arc<str>>) -> Self {
+        self.with(|handed| handed.request_key = Some(key.into()))
     }
 
     /// A context for one try of a model request.
     #[must_use]
-    pub(crate) fn with_attempt(mut self, attempt: Attempt) -> Self {
-        self.attempt = attempt;
-        self
+    pub(crate) fn with_attempt(self, attempt: Attempt) -> Self {
+        self.with(|handed| handed.attempt = attempt)
     }
 
     /// Which try of its request a [`Model`](crate::model::Model) is asked for, from 1.
     pub fn attempt_number(&self) -> u32 {
-        self.attempt.number
+        self.handed.attempt.number
     }
 
     /// The key that all tries of one model request share, where it may be tried again: for the model to send along, so that a
     /// provider that knows such keys answers them once.
     pub fn idempotency_key(&self) -> Option<&str> {
-        self.attempt.idempotency_key.as_deref()
+        self.handed.attempt.idempotency_key.as_deref()
     }
 
     /// How many agents are around this context, one inside the other.
     pub fn depth(&self) -> u8 {
-        self.depth
+        self.handed.depth
+    }
+
+    /// The agent that operations of this context belong to.
+    fn agent(&self) -> Option<&Arc<str>> {
+        match &self.operation {
+            Some(shared) => shared.info.agent.as_ref(),
+            None => self.handed.agent.as_ref(),
+        }
+    }
+
+    /// The id of the plan's step that operations of this context belong to.
+    fn step(&self) -> Option<&Arc<str>> {
+        match &self.operation {
+            Some(shared) => shared.info.step.as_ref(),
+            None => self.handed.step.as_ref(),
+        }
     }
 
     /// The trace that operations of this context belong to, once there is one.
@@ -423,8 +408,8 @@ impl fmt::Debug for RunContext {
                 "operation",
                 &self.operation.as_ref().map(|shared| shared.info.id),
             )
-            .field("deadline", &self.deadline)
-            .field("depth", &self.depth)
+            .field("deadline", &self.handed.deadline)
+            .field("depth", &self.handed.depth)
             .finish_non_exhaustive()
     }
 }
@@ -482,12 +467,13 @@ impl<'a> Start<'a> {
         let agent = if kind == Kind::Agent {
             Some(name.clone())
         } else {
-            context.agent.clone()
+            context.agent().cloned()
         };
         let step = match &details {
-            Details::Step(StepDetails { id: Some(id), .. }) => Some(id.clone()),
-            _ => context.step.clone(),
+            Details::Step(StepDetails { id: Some(id), .. }) => Some(id),
+            _ => context.step(),
         };
+        let step = step.cloned();
         let shared = run.start(asked, payload, |id, parent| {
             match (asked, &parent) {
                 (Some(asked), None) => links.push(asked.info.trace),
@@ -504,8 +490,8 @@ impl<'a> Start<'a> {
                 parent: above.map(|above| &above.info),
                 caller: run.parent,
                 run_id: &run.id,
-                labels: &context.labels,
-                baggage: &context.baggage,
+                labels: &context.handed.labels,
+                baggage: &context.handed.baggage,
                 trace_state: &run.trace_state,
             });
             let span = open_span(
@@ -528,9 +514,9 @@ impl<'a> Start<'a> {
                 links,
                 started: run.clock.wall(started_at),
                 started_at,
-                agent: agent.clone(),
-                step: step.clone(),
-                labels: context.labels.clone(),
+                agent,
+                step,
+                labels: context.handed.labels.clone(),
                 details,
                 span,
                 attachment: identity.attachment,
@@ -539,13 +525,7 @@ impl<'a> Start<'a> {
             let prices = kind.is_priced().then(|| run.prices.snapshot());
             Shared::new(info, parent, prices, speaks)
         });
-        let context = RunContext {
-            operation: Some(shared.clone()),
-            agent,
-            step,
-            depth: context.depth.saturating_add(u8::from(kind == Kind::Agent)),
-            ..context.inside(kind, &shared)
-        };
+        let context = context.inside(kind, &shared);
         Operation {
             handle: OperationHandle {
                 run: run.clone(),
@@ -570,14 +550,20 @@ fn join(context: &RunContext, around: &Arc<Shared>, details: &Details) -> Operat
 }
 
 impl RunContext {
-    /// A copy for what is inside an operation. Another request is no try of the one around it, and must not have its key.
-    fn inside(&self, kind: Kind, shared: &Shared) -> Self {
-        let mut context = self.clone();
-        if kind == Kind::Chat {
-            let key = context.request_key.take();
-            let key = key.map(|key| format!("{key}:{}", shared.info.name).into());
-            context.attempt = Attempt::first(key);
+    /// A context for what is inside an operation. Another request is no try of the one around it, and must not have its key.
+    fn inside(&self, kind: Kind, shared: &Arc<Shared>) -> Self {
+        let context = Self {
+            operation: Some(shared.clone()),
+            ..self.clone()
+        };
+        match kind {
+            Kind::Agent => context.with(|handed| handed.depth = handed.depth.saturating_add(1)),
+            Kind::Chat => context.with(|handed| {
+                let key = handed.request_key.take();
+                let key = key.map(|key| format!("{key}:{}", shared.info.name).into());
+                handed.attempt = Attempt::first(key);
+            }),
+            _ => context,
         }
-        context
     }
 }

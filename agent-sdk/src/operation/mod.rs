@@ -18,6 +18,7 @@ pub mod decision;
 mod details;
 mod event;
 mod foreign;
+mod handed;
 mod id;
 mod in_span;
 mod incoming;
@@ -45,7 +46,6 @@ use tracing::Span;
 pub use builder::RunContextBuilder;
 pub use carried::{Baggage, TraceState};
 pub use clock::{Clock, FixedClock, SystemClock};
-pub(crate) use context::Attempt;
 pub use context::{RunContext, Start};
 pub use details::{
     AgentDetails, AttemptDetails, ChatDetails, Details, EmbeddingDetails, MemoryDetails,
@@ -56,6 +56,7 @@ pub use foreign::{
     Traced, TracedStream, trace_agent, trace_chat, trace_embeddings, trace_memory, trace_plan,
     trace_retrieval, trace_step, trace_tool, trace_workflow,
 };
+pub(crate) use handed::Attempt;
 pub use id::{
     IdSource, Identity, InvalidTraceparent, Opening, OperationId, RandomIds, RunId, SpanId,
     TraceContext, TraceId,
@@ -72,7 +73,7 @@ pub use record::{
     Facts, Failure, Labels, OperationInfo, OperationRecord, Payload, PlanTimes, Totals, Try,
 };
 use run::Ended;
-pub(crate) use run::{Billed, Run};
+pub(crate) use run::{Billed, Closed, Run};
 pub(crate) use shared::Shared;
 pub(crate) use watching::Watching;
 
@@ -148,10 +149,11 @@ impl Operation {
         self.handle.end(outcome, payload, false);
     }
 
-    /// Ends it and answers with the sums over it and everything inside it.
-    pub(crate) fn close(self, outcome: Outcome, payload: Payload<'_>) -> Totals {
+    /// Ends it and answers with the sums over it and everything inside it, and when that was.
+    pub(crate) fn close(self, outcome: Outcome, payload: Payload<'_>) -> Closed {
         let ended = self.handle.end(outcome, payload, false);
-        ended.map(|ended| ended.totals).unwrap_or_default()
+        // Where something else ended it before, nobody here knows what it came to.
+        ended.map_or_else(Closed::now, |ended| ended.closed)
     }
 
     /// Ends it as failed.
@@ -165,7 +167,7 @@ impl Operation {
     pub fn report(self, outcome: Outcome, payload: Payload<'_>) -> RunReport {
         let report = self.handle.end(outcome, payload, true);
         let report = report.and_then(|ended| ended.report);
-        report.unwrap_or_else(|| RunReport::given_up(self.info()))
+        report.map_or_else(|| RunReport::given_up(self.info()), |report| *report)
     }
 }
 
@@ -239,7 +241,7 @@ impl OperationHandle {
         match &self.joined {
             _ if run::is_observing() => {}
             Some(joined) => joined.record(learn),
-            None => learn(&mut self.shared.facts()),
+            None => self.shared.record(learn),
         }
     }
 

@@ -135,14 +135,13 @@ fn plain(host: &str) -> &str {
 impl RunContext {
     /// What travels with the trace by the names of the run's caller, or as [`with_baggage`](Self::with_baggage) set it.
     pub fn baggage(&self) -> &Baggage {
-        &self.baggage
+        &self.handed.baggage
     }
 
     /// Sends this along from the context that is returned, to hosts that [propagation](Propagation) reaches.
     #[must_use]
-    pub fn with_baggage(mut self, baggage: Baggage) -> Self {
-        self.baggage = baggage;
-        self
+    pub fn with_baggage(self, baggage: Baggage) -> Self {
+        self.with(|handed| handed.baggage = baggage)
     }
 
     /// The headers by which whoever gets them continues this trace: `traceparent`, and `tracestate` and `baggage` where there are
@@ -176,7 +175,7 @@ impl RunContext {
             headers.extend(state.map(|state| ("tracestate", state)));
         }
         if propagation.baggage {
-            let baggage = baggage.and(&self.baggage).header();
+            let baggage = baggage.and(self.baggage()).header();
             headers.extend(baggage.map(|baggage| ("baggage", baggage)));
         }
         headers
@@ -194,7 +193,7 @@ impl RunContext {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let over = self.cancellation.clone();
+        let over = self.cancellation().clone();
         let task = async move { over.run_until_cancelled_owned(future).await };
         match &self.operation {
             Some(operation) => tokio::spawn(task.instrument(operation.info.span.clone())),

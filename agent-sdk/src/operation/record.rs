@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     borrow::Cow,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
 
@@ -193,6 +193,12 @@ impl PlanTimes {
 }
 
 impl Facts {
+    /// Of an operation of which nothing was learnt.
+    pub(super) fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Facts> = LazyLock::new(Facts::default);
+        &NOTHING
+    }
+
     /// Adds the last of several tries; answers with what all of them cost.
     pub(crate) fn add_last_try(&mut self, cost: Option<Cost>) -> Option<Cost> {
         if !self.was_not_admitted() {

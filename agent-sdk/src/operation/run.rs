@@ -16,7 +16,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Event, EventKind, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
+    Event, EventKind, Facts, Interests, Kind, Observer, Observers, OperationId, OperationInfo,
     OperationRecord, Outcome, Payload, RunId, Totals, TraceContext, TraceState,
     asked::AskedModels,
     clock::RunClock,
@@ -54,6 +54,8 @@ struct State {
     last_operation: u64,
     seq: u64,
     open: BTreeMap<OperationId, Open>,
+    /// How many operations without a parent have started.
+    roots: u64,
     finished: Vec<ProfiledOperation>,
     not_profiled: u64,
     subscribers: Vec<Watcher>,
@@ -61,14 +63,34 @@ struct State {
 
 /// What an operation came to.
 pub(crate) struct Ended {
-    pub(crate) totals: Totals,
+    pub(crate) closed: Closed,
     /// Where it was asked for, or the run's observers want it.
-    pub(crate) report: Option<RunReport>,
+    pub(crate) report: Option<Box<RunReport>>,
+}
+
+/// When an operation ended, and what it and everything inside it add up to.
+pub(crate) struct Closed {
+    pub(crate) at: Instant,
+    /// `None` where that is nothing.
+    totals: Option<Box<Totals>>,
+}
+
+impl Closed {
+    /// What ended now and adds up to nothing.
+    pub(super) fn now() -> Self {
+        let at = Instant::now();
+        Self { at, totals: None }
+    }
+
+    pub(crate) fn totals(self) -> Totals {
+        self.totals.map(|totals| *totals).unwrap_or_default()
+    }
 }
 
 struct Open {
     shared: Arc<Shared>,
-    totals: Totals,
+    /// `None` while there is nothing in it.
+    totals: Option<Box<Totals>>,
     children: u32,
     /// What an agent's own chat requests asked.
     asked: AskedModels,
@@ -173,12 +195,17 @@ impl Run {
         let observing = Observing::enter();
         let shared = Arc::new(build(id, parent.cloned()));
         drop(observing);
-        if let Some(open) = shared.info.parent.and_then(|id| state.open.get_mut(&id)) {
-            open.children += 1;
+        match shared.info.parent {
+            Some(id) => {
+                if let Some(open) = state.open.get_mut(&id) {
+                    open.children += 1;
+                }
+            }
+            None => state.roots += 1,
         }
         let open = Open {
             shared: shared.clone(),
-            totals: Totals::default(),
+            totals: None,
             children: 0,
             asked: AskedModels::None,
         };
@@ -250,14 +277,20 @@ impl Run {
         let mut totals = open.totals;
         let info = &shared.info;
         let mut facts = shared.facts();
+        let mut cost = None;
+        if let Some(facts) = facts.as_deref_mut() {
+            cost = self.settle(shared, shared.info.details.model(), facts);
+            cost = inside::enrich(facts, outcome, cost);
+        }
+        let facts = facts.as_deref().unwrap_or(Facts::nothing());
         let end = facts
             .last_byte
             .map_or(now, |byte| byte.clamp(info.started_at, now));
-        let cost = self.settle(shared, shared.info.details.model(), &mut facts);
-        let cost = inside::enrich(&mut facts, outcome, cost);
-        let own = own_totals(info.kind, outcome, &facts, cost.as_ref());
-        totals.add(&own);
-        roll_up(state, shared, &own);
+        let own = own_totals(info.kind, outcome, facts, cost.as_ref());
+        if !own.is_empty() {
+            totals.get_or_insert_default().add(&own);
+        }
+        roll_up(state, shared, own);
 
         let profiled = ProfiledOperation {
             id: info.id,
@@ -277,17 +310,24 @@ impl Run {
             state.not_profiled += 1;
         }
         let is_root = info.parent.is_none();
-        let profile = (is_root || report)
-            .then(|| Arc::new(Profile::of(info.id, &state.finished, state.not_profiled)));
+        let profile = (is_root || report).then(|| {
+            let left_out = state.not_profiled;
+            Arc::new(if is_root && state.roots == 1 {
+                Profile::of_all(std::mem::take(&mut state.finished), left_out)
+            } else {
+                Profile::of(info.id, &state.finished, left_out)
+            })
+        });
+        let nothing = Totals::default();
 
         let record = OperationRecord {
             info,
-            facts: &facts,
+            facts,
             outcome,
             duration: end.saturating_duration_since(info.started_at),
             ended: self.clock.wall(end),
             cost: cost.as_ref(),
-            totals: &totals,
+            totals: totals.as_deref().unwrap_or(&nothing),
             only_model: open.asked.only(),
             profile: profile.as_ref(),
         };
@@ -300,18 +340,16 @@ impl Run {
         if wants_events && let Some(kind) = EventKind::of_end(&record, payload) {
             self.send(state, Some(info), kind);
         }
-        let report = (report || (is_root && wants_events)).then(|| RunReport::of(&record, payload));
+        let report = (report || (is_root && wants_events))
+            .then(|| Box::new(RunReport::of(&record, payload)));
         if is_root
             && wants_events
             && let Some(report) = &report
         {
-            self.send(
-                state,
-                Some(info),
-                EventKind::RunReport(Box::new(report.clone())),
-            );
+            self.send(state, Some(info), EventKind::RunReport(report.clone()));
         }
-        Some(Ended { totals, report })
+        let closed = Closed { at: now, totals };
+        Some(Ended { closed, report })
     }
 
     /// What an open operation and everything in it came to so far; nothing once it has ended.
@@ -320,7 +358,7 @@ impl Run {
         state
             .open
             .get(&id)
-            .map(|open| open.totals)
+            .and_then(|open| open.totals.as_deref().copied())
             .unwrap_or_default()
     }
 
@@ -414,11 +452,11 @@ impl Run {
             only_model: None,
             profile: None,
         };
-        let report = report.then(|| RunReport::of(&record, payload));
-        let mut around = shared.facts();
-        let inside = around.inside.get_or_insert_default();
-        inside.add(facts, cost);
-        Some(Ended { totals, report })
+        let report = report.then(|| Box::new(RunReport::of(&record, payload)));
+        shared.record(|around| around.inside.get_or_insert_default().add(facts, cost));
+        let totals = Some(Box::new(totals));
+        let closed = Closed { at: now, totals };
+        Some(Ended { closed, report })
     }
 
     /// What a request cost, all its tries together.
@@ -426,7 +464,7 @@ impl Run {
         &self,
         shared: &Shared,
         model: Option<&Arc<ModelInfo>>,
-        facts: &mut super::Facts,
+        facts: &mut Facts,
     ) -> Option<Cost> {
         let last = facts.estimate.as_deref().cloned();
         let last = last.or_else(|| self.price(shared, model, &Billed::of_facts(facts)));
@@ -499,7 +537,7 @@ impl<'a> Billed<'a> {
         }
     }
 
-    fn of_facts(facts: &'a super::Facts) -> Self {
+    fn of_facts(facts: &'a Facts) -> Self {
         Self {
             usage: &facts.usage,
             side_usage: &facts.side_usage,
@@ -511,8 +549,8 @@ impl<'a> Billed<'a> {
 }
 
 /// Adds an operation's own sums to those of everything around it.
-fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
-    let mut own = *own;
+fn roll_up(state: &mut State, shared: &Shared, mut own: Totals) {
+    let is_nothing = own.is_empty();
     let is_chat = shared.info.kind == Kind::Chat;
     let mut model = shared.info.details.model().filter(|_| is_chat);
     let mut above = shared.parent.as_ref();
@@ -521,7 +559,11 @@ fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
             if Some(parent.info.id) == shared.info.parent {
                 open.children = open.children.saturating_sub(1);
             }
-            open.totals.add(&own);
+            if is_nothing {
+                // Nor does what is further up change.
+                return;
+            }
+            open.totals.get_or_insert_default().add(&own);
             if parent.info.kind == Kind::Agent
                 && let Some(model) = model
             {
@@ -538,7 +580,7 @@ fn roll_up(state: &mut State, shared: &Shared, own: &Totals) {
 }
 
 /// What one operation adds to the sums.
-fn own_totals(kind: Kind, outcome: Outcome, facts: &super::Facts, cost: Option<&Cost>) -> Totals {
+fn own_totals(kind: Kind, outcome: Outcome, facts: &Facts, cost: Option<&Cost>) -> Totals {
     let mut own = Totals::default();
     for (_, charge) in &facts.charges {
         own.cost = own.cost.saturating_add(*charge);

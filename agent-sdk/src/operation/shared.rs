@@ -21,7 +21,8 @@ pub(crate) struct Shared {
     pub(crate) speaks: bool,
     /// Whether a budget has put something aside for it.
     pub(crate) admitted: AtomicBool,
-    facts: Mutex<Facts>,
+    /// What is learnt of it; `None` until there is something.
+    facts: Mutex<Option<Box<Facts>>>,
 }
 
 impl Shared {
@@ -41,8 +42,13 @@ impl Shared {
         }
     }
 
-    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Option<Box<Facts>>> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what is learnt of it.
+    pub(crate) fn record(&self, learn: impl FnOnce(&mut Facts)) {
+        learn(self.facts().get_or_insert_default());
     }
 
     /// Whether this operation hangs somewhere under another.

@@ -35,7 +35,8 @@ impl Watching {
         let mut above = self.operation.as_ref();
         while let Some(shared) = above {
             if matches!(shared.info.kind, Kind::Agent | Kind::Workflow) {
-                shared.facts().budget = Some(Box::new(standing.clone()));
+                let standing = Box::new(standing.clone());
+                shared.record(|facts| facts.budget = Some(standing));
             }
             above = shared.parent.as_ref();
         }

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How many tries that are over are taken in before anything else is looked at.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 pub(super) struct Drive<'a> {
     pub(super) began: Instant,
@@ -43,6 +43,8 @@ pub(super) struct Drive<'a> {
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) path: Arc<str>,
     pub(super) machine: Machine,
+    /// Tries that have just begun, in their order: what is over at once need not join what runs.
+    pub(super) fresh: VecDeque<(Task, BoxFuture<'static, Made>)>,
     pub(super) tries: FuturesUnordered<Abortable<BoxFuture<'static, Made>>>,
     /// What runs, and the way to drop it.
     pub(super) live: HashMap<Task, AbortHandle>,
@@ -62,6 +64,10 @@ pub(super) struct Drive<'a> {
     pub(super) notes: Vec<Note>,
     /// Whether something in a step waits for the run to go on.
     pub(super) has_paused: bool,
+    /// How many tries were taken in since anything else was looked at.
+    pub(super) in_a_row: usize,
+    /// Until when what runs may go on that was told to stop.
+    grace: Option<Instant>,
 }
 
 impl<'a> Drive<'a> {
@@ -82,6 +88,7 @@ impl<'a> Drive<'a> {
             journal,
             path,
             machine,
+            fresh: VecDeque::new(),
             tries: FuturesUnordered::new(),
             live: HashMap::new(),
             timers: BinaryHeap::new(),
@@ -93,6 +100,8 @@ impl<'a> Drive<'a> {
             kinds: Kinds::default(),
             notes,
             has_paused: false,
+            in_a_row: 0,
+            grace: None,
         }
     }
 
@@ -127,14 +136,15 @@ impl<'a> Drive<'a> {
         tokio::pin!(over);
         // The caller's context, whose cancellation is the plan's too.
         let given_up = self.context.cancellation().clone();
-        let mut grace: Option<Instant> = None;
         let mut is_pausing = false;
-        let mut in_a_row = 0;
         loop {
-            // A plan of steps that are over at once leaves room for others.
-            tokio::task::consume_budget().await;
+            room(&self.context).await;
             if let Some(end) = self.obey(is_pausing).await? {
                 return Ok(end);
+            }
+            if let Some(made) = self.over_at_once() {
+                self.made(made)?;
+                continue;
             }
             if self.tries.is_empty() && self.outbox.is_empty() {
                 if is_pausing || (self.has_paused && !self.machine.is_resting()) {
@@ -145,21 +155,19 @@ impl<'a> Drive<'a> {
                 }
             }
             // Mostly there is nothing else to look at; whatever else there is, is looked at every so often.
-            let made = if in_a_row < AT_ONCE {
+            let made = if self.in_a_row < AT_ONCE {
                 self.tries.next().now_or_never().flatten()
             } else {
                 None
             };
-            // What a cancellation cut short is no failure: the machine hears of the stop first.
-            if grace.is_none() && given_up.is_cancelled() {
-                grace = Some(self.stop());
-            }
+            self.heed();
             if let Some(made) = made {
-                in_a_row += 1;
-                self.made(made)?;
+                self.in_a_row += 1;
+                self.left(made)?;
                 continue;
             }
-            in_a_row = 0;
+            self.in_a_row = 0;
+            let grace = self.grace;
             let timer = until(self.timers.peek().map(|Reverse((at, _))| *at));
             let at_once = until(grace);
             let stopped = cancelled(stop.as_ref().filter(|_| grace.is_none()));
@@ -172,16 +180,14 @@ impl<'a> Drive<'a> {
             };
             tokio::select! {
                 biased;
-                () = given_up.cancelled(), if grace.is_none() => {
-                    grace = Some(self.stop());
-                }
+                () = given_up.cancelled(), if grace.is_none() => self.stop(),
                 () = stopped => {
-                    grace = Some(self.stop());
+                    self.stop();
                     self.context.cancellation().cancel();
                 }
                 () = &mut over, if grace.is_none() => {
                     self.machine.apply(Input::Timer(Timer::Plan));
-                    grace = Some(Instant::now() + self.settings.grace);
+                    self.grace = Some(Instant::now() + self.settings.grace);
                     self.context.cancellation().cancel();
                 }
                 error = &mut lost => return Err(Cause::Journal(error)),
@@ -190,18 +196,13 @@ impl<'a> Drive<'a> {
                     None => wishes = None,
                 },
                 () = timer => self.ring().await?,
-                Some(made) = self.tries.next() => {
-                    if grace.is_none() && given_up.is_cancelled() {
-                        grace = Some(self.stop());
-                    }
-                    self.made(made)?;
-                }
+                Some(made) = self.tries.next() => self.left(made)?,
                 kept = self.outbox.kept() => self.take_in(kept)?,
                 () = at_once => {
                     for abort in self.live.values() {
                         abort.abort();
                     }
-                    grace = Some(Instant::now() + self.settings.grace);
+                    self.grace = Some(Instant::now() + self.settings.grace);
                 }
                 Some(answer) = self.answers.next() => {
                     if let Ok(answer) = answer {
@@ -222,9 +223,11 @@ impl<'a> Drive<'a> {
             let Some(command) = self.machine.command() else {
                 break;
             };
+            room(&self.context).await;
             match command {
                 Command::Start { task, input } => self.start(task, input).await?,
                 Command::Drop { task } => {
+                    self.join_fresh();
                     if let Some(abort) = self.live.get(&task) {
                         abort.abort();
                     } else {
@@ -233,6 +236,7 @@ impl<'a> Drive<'a> {
                 }
                 Command::Interrupt { task } => {
                     self.context.cancellation().cancel();
+                    self.join_fresh();
                     if !self.live.contains_key(&task) {
                         self.nothing_runs_of(task);
                     }
@@ -300,9 +304,16 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
-    fn stop(&mut self) -> Instant {
+    fn stop(&mut self) {
         self.machine.apply(Input::Stop);
-        Instant::now() + self.settings.grace
+        self.grace = Some(Instant::now() + self.settings.grace);
+    }
+
+    /// Stops where the run was cancelled.
+    pub(super) fn heed(&mut self) {
+        if self.grace.is_none() && self.context.cancellation().is_cancelled() {
+            self.stop();
+        }
     }
 
     /// Keeps records of the plan, where it is kept.
@@ -367,6 +378,13 @@ impl<'a> Drive<'a> {
             attempts: step.attempts,
         });
         steps.collect()
+    }
+}
+
+/// Waits until whoever reads the run's events has made room for more.
+async fn room(context: &RunContext) {
+    if let Some(pace) = context.pace() {
+        pace.room().await;
     }
 }
 

@@ -22,6 +22,8 @@
 //! # }
 //! ```
 //!
+//! [`PlanRequest::stream`] yields what happens meanwhile, with what agents write in steps as it is written.
+//!
 //! The run is one operation of kind `workflow`; each try of a step is one of kind `step` in it, linked to those of the steps that it
 //! waited for, and what runs in it is inside.
 //!

@@ -51,8 +51,8 @@ impl Outbox {
         }
     }
 
-    /// Takes an end in; gives it back where nothing is kept.
-    pub(super) fn push(&mut self, end: End) -> Option<(Task, Ended)> {
+    /// Takes an end in, of a plan that is kept.
+    pub(super) fn push(&mut self, end: End) {
         let End {
             step,
             task,
@@ -60,13 +60,9 @@ impl Outbox {
             took,
             spent,
         } = end;
-        if self.journal.is_none() {
-            return Some((task, ended));
-        }
         let record = kept::step_ended(step, task, &ended, took.as_secs_f64() * 1e3);
         self.waiting.push((record, spent));
         self.ends.push((task, ended));
-        None
     }
 
     /// Whether the end of a task is on its way.

@@ -18,15 +18,15 @@ use crate::{
     journal::{Approver, GiveBack, Journal, Summary, excerpt},
     operation::{Event, EventKind, Interests, Observer, RunContext, RunId},
     plan::{Change, Params, Plan, PlanError},
-    run::{Control, Within},
+    run::{Control, Pace, RunStream, Within},
     store::{Store, StoreError},
 };
 
 /// The run of a plan that is about to begin; made by [`Orchestrator::run`](super::Orchestrator::run).
 ///
-/// Await it for its [`PlanReport`]. Dropping the future cancels the run: what is under way is dropped, each operation ends as
-/// cancelled, children first.
-#[must_use = "a plan does nothing until it is awaited"]
+/// Await it for its [`PlanReport`], or [`stream`](Self::stream) its events. Dropping the future cancels the run: what is under way
+/// is dropped, each operation ends as cancelled, children first.
+#[must_use = "a plan does nothing until it is awaited or streamed"]
 pub struct PlanRequest {
     settings: Arc<Settings>,
     plan: Option<Plan>,
@@ -194,6 +194,47 @@ impl PlanRequest {
     /// Calls a function for each event of one kind, as [`on_progress`](Self::on_progress) does.
     pub fn on_event(self, call: impl Fn(&EventKind) + Send + Sync + 'static) -> Self {
         self.on_progress(move |event| call(&event.kind))
+    }
+
+    /// Runs and yields the run's events as they happen; the last one is `run_report`, or the mistakes of a plan that is not begun are
+    /// the result of a stream without events.
+    ///
+    /// The stream is lazy and loses nothing: nothing happens unless it is polled, once 64 events wait no step begins, and a slow reader
+    /// slows the models down. What agents in the steps write comes as it is written, as `text_chunk`. Dropping the stream cancels the run, as
+    /// dropping the future does.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use agent_sdk::{operation::EventKind, orchestrator::Orchestrator, plan::{Plan, Step}, registry::Registry};
+    /// use futures_util::StreamExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::new();
+    /// registry.function("double", async |n: i64| Ok::<_, String>(2 * n))?;
+    /// let plan = Plan::builder("four")
+    ///     .step(Step::function("two", "double").input(1))
+    ///     .step(Step::function("four", "double").input("${steps.two}"))
+    ///     .build()?;
+    /// let mut run = Orchestrator::new(registry).run(&plan).stream();
+    /// let mut ended = Vec::new();
+    /// while let Some(event) = run.next().await {
+    ///     if let (EventKind::StepCompleted(_), Some(step)) = (&event.kind, &event.step_id) {
+    ///         ended.push(step.to_string());
+    ///     }
+    /// }
+    /// assert_eq!(ended, ["two", "four"]);
+    /// assert_eq!(run.report().await?.output, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(mut self) -> RunStream<'static, PlanReport, PlanRunError> {
+        let pace = Arc::new(Pace::default());
+        let context = self.context.take();
+        let context = context.unwrap_or_else(|| self.settings.new_context(self.resumed.as_ref()));
+        self.context = Some(context.with_pace(pace.clone()));
+        RunStream::new(self.into_future(), pace)
     }
 
     fn control(&mut self) -> &mut Control {

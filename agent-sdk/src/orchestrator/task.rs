@@ -41,10 +41,12 @@ pub(super) struct Try {
 pub(super) struct Made {
     pub(super) task: Task,
     pub(super) came: Came,
+    /// When it ended.
+    pub(super) at: Instant,
     pub(super) took: Duration,
     pub(super) trace: TraceContext,
-    /// What it came to, without what was kept inside it.
-    pub(super) spent: Totals,
+    /// What it came to, without what was kept inside it; where it is to be kept.
+    pub(super) spent: Option<Box<Totals>>,
     /// What became of the plan that the step is.
     pub(super) inner: Option<Box<PlanOutcome>>,
 }
@@ -81,12 +83,12 @@ impl Try {
         let mut inner = None;
         let input = std::mem::take(&mut self.input);
         let did = self.limited(input, &mut inner).await;
-        let took = began.elapsed();
-        let (came, spent) = self.close(did);
+        let (came, at, spent) = self.close(did);
         Made {
             task,
             came,
-            took,
+            at,
+            took: at.saturating_duration_since(began),
             trace,
             spent,
             inner,
@@ -113,7 +115,7 @@ impl Try {
     }
 
     /// Ends the operation.
-    fn close(self, did: Did) -> (Came, Totals) {
+    fn close(self, did: Did) -> (Came, Instant, Option<Box<Totals>>) {
         let Self {
             operation,
             journal,
@@ -142,12 +144,14 @@ impl Try {
             Came::Ended(Ended::Ok { output }) => Payload::Given(output),
             _ => Payload::None,
         };
-        if let (Came::Ended(_), Some(journal)) = (&came, journal) {
-            let spent = operation.close(outcome, given);
-            return (came, spent.since(&journal.kept_inside(&path)));
-        }
-        operation.end(outcome, given);
-        (came, Totals::default())
+        let closed = operation.close(outcome, given);
+        let at = closed.at;
+        let kept = journal.filter(|_| matches!(came, Came::Ended(_)));
+        let spent = kept.map(|journal| {
+            let totals = closed.totals();
+            Box::new(totals.since(&journal.kept_inside(&path)))
+        });
+        (came, at, spent)
     }
 
     async fn work(&self, input: Value, inner: &mut Option<Box<PlanOutcome>>) -> Did {

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::{AbortHandle, Abortable, Aborted, BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{AbortHandle, Abortable, Aborted, BoxFuture},
+};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     PlanOutcome,
-    drive::Drive,
+    drive::{AT_ONCE, Drive},
     error::Cause,
     kept::{self, About},
     outbox::End,
@@ -65,6 +68,8 @@ impl Note {
 
 impl Drive<'_> {
     pub(super) async fn start(&mut self, task: Task, input: Value) -> Result<(), Cause> {
+        // A plan of steps that are over at once leaves room for others.
+        tokio::task::consume_budget().await;
         let Some(step) = self.machine.step(task.step).cloned() else {
             return Ok(());
         };
@@ -109,9 +114,35 @@ impl Drive<'_> {
             journal: self.journal.clone(),
             path,
         };
+        self.fresh.push_back((task, Box::pin(work.make())));
+    }
+
+    /// What came of the first try that has just begun and is over at once; those before it join what runs.
+    pub(super) fn over_at_once(&mut self) -> Option<Made> {
+        while self.in_a_row < AT_ONCE
+            && let Some((task, mut work)) = self.fresh.pop_front()
+        {
+            if let Some(made) = (&mut work).now_or_never() {
+                self.in_a_row += 1;
+                return Some(made);
+            }
+            // Nobody is woken by what was asked just now: among those that run it is asked again.
+            self.join(task, work);
+        }
+        self.join_fresh();
+        None
+    }
+
+    /// Lets all tries that have just begun join what runs.
+    pub(super) fn join_fresh(&mut self) {
+        while let Some((task, work)) = self.fresh.pop_front() {
+            self.join(task, work);
+        }
+    }
+
+    fn join(&mut self, task: Task, work: BoxFuture<'static, Made>) {
         let (abort, registration) = AbortHandle::new_pair();
         self.live.insert(task, abort);
-        let work: BoxFuture<'static, Made> = Box::pin(work.make());
         self.tries.push(Abortable::new(work, registration));
     }
 
@@ -165,41 +196,51 @@ impl Drive<'_> {
         &mut self.notes[step]
     }
 
-    pub(super) fn made(&mut self, made: Result<Made, Aborted>) -> Result<(), Cause> {
+    /// One of those that ran is over.
+    pub(super) fn left(&mut self, made: Result<Made, Aborted>) -> Result<(), Cause> {
         let Ok(made) = made else {
+            self.heed();
             self.dropped();
             return Ok(());
         };
+        self.live.remove(&made.task);
+        self.made(made)
+    }
+
+    /// Takes in what came of a try.
+    pub(super) fn made(&mut self, made: Made) -> Result<(), Cause> {
+        // What a cancellation cut short is no failure: the machine hears of the stop first.
+        self.heed();
         let Made {
             task,
             came,
+            at,
             took,
             trace,
             spent,
             inner,
         } = made;
-        self.live.remove(&task);
-        let now = Instant::now();
         let note = self.note(task.step);
         note.work += took;
         note.trace = Some(trace);
-        note.ended = Some(now);
+        note.ended = Some(at);
         if inner.is_some() {
             note.inner = inner;
         }
         match came {
             Came::Ended(ended) => {
+                if self.journal.is_none() {
+                    self.machine.apply(Input::Ended { task, ended });
+                    return Ok(());
+                }
                 let step = self.machine.step(task.step).map(|step| step.id.clone());
-                let end = End {
+                self.outbox.push(End {
                     step: step.unwrap_or_default(),
                     task,
                     ended,
                     took,
-                    spent,
-                };
-                if let Some((task, ended)) = self.outbox.push(end) {
-                    self.machine.apply(Input::Ended { task, ended });
-                }
+                    spent: spent.map(|it| *it).unwrap_or_default(),
+                });
                 Ok(())
             }
             Came::Stopped => {

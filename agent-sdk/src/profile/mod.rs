@@ -15,7 +15,8 @@
 //!
 //! The attempts of a model request count as the request: they stand in the tree, but path and sums name the `chat`.
 //!
-//! The end of a run only copies its operations, about 1 µs for ten of them: all the rest is computed once, by the first reader.
+//! The end of a run only hands over its operations, that of an agent inside it copies its own, about 1 µs for ten of them: all the rest
+//! is computed once, by the first reader.
 //! `benches/profile.rs` has the figures.
 
 mod bottleneck;
@@ -151,8 +152,21 @@ impl Profile {
             operations: std::iter::once(top).chain(rest).cloned().collect(),
             duration: top.end.saturating_sub(top.start),
             left_out,
-            analysis: OnceLock::new(),
-            tree: OnceLock::new(),
+            ..Self::default()
+        }
+    }
+
+    /// Profiles all operations of a run, the last of which is around all others.
+    pub(crate) fn of_all(mut operations: Vec<ProfiledOperation>, left_out: u64) -> Self {
+        if let [first, .., last] = operations.as_mut_slice() {
+            std::mem::swap(first, last);
+        }
+        let top = operations.first();
+        Self {
+            duration: top.map_or(Duration::ZERO, |top| top.end.saturating_sub(top.start)),
+            operations,
+            left_out,
+            ..Self::default()
         }
     }
 

@@ -227,7 +227,7 @@ fn time_is_linear_in_the_length() {
         let _ = all(&text);
         // Two million steps take milliseconds, their square an hour.
         assert!(
-            started.elapsed() < std::time::Duration::from_secs(20),
+            started.elapsed() < std::time::Duration::from_mins(5),
             "{piece}"
         );
     }

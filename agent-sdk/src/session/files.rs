@@ -15,7 +15,7 @@ use super::{
     error::Fault,
     record::{FileChanges, Record, Snapshot},
 };
-use crate::store::{Append, NewEntry, NewLog, StoreErrorKind};
+use crate::store::{Append, NewEntry, extend};
 
 /// The longest path, in bytes.
 const MAX_PATH_BYTES: usize = 1024;
@@ -213,16 +213,8 @@ impl Session {
             .map(|(path, _, content)| NewEntry::new(path.clone(), content.clone()));
         let entries: Vec<NewEntry> = entries.collect();
         let append = Append::new(log.files.clone(), entries);
-        let mut appended = log.store.append(append.clone()).await;
-        if matches!(&appended, Err(error) if error.kind() == StoreErrorKind::NotFound) {
-            let new = NewLog::new(log.files.clone()).owner(Some(self.sessions.user.clone()));
-            match log.store.create(new).await {
-                Err(error) if error.kind() != StoreErrorKind::Exists => {
-                    return Err(log.refused(error));
-                }
-                _ => appended = log.store.append(append).await,
-            }
-        }
+        let owner = Some(self.sessions.user.clone());
+        let appended = extend(&*log.store, append, owner).await;
         let last = appended.map_err(|error| log.refused(error))?;
         let first = (last + 1).saturating_sub(waiting.len() as u64);
         for (version, (path, sha256, content)) in (first..).zip(waiting) {

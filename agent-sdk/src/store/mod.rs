@@ -17,6 +17,7 @@
 pub mod conformance;
 mod entry;
 mod error;
+mod extend;
 mod id;
 mod lease;
 mod memory;
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 
 pub use entry::{Append, Entry, Guard, Head, NewEntry, NewLog, Origin, Query};
 pub use error::{StoreError, StoreErrorKind};
+pub(crate) use extend::extend;
 pub use id::{LogId, LogKind};
 pub use lease::{Holder, Lease};
 pub use memory::MemoryStore;

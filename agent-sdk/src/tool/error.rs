@@ -107,7 +107,7 @@ impl ToolError {
         Self::new(ToolErrorKind::NeedsApproval, question)
     }
 
-    /// The arguments do not fit.
+    /// The arguments do not fit. The model is told 2 KB of it at most: a longer text loses its middle.
     pub fn invalid_arguments(message: impl Into<String>) -> Self {
         Self::new(ToolErrorKind::InvalidArguments, message)
     }

@@ -252,19 +252,9 @@ pub(crate) fn parse<A: DeserializeOwned>(arguments: &str) -> Result<A, ToolError
             .map_err(|error| error.to_string())
     })
     .map_err(|error| {
-        // It may quote what the model wrote, however long that is.
-        let (error, more) = match error.get(..error.floor_char_boundary(MAX_ERROR_BYTES)) {
-            Some(head) if head.len() < error.len() => (head, "…"),
-            _ => (&*error, ""),
-        };
-        ToolError::invalid_arguments(format!(
-            "the arguments do not fit the schema: {error}{more}"
-        ))
+        ToolError::invalid_arguments(format!("the arguments do not fit the schema: {error}"))
     })
 }
-
-/// The most that is said of arguments that do not fit.
-const MAX_ERROR_BYTES: usize = 1_800;
 
 /// What a function returned, as the model sees it: a string as it is, anything else as JSON.
 fn output<T, E>(result: Result<T, E>) -> Result<ToolOutput, ToolError>

@@ -23,6 +23,9 @@ use crate::{
 /// The longest result that a model is shown, in bytes; a longer one loses its middle.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 256 * 1024;
 
+/// The most that a model is told of why its arguments do not fit, in bytes: that may quote them, however long they are.
+const MAX_UNFIT_BYTES: usize = 2_000;
+
 /// What the words in the place of a middle take at most, in bytes.
 const CUT_BYTES: usize = 64;
 
@@ -165,17 +168,23 @@ impl Calling<'_> {
         let waited = started.saturating_duration_since(self.queued);
         operation.record(|facts| facts.queued = Some(waited));
         let (state, shared) = forked(self.state);
-        let result = self.call(&operation, state).await;
+        let result = self.call(&operation, state).await.map_err(bounded);
         drop(over);
         let (outcome, goes_on) = self.judge(&result);
-        let spent = match &result {
+        let closed = match &result {
             _ if goes_on => operation.close(outcome, Payload::None),
-            Ok(output) => operation.close(outcome, Payload::Result(&cut(output.content.as_str()))),
+            Ok(output) => operation.close(
+                outcome,
+                Payload::Result(&cut(output.content.as_str(), MAX_OUTPUT_BYTES)),
+            ),
             Err(error) => {
                 let class = error.kind().as_str();
                 let handle = operation.handle();
                 handle.fail(class, format!("the tool call failed: {class}"));
-                operation.close(outcome, Payload::Result(&cut(&error.to_string())))
+                operation.close(
+                    outcome,
+                    Payload::Result(&cut(&error.to_string(), MAX_OUTPUT_BYTES)),
+                )
             }
         };
         if goes_on && let Some(seat) = seat {
@@ -185,7 +194,7 @@ impl Calling<'_> {
             result,
             goes_on,
             took: started.elapsed(),
-            spent,
+            spent: closed.totals(),
             changes: shared.map(|it| it.take_changes()).unwrap_or_default(),
         };
         (performed, trace)
@@ -334,19 +343,31 @@ pub(crate) fn shown(name: &str) -> &str {
     if is_name { name } else { "other" }
 }
 
+/// An error as it is told: one about arguments that do not fit is short, whatever the tool made of them.
+fn bounded(error: ToolError) -> ToolError {
+    if error.kind() != ToolErrorKind::InvalidArguments {
+        return error;
+    }
+    match cut(error.message(), MAX_UNFIT_BYTES) {
+        Cow::Borrowed(_) => error,
+        Cow::Owned(short) => ToolError::invalid_arguments(short),
+    }
+}
+
 /// Cuts the middle out of a result that is too long for a model; what comes out is not.
 pub(super) fn shorten(text: String) -> String {
-    match cut(&text) {
+    match cut(&text, MAX_OUTPUT_BYTES) {
         Cow::Borrowed(_) => text,
         Cow::Owned(short) => short,
     }
 }
 
-fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_OUTPUT_BYTES {
+/// A text of at most so many bytes; a longer one loses its middle.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
         return Cow::Borrowed(text);
     }
-    let half = (MAX_OUTPUT_BYTES - CUT_BYTES) / 2;
+    let half = most.saturating_sub(CUT_BYTES) / 2;
     let head = text.floor_char_boundary(half);
     let tail = text.ceil_char_boundary(text.len() - half);
     let (head, tail) = (

@@ -200,7 +200,46 @@ async fn t2_a_tool_that_blocks_its_thread_is_given_up_in_time_while_the_runtime_
     drop(release);
 }
 
+/// A tool that is written by hand, and quotes what it was given.
+struct Quoting;
+
+impl Tool for Quoting {
+    fn spec(&self) -> crate::model::ToolSpec {
+        weather().spec()
+    }
+
+    async fn call(&self, _: ToolContext, arguments: &str) -> Result<ToolOutput, ToolError> {
+        Err(ToolError::invalid_arguments(format!(
+            "{arguments} is no place"
+        )))
+    }
+}
+
+#[tokio::test]
+async fn t4_what_a_tool_says_of_arguments_that_do_not_fit_is_told_within_two_kilobytes() {
+    // A character of two bytes stands wherever it is cut.
+    for quoted in ["é".repeat(500_000), format!("x{}", "é".repeat(500_000))] {
+        let arguments = json!(quoted).to_string();
+        let told = result_of(Quoting, "weather", &arguments).await;
+        assert!(told.len() <= 2_048, "{} bytes", told.len());
+        assert!(told.starts_with("invalid_arguments: \""), "{told}");
+        assert!(told.contains("é\n[… 99") && told.contains(" bytes cut …]\né"));
+        assert!(told.ends_with("\" is no place"), "{told}");
+    }
+    let short = json!("é".repeat(900)).to_string();
+    let told = result_of(Quoting, "weather", &short).await;
+    assert_eq!(told, format!("invalid_arguments: {short} is no place"));
+}
+
+#[tokio::test]
+async fn other_errors_of_a_tool_are_told_as_far_as_results_are() {
+    let long = FnTool::new("long", "", async || Err::<(), _>("e".repeat(10_000)));
+    let told = result_of(long, "long", "{}").await;
+    assert_eq!(told, format!("tool_error: {}", "e".repeat(10_000)));
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn t4_arguments_that_do_not_fit_are_told_within_two_kilobytes(
         text in ".{0,64}",
@@ -209,14 +248,14 @@ proptest! {
     ) {
         let long = text.repeat(times);
         let arguments = match form {
-            0 => long,
+            0 => json!(long).to_string(),
             1 => json!({"city": [long]}).to_string(),
             2 => json!({"city": 7, long: 1}).to_string(),
             _ => json!({"city": {long: 1}}).to_string(),
         };
-        if let Err(error) = function::parse::<Place>(&arguments) {
-            prop_assert_eq!(error.kind(), ToolErrorKind::InvalidArguments);
-            prop_assert!(error.to_string().len() <= 2_048, "{}", error.to_string().len());
-        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let told = runtime.unwrap().block_on(result_of(weather(), "weather", &arguments));
+        prop_assert!(told.starts_with("invalid_arguments: the arguments do not fit the schema: "), "{}", told);
+        prop_assert!(told.len() <= 2_048, "{}", told.len());
     }
 }

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// A server that stops when it is dropped.
 pub(super) struct Loopback {
@@ -61,25 +61,46 @@ impl Drop for Loopback {
 type Reply = (u16, &'static str);
 
 /// An OpenAI-shaped server with one scripted reply for each request; with none left it never answers.
-pub(super) struct ModelServer(Loopback);
+pub(super) struct ModelServer {
+    server: Loopback,
+    script: Arc<Script>,
+}
+
+struct Script {
+    replies: Mutex<VecDeque<Reply>>,
+    /// One permit for each request that gets no reply.
+    hanging: Semaphore,
+}
 
 impl ModelServer {
     pub(super) fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let replies: Arc<Mutex<VecDeque<Reply>>> =
-            Arc::new(Mutex::new(replies.into_iter().collect()));
-        Self(Loopback::start(
-            Router::new().fallback(reply).with_state(replies),
-        ))
+        let script = Arc::new(Script {
+            replies: Mutex::new(replies.into_iter().collect()),
+            hanging: Semaphore::new(0),
+        });
+        let app = Router::new()
+            .fallback(reply)
+            .with_state(Arc::clone(&script));
+        Self {
+            server: Loopback::start(app),
+            script,
+        }
     }
 
     pub(super) fn url(&self) -> String {
-        self.0.url()
+        self.server.url()
+    }
+
+    /// Until a request is here that gets no reply.
+    pub(super) async fn hangs(&self) {
+        self.script.hanging.acquire().await.unwrap().forget();
     }
 }
 
-async fn reply(State(replies): State<Arc<Mutex<VecDeque<Reply>>>>) -> Response {
-    let next = replies.lock().unwrap().pop_front();
+async fn reply(State(script): State<Arc<Script>>) -> Response {
+    let next = script.replies.lock().unwrap().pop_front();
     let Some((status, body)) = next else {
+        script.hanging.add_permits(1);
         return std::future::pending().await;
     };
     let kind = if body.starts_with("data:") {

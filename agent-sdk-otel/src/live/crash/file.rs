@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError as Busy};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_sdk::monitor::{LiveOperation, LiveOperations, LiveSnapshot};
 use agent_sdk::operation::{Clock, RunId, SystemClock};
@@ -17,6 +17,9 @@ const MOST_OPERATIONS: usize = 10_000;
 
 /// How many files of earlier processes are read at a start.
 const MOST_FILES: usize = 64;
+
+/// How old a panic is that did not end the process.
+pub(crate) const OUTLIVED: Duration = Duration::from_secs(2);
 
 /// How much of a file is read.
 const MOST_BYTES: u64 = 16 << 20;
@@ -41,8 +44,8 @@ pub(crate) struct CrashFile {
 #[derive(Debug, Default)]
 struct State {
     is_there: bool,
-    /// Why the process is expected to end, once it is.
-    alarm: Option<CrashReason>,
+    /// Why the process is expected to end, once it is, and since when.
+    alarm: Option<(CrashReason, Instant)>,
 }
 
 impl CrashFile {
@@ -73,7 +76,7 @@ impl CrashFile {
             // Another thread is writing. To wait for it from a panic hook could be to wait for oneself.
             Err(Busy::WouldBlock) => return Ok(()),
         };
-        state.alarm = Some(reason);
+        state.alarm = Some((reason, Instant::now()));
         self.put(&mut state, reason, &live.snapshot().operations)
     }
 
@@ -85,16 +88,19 @@ impl CrashFile {
     /// Writes down what has been running for `min_age`, or after a signal all that runs. Where there is no such age, nothing is written
     /// without an alarm.
     ///
-    /// A panic that the process outlived until now is none that ended it.
+    /// A panic that the process has outlived by now is none that ended it.
     pub(crate) fn refresh(
         &self,
         live: &LiveOperations,
         min_age: Option<Duration>,
+        now: Instant,
     ) -> io::Result<()> {
         let mut state = self.lock();
-        state.alarm = state.alarm.filter(|reason| *reason != CrashReason::Panic);
+        state.alarm = state.alarm.filter(|(reason, since)| {
+            *reason != CrashReason::Panic || now.saturating_duration_since(*since) < OUTLIVED
+        });
         let (reason, running) = match (state.alarm, min_age) {
-            (Some(reason), _) => (reason, live.snapshot()),
+            (Some((reason, _)), _) => (reason, live.snapshot()),
             (None, Some(age)) => (CrashReason::Interval, live.older_than(age)),
             (None, None) => (CrashReason::Interval, LiveSnapshot::default()),
         };
@@ -104,7 +110,9 @@ impl CrashFile {
     /// The last word: what still runs stays written, and where nothing does there is no file.
     pub(crate) fn close(&self, live: &LiveOperations) -> io::Result<()> {
         let mut state = self.lock();
-        let reason = state.alarm.unwrap_or(CrashReason::Shutdown);
+        let reason = state
+            .alarm
+            .map_or(CrashReason::Shutdown, |(reason, _)| reason);
         self.put(&mut state, reason, &live.snapshot().operations)
     }
 

@@ -6,5 +6,7 @@
 mod file;
 mod record;
 
+#[cfg(test)]
+pub(crate) use file::OUTLIVED;
 pub(crate) use file::{CrashFile, claim};
 pub use record::{CrashReason, CrashedOperation};

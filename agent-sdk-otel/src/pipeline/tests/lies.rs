@@ -18,6 +18,8 @@ enum Ends {
     Never,
     /// When the reply is late.
     Late,
+    /// As `Late`, but the reply's first line has to be in time.
+    InPart,
 }
 
 /// Exported, rejected, failed and unknown, of each batch.
@@ -211,7 +213,7 @@ fn successes() -> Vec<Script> {
     );
     scripts.push(script(
         "200 and a body of 1 B/s",
-        Ends::Late,
+        Ends::InPart,
         EXPORTED,
         vec![unread],
     ));
@@ -365,6 +367,7 @@ fn export(url: &str, ends: Ends, batches: u64) -> ExportAccount {
     let thread = ExportThread::start().unwrap();
     let timeout = match ends {
         Ends::Late => Duration::from_millis(500),
+        Ends::InPart => Duration::from_secs(4),
         _ => Duration::from_secs(20),
     };
     let retries = Retries {

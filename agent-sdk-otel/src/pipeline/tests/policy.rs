@@ -137,7 +137,7 @@ fn o1_a_blocked_item_is_dropped_when_its_time_or_the_pipeline_ends() {
         while shut.lock().blocked == 0 {
             std::thread::yield_now();
         }
-        let account = shut.shutdown(Duration::from_millis(100));
+        let account = given_up(&shut, Duration::from_millis(100));
         assert!(account.balances(), "{account:?}");
     });
     let account = shut.account();
@@ -157,7 +157,7 @@ fn o1_a_burst_against_spill_loses_nothing() {
     let account = first.account();
     assert!(account.balances() && account.dropped == 0, "{account:?}");
     assert!(account.spilled > 0, "{account:?}");
-    let account = first.shutdown(Duration::from_secs(4));
+    let account = given_up(&first, Duration::from_secs(4));
     assert!(account.balances(), "{account:?}");
     assert_eq!((account.ended, account.spilled), (40_000, 40_000));
     end(first);
@@ -217,7 +217,7 @@ fn o1_a_full_disk_drops_and_counts() {
     let when_full = SpillSettings::new(directory.path()).max_bytes(60_000);
     let pipeline = pipeline(limits(100, 20), WhenFull::Spill(when_full), Gate::default());
     burst(&pipeline, 2, 1_000);
-    let account = pipeline.shutdown(Duration::from_secs(2));
+    let account = given_up(&pipeline, Duration::from_secs(2));
     assert!(account.balances(), "{account:?}");
     assert_eq!(account.ended, 2_000);
     assert!(account.spilled > 0 && account.dropped > 0, "{account:?}");
@@ -232,7 +232,7 @@ fn o1_a_torn_file_is_recognised_and_counted() {
     let gate = Gate::default();
     let first = pipeline(limits(100, 10), spill(directory.path()), gate.clone());
     burst(&first, 1, 30);
-    assert_eq!(first.shutdown(Duration::from_secs(2)).spilled, 30);
+    assert_eq!(given_up(&first, Duration::from_secs(2)).spilled, 30);
     end(first);
     let mut paths = files(directory.path());
     paths.sort();
@@ -262,7 +262,7 @@ fn spilled_files_are_the_owner_s_alone_and_a_living_process_keeps_its_own() {
     let directory = base.path().join("spill");
     let first = pipeline(limits(100, 10), spill(&directory), Gate::default());
     burst(&first, 1, 10);
-    assert_eq!(first.shutdown(Duration::from_secs(2)).spilled, 10);
+    assert_eq!(given_up(&first, Duration::from_secs(2)).spilled, 10);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
     for file in files(&directory) {

@@ -16,7 +16,7 @@ use tokio::{sync::Notify, time::sleep};
 use super::{FoldedLines, KeptCost, line::lines_of, place::Places, queue::Queue, read::log_of};
 use crate::{
     operation::{Observer, Observers, OperationInfo, OperationRecord, Payload},
-    store::{Append, NewEntry, NewLog, Store, StoreError, StoreErrorKind},
+    store::{Append, NewEntry, Store, StoreError, StoreErrorKind, extend},
 };
 
 /// How much may wait to be written, unless the keeper is told otherwise.
@@ -201,21 +201,9 @@ impl CostKeeper {
             .iter()
             .map(|json| NewEntry::new("", json.clone()))
             .collect();
-        let store = &*self.shared.store;
-        let more = || Append::new(log.clone(), entries.clone());
-        match store.append(more()).await {
-            Err(error) if error.kind() == StoreErrorKind::NotFound => {}
-            other => return other.map(drop),
-        }
-        let mut new = NewLog::new(log.clone());
-        new.entries.clone_from(&entries);
-        match store.create(new).await {
-            // Somebody else made it in between.
-            Err(error) if error.kind() == StoreErrorKind::Exists => {
-                store.append(more()).await.map(drop)
-            }
-            other => other.map(drop),
-        }
+        extend(&*self.shared.store, Append::new(log, entries), None)
+            .await
+            .map(drop)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -23,7 +23,7 @@ pub(super) use read::{last_seq, read};
 
 use crate::{
     operation::{Event, EventKind, Interests, Observer, Observers, RunId},
-    store::{Append, LogId, LogKind, NewEntry, NewLog, Store, StoreError, StoreErrorKind},
+    store::{Append, LogId, LogKind, NewEntry, Store, StoreError, extend},
 };
 
 /// How much may wait to be written, unless the keeper is told otherwise.
@@ -161,7 +161,8 @@ impl EventKeeper {
                 .iter()
                 .map(|kept| NewEntry::new("", kept.to_bytes(run)))
                 .collect();
-            if let Err(error) = append(&*self.shared.store, &log, entries).await {
+            let append = Append::new(log.clone(), entries).not_durable();
+            if let Err(error) = extend(&*self.shared.store, append, None).await {
                 self.queue().put_back(run, batch);
                 return Err(error);
             }
@@ -194,23 +195,5 @@ impl fmt::Debug for EventKeeper {
             .field("waiting", &self.waiting())
             .field("missed", &self.missed())
             .finish_non_exhaustive()
-    }
-}
-
-/// Appends to a log that is made with its first entries.
-async fn append(store: &dyn Store, log: &LogId, entries: Vec<NewEntry>) -> Result<(), StoreError> {
-    let more = || Append::new(log.clone(), entries.clone()).not_durable();
-    match store.append(more()).await {
-        Err(error) if error.kind() == StoreErrorKind::NotFound => {}
-        other => return other.map(drop),
-    }
-    let mut new = NewLog::new(log.clone());
-    new.entries.clone_from(&entries);
-    match store.create(new).await {
-        // Somebody else made it in between.
-        Err(error) if error.kind() == StoreErrorKind::Exists => {
-            store.append(more()).await.map(drop)
-        }
-        other => other.map(drop),
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     agent::Agent,
     journal::{Runs, Verdict},
     operation::{Outcome, Payload, RunContext, trace_tool},
-    store::MemoryStore,
+    store::{MemoryStore, StoreErrorKind},
     testing::{CountingTool, EventLog, FaultyStore, ScriptedModel, Turn},
 };
 

@@ -10,6 +10,7 @@ mod questions;
 mod random;
 mod retries;
 mod runs;
+mod streams;
 mod told;
 
 use std::{

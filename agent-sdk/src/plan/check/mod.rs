@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::Value;
 
+use self::types::Schemas;
 use super::{
     Join, MAX_DEPTH, Plan, PlanError, Problem, Retry, Step, Work, WorkKind,
     graph::{Graph, Node, unknown},
@@ -75,6 +76,7 @@ pub(super) fn read_with(
     let graph = Checker {
         plan,
         catalog,
+        schemas: &Schemas::new(catalog),
         depth: 1,
     }
     .read(steps, &mut problems);
@@ -88,6 +90,7 @@ pub(super) fn read_with(
 struct Checker<'a> {
     plan: &'a Plan,
     catalog: &'a dyn Catalog,
+    schemas: &'a Schemas<'a>,
     depth: usize,
 }
 
@@ -187,6 +190,7 @@ impl Checker<'_> {
         Checker {
             plan,
             catalog: self.catalog,
+            schemas: self.schemas,
             depth: self.depth + 1,
         }
         .read(plan.steps.clone(), &mut inside);
@@ -254,7 +258,7 @@ impl Checker<'_> {
         }
         self.work(&step.work, "", names, &mut at);
         types::input(
-            self.catalog,
+            self.schemas,
             graph,
             &step.work,
             &node.input,
@@ -267,7 +271,7 @@ impl Checker<'_> {
             self.work(&other.work, &place, names, &mut at);
             let input = input.as_ref().unwrap_or(&node.input);
             types::input(
-                self.catalog,
+                self.schemas,
                 graph,
                 &other.work,
                 input,

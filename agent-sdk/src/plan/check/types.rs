@@ -1,29 +1,74 @@
 //! Whether what a step is given fits what is known of what it is for.
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::HashMap, ptr, rc::Rc, sync::Arc};
 
+use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::{At, Catalog, Graph, Work, unknown};
-use crate::plan::reference::{Reference, Template};
+use super::{At, Catalog, Graph, Work, WorkKind, unknown};
+use crate::{
+    plan::reference::{Reference, Template},
+    schema,
+};
+
+/// What is known of what steps are for. Each is asked for once, and what checks against it is made once.
+pub(super) struct Schemas<'a> {
+    catalog: &'a dyn Catalog,
+    inputs: RefCell<Inputs>,
+    /// By the address of the part that they check against: `inputs` has all of these as long as this is there.
+    validators: RefCell<HashMap<usize, Option<Rc<Validator>>>>,
+}
+
+/// By what they are for.
+type Inputs = HashMap<(WorkKind, Arc<str>), Option<Arc<Value>>>;
+
+impl<'a> Schemas<'a> {
+    pub(super) fn new(catalog: &'a dyn Catalog) -> Self {
+        Self {
+            catalog,
+            inputs: RefCell::default(),
+            validators: RefCell::default(),
+        }
+    }
+
+    fn input(&self, work: &Work) -> Option<Arc<Value>> {
+        let (kind, name) = (work.kind(), work.name());
+        let mut inputs = self.inputs.borrow_mut();
+        let known = inputs.entry((kind, name.clone()));
+        let read = || self.catalog.input_schema(kind, name);
+        known.or_insert_with(read).clone()
+    }
+
+    /// What checks against a part of the schema of this work's input.
+    fn validator(&self, part: &Value, work: &Work) -> Option<Rc<Validator>> {
+        let mut validators = self.validators.borrow_mut();
+        let known = validators.entry(ptr::from_ref(part).addr());
+        let build = || schema::validator(part, work.name()).map(Rc::new);
+        known.or_insert_with(build).clone()
+    }
+}
 
 /// Compares an input with the schema of what it is for.
 pub(super) fn input(
-    catalog: &dyn Catalog,
+    schemas: &Schemas<'_>,
     graph: &Graph,
     work: &Work,
     template: &Template,
     place: &str,
     at: &mut At<'_>,
 ) {
-    let checker = Types { catalog, graph };
+    let checker = Types {
+        schemas,
+        graph,
+        work,
+    };
     if let Work::Plan(plan) = work {
         return params(plan, template, place, at);
     }
     for reference in template.references() {
         checker.pointer(reference, place, at);
     }
-    let Some(schema) = catalog.input_schema(work.kind(), work.name()) else {
+    let Some(schema) = schemas.input(work) else {
         return;
     };
     // What it is to do is a member of what it is given.
@@ -84,8 +129,10 @@ fn params(plan: &crate::plan::Plan, template: &Template, place: &str, at: &mut A
 }
 
 struct Types<'a> {
-    catalog: &'a dyn Catalog,
+    schemas: &'a Schemas<'a>,
     graph: &'a Graph,
+    /// What the input is for.
+    work: &'a Work,
 }
 
 impl Types<'_> {
@@ -97,6 +144,7 @@ impl Types<'_> {
             return None;
         }
         let one = self
+            .schemas
             .catalog
             .output_schema(step.work.kind(), step.work.name())?;
         Some((one, step.map.is_some()))
@@ -151,7 +199,7 @@ impl Types<'_> {
     fn fits(&self, schema: &Value, template: &Template, place: &str, at: &mut At<'_>) {
         match template {
             Template::Literal(value) => {
-                let Some(validator) = crate::schema::validator(schema) else {
+                let Some(validator) = self.schemas.validator(schema, self.work) else {
                     return;
                 };
                 for error in validator.iter_errors(value).take(8) {

@@ -13,7 +13,7 @@ use crate::{
     operation::{EventKind, InSpan, Kind, Operation, Outcome, Payload, PlannedStep, RunContext},
     plan::{Plan, PlanError, Work, graph::Graph},
     registry::Registry,
-    run::RunReport,
+    run::{Pace, RunReport, RunStream},
 };
 
 /// The form of a plan, in words.
@@ -33,13 +33,13 @@ pub struct Planned {
 
 /// A plan that is about to be made; made by [`Planner::plan`](super::Planner::plan).
 ///
-/// Await it for what was [`Planned`]. It is one operation, `plan {name}`, with the model requests inside it, which are priced, counted and
+/// Await it for what was [`Planned`], or [`stream`](Self::stream) its events. It is one operation, `plan {name}`, with the model requests inside it, which are priced, counted and
 /// admitted by budgets as all are; with the plan comes the event `plan_created`. Dropping the future gives it up.
 ///
 /// # Errors
 ///
 /// A [`PlannerError`], with what it spent.
-#[must_use = "no plan is made until it is awaited"]
+#[must_use = "no plan is made until it is awaited or streamed"]
 #[derive(Debug)]
 pub struct PlannerRequest<'a> {
     settings: &'a Arc<Settings>,
@@ -70,6 +70,15 @@ impl<'a> PlannerRequest<'a> {
     pub fn cancellation(mut self, token: CancellationToken) -> Self {
         self.cancellation = Some(token);
         self
+    }
+
+    /// Makes the plan and yields the events meanwhile, as [`RunStream`] says. Dropping the stream gives it up.
+    pub fn stream(mut self) -> RunStream<'a, Planned, PlannerError> {
+        let pace = Arc::new(Pace::default());
+        let context = self.context.take();
+        let context = context.unwrap_or_else(|| self.settings.new_context());
+        self.context = Some(context.with_pace(pace.clone()));
+        RunStream::new(self.into_future(), pace)
     }
 
     async fn make(self) -> Result<Planned, PlannerError> {

@@ -1,10 +1,16 @@
 //! Every mistake in a plan, at once, with its place.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use serde_json::{Value, json};
 
-use crate::plan::{Catalog, Open, Params, Plan, WorkKind};
+use crate::{
+    plan::{Catalog, Open, Params, Plan, WorkKind},
+    schema::tests::warned,
+};
 
 /// A registry of which everything is known.
 struct Known;
@@ -290,4 +296,65 @@ fn an_action_is_a_member_of_what_a_tool_is_given() {
         assert_eq!(of_input("action = 'read'", input), [""; 0], "{input}");
         assert_eq!(of_input("", input).len(), 1, "{input}");
     }
+}
+
+#[test]
+fn p1_a_schema_is_asked_for_and_read_once_however_many_steps_are_held_against_it() {
+    /// What it gives is new each time, and told when it is read: for its pattern.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Catalog for Counting {
+        fn names(&self, _: WorkKind) -> Option<Vec<Arc<str>>> {
+            None
+        }
+
+        fn input_schema(&self, _: WorkKind, name: &str) -> Option<Arc<Value>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let text = json!({"type": "string", "maxLength": 2, "pattern": "(?=a)"});
+            Some(Arc::new(match name {
+                "numbers" => json!({"type": "array", "items": {"type": "integer"}}),
+                _ => json!({"type": "object", "properties": {"text": text, "n": {}}}),
+            }))
+        }
+
+        fn output_schema(&self, _: WorkKind, _: &str) -> Option<Arc<Value>> {
+            None
+        }
+    }
+
+    let catalog = Counting::default();
+    let step = |id: &str, work: &str, input: &str| {
+        format!("[[steps]]\nid = '{id}'\n{work}\ninput = {input}\n")
+    };
+    let whole: String = [
+        "name = 'p'\n".to_owned(),
+        step("a", "tool = 'texts'", "{ text = 'long' }"),
+        step("b", "tool = 'numbers'", "[1, 'two']"),
+        step("c", "tool = 'texts'", "{ text = 'long' }"),
+        // Of these a part is held against a part of the schema.
+        step("d", "tool = 'texts'", "{ text = 'long', n = '${steps.a}' }"),
+        step("e", "tool = 'texts'", "{ text = 'long', n = '${steps.a}' }"),
+        "[[steps]]\nid = 'f'\n[steps.plan]\nname = 'inner'\n".to_owned(),
+        step("g", "tool = 'numbers'", "['one']").replace("[[steps]]", "[[steps.plan.steps]]"),
+    ]
+    .concat();
+    let mut wrong = Vec::new();
+    let warned = warned(|| wrong = said(&whole, &catalog));
+    let long = |at: &str| format!("steps[{at}].input.text: \"long\" is longer than 2 characters");
+    assert_eq!(
+        wrong,
+        [
+            long("0"),
+            "steps[1].input.1: \"two\" is not of type \"integer\"".to_owned(),
+            long("2"),
+            long("3"),
+            long("4"),
+            "steps[5].plan.steps[0].input.0: \"one\" is not of type \"integer\"".to_owned(),
+        ]
+    );
+    assert_eq!(catalog.0.load(Ordering::Relaxed), 2);
+    // The whole and the part.
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(warned.iter().all(|line| line.contains("texts")));
 }

@@ -365,7 +365,7 @@ fn output_of(result: ToolResult) -> Result<ToolOutput, ToolError> {
 
 fn validator(spec: &ToolSpec) -> Option<jsonschema::Validator> {
     let schema = serde_json::from_str(spec.parameters.get()).ok()?;
-    schema::validator(&schema)
+    schema::validator(&schema, &spec.name)
 }
 
 /// Whether arguments fit a schema; the error names the place and quotes nothing.

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use agent_sdk::budget::{Budget, Ledger, WebhookAlerts};
 use agent_sdk::operation::{Event, Interests, Observer};
@@ -224,15 +223,18 @@ impl Stage {
         }
         let agent = agent.build().unwrap();
         let run = agent.run(ASKED).store(self.store.clone());
-        match tokio::time::timeout(Duration::from_millis(500), run.into_future()).await {
-            Ok(Ok(report)) => self.left.add("report", format!("{report:?}")),
-            Ok(Err(error)) => {
+        let ended = tokio::select! {
+            ended = run.into_future() => ended,
+            // The run is dropped.
+            () = server.hangs() => return,
+        };
+        match ended {
+            Ok(report) => self.left.add("report", format!("{report:?}")),
+            Err(error) => {
                 self.left.error(&error);
                 let report = format!("{:?}", error.report());
                 self.left.add("report", report);
             }
-            // It was dropped: its server never answers.
-            Err(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The ways out beside spans and the classic page: logs, what runs now, crash files, spilled batches, costs.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use agent_sdk::cost::{CostQuery, CostTracker, Dimension};
 use agent_sdk::operation::{Observers, RunContext};

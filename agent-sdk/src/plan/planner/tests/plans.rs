@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use super::{Planner, model, registry, report};
@@ -256,6 +257,29 @@ async fn the_plan_is_told_as_an_event_with_what_each_step_waits_for() {
             {"id": "done", "kind": "tool", "name": "search", "depends_on": ["write"]},
         ]})
     );
+}
+
+#[tokio::test]
+async fn it_can_be_read_as_a_stream_that_ends_with_the_plan() {
+    let chief = Planner::new(model([report().to_string()]));
+    let registry = registry();
+    let mut stream = chief.plan("A page", &registry).stream();
+    let mut types = Vec::new();
+    while let Some(event) = stream.next().await {
+        let json = serde_json::to_value(&*event).unwrap();
+        types.push(json["type"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(
+        types,
+        [
+            "run_started",
+            "chat_started",
+            "chat_completed",
+            "plan_created",
+            "run_report"
+        ]
+    );
+    assert_eq!(stream.report().await.unwrap().plan.steps.len(), 4);
 }
 
 #[tokio::test]
