@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent_sdk::operation::{Clock, TraceContext};
 use opentelemetry::Context as OtelContext;
@@ -25,6 +26,9 @@ thread_local! {
     static LOGGING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether this process ever made a layer that logs: until then no operation looks for one in its subscriber.
+static IS_MADE: AtomicBool = AtomicBool::new(false);
+
 /// Where entries go.
 pub(super) trait Sink: Send + Sync + 'static {
     /// Takes an entry; must not wait.
@@ -43,12 +47,18 @@ pub(crate) struct LogLayer {
 
 impl LogLayer {
     pub(super) fn new(sink: Arc<dyn Sink>, redact: Redact, clock: Arc<dyn Clock>) -> Self {
+        IS_MADE.store(true, Ordering::Relaxed);
         Self {
             sink,
             redact,
             clock,
             skips_suppressed: false,
         }
+    }
+
+    /// Whether one was ever made.
+    pub(super) fn is_made() -> bool {
+        IS_MADE.load(Ordering::Relaxed)
     }
 
     /// Leaves out what happens where telemetry is suppressed.

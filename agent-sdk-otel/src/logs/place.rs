@@ -135,6 +135,9 @@ fn name(operation: &OperationInfo) -> String {
 
 /// What the registry keeps of a span, where there is a log layer to care for it.
 fn with_span<T>(span: &Span, see: impl FnOnce(SpanRef<'_, Registry>) -> T) -> Option<T> {
+    if !LogLayer::is_made() {
+        return None;
+    }
     let look = |(id, dispatch): (&span::Id, &Dispatch)| {
         if !dispatch.is::<LogLayer>() {
             return None;

@@ -24,6 +24,9 @@ const OPEN_CHUNKS: usize = 8;
 /// Emptied buffers that are kept for the next chunks while the queue is in use.
 const SPARE_BUFFERS: usize = 64;
 
+/// Those that are kept while it is not: a batch of usual size fills two. Growing others for each batch costs more than filling them.
+const IDLE_BUFFERS: usize = 2;
+
 /// Items of one scope.
 #[derive(Debug)]
 pub(crate) struct Chunk {
@@ -127,15 +130,16 @@ impl Queue {
         Some(batch)
     }
 
-    /// Takes back the buffers of chunks that were sent. What an idle queue holds is given back to
-    /// the system.
+    /// Takes back the buffers of chunks that were sent. What an idle queue holds beyond a few is given back to the system.
     pub(super) fn recycle(&mut self, chunks: Vec<Chunk>) {
-        if self.chunks.is_empty() {
-            self.spare = Vec::new();
-            return;
-        }
+        let most = if self.chunks.is_empty() {
+            IDLE_BUFFERS
+        } else {
+            SPARE_BUFFERS
+        };
+        self.spare.truncate(most);
         for mut chunk in chunks {
-            if self.spare.len() < SPARE_BUFFERS && chunk.bytes.capacity() <= 2 * CHUNK_BYTES {
+            if self.spare.len() < most && chunk.bytes.capacity() <= 2 * CHUNK_BYTES {
                 chunk.bytes.clear();
                 self.spare.push(chunk.bytes);
             }
