@@ -7,11 +7,12 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 use support::{
     ended,
+    plans::{CHAIN, asked, ends, pairs, plan, run},
     script::{Reply, Request, Scripted},
 };
 
@@ -34,63 +35,6 @@ id = \"whole\"
 agent = \"writer\"
 input = { one = \"${steps.one}\", two = \"${steps.two}\" }
 ";
-
-/// One after the other.
-const CHAIN: &str = "\
-name = \"chain\"
-[[steps]]
-id = \"first\"
-agent = \"researcher\"
-action = \"Look.\"
-[[steps]]
-id = \"second\"
-agent = \"writer\"
-input = \"${steps.first}\"
-[[steps]]
-id = \"third\"
-agent = \"reviewer\"
-input = \"${steps.second}\"
-";
-
-/// `agent plan run p.toml --id r` with the script's model.
-fn plan(server: &Scripted, text: &str, flags: &[&str]) -> Command {
-    let file = server.folder.path().join("p.toml");
-    fs::write(&file, text).unwrap();
-    let mut command = server.agent(&["plan", "run", file.to_str().unwrap(), "--id", "r"]);
-    if !flags.contains(&"--model") {
-        command.args(["--model", "openai:m"]);
-    }
-    command.args(["--base-url", &server.url]).args(flags);
-    command
-}
-
-fn run(mut command: Command) -> (Option<i32>, String, String) {
-    let output = command.output().unwrap();
-    let (code, out, err) = ended(&output);
-    (code, out.to_owned(), err.to_owned())
-}
-
-/// The steps and how they ended, as the table says.
-fn ends(out: &str) -> Vec<(String, String)> {
-    let table = out.split("\nstep ").nth(1).unwrap();
-    let rows = table.lines().skip(1).take_while(|line| !line.is_empty());
-    let rows = rows.map(|row| row.split_whitespace().map(str::to_owned));
-    rows.map(|mut row| (row.next().unwrap(), row.next().unwrap()))
-        .collect()
-}
-
-fn pairs(ends: &[(String, String)]) -> Vec<(&str, &str)> {
-    ends.iter().map(|(id, end)| (&**id, &**end)).collect()
-}
-
-/// What an agent was told beside its instructions.
-fn asked(request: &Request) -> String {
-    let messages = request.body["messages"].as_array().unwrap();
-    messages.last().unwrap()["content"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
 
 #[test]
 fn steps_beside_each_other_are_joined_and_each_is_listed_once() {
@@ -535,109 +479,4 @@ fn what_agents_write_in_steps_is_told_as_it_is_written() {
         written,
         [("first", "one two"), ("second", "three"), ("third", "four")]
     );
-}
-
-#[test]
-fn a_goal_becomes_a_plan_that_is_run() {
-    let made = r#"{"name": "two steps", "steps": [
-        {"id": "look", "agent": "researcher", "action": "Look."},
-        {"id": "tell", "agent": "writer", "input": "${steps.look}"}]}"#;
-    let says = Reply::says;
-    let server = Scripted::new([says(made), says("seen"), says("told")]);
-    let goal = [
-        "run",
-        "--plan",
-        "Tell what is there.",
-        "--id",
-        "r",
-        "--model",
-        "openai:m",
-        "--base-url",
-        &server.url,
-    ];
-    // Nobody is there to agree.
-    let (code, out, err) = run(server.agent(&goal));
-    assert_eq!((code, &*out), (Some(2), ""));
-    assert!(err.contains("`--yes` runs it"), "{err}");
-    assert!(server.requests().is_empty());
-
-    let out = server.said(&[&goal[..], &["--yes"]].concat());
-    assert!(
-        out.starts_with("plan two steps: 2 steps, 2 layers, width 1\n"),
-        "{out}"
-    );
-    assert!(out.contains("\nPlanned: "), "{out}");
-    assert_eq!(pairs(&ends(&out)), [("look", "ok"), ("tell", "ok")]);
-    assert!(out.contains("\ntold\n"), "{out}");
-    let asked = asked(&server.requests()[0]);
-    assert_eq!(asked, "Tell what is there.");
-    let listed = server.json(&["runs", "list", "--json"]);
-    assert_eq!(listed["task"], "Tell what is there.");
-}
-
-#[test]
-fn a_goal_that_becomes_no_plan_is_said_and_nothing_is_run() {
-    let says = Reply::says;
-    let wrong = r#"{"name": "p", "steps": [{"id": "a", "agent": "nobody"}]}"#;
-    let server = Scripted::new([says(wrong), says(wrong)]);
-    let (code, out, err) = run(server.agent(&[
-        "run",
-        "--plan",
-        "x",
-        "--yes",
-        "--id",
-        "r",
-        "--model",
-        "openai:m",
-        "--base-url",
-        &server.url,
-    ]));
-    assert_eq!((code, &*out), (Some(1), ""), "{err}");
-    assert!(err.contains("nobody"), "{err}");
-    assert_eq!(server.requests().len(), 2);
-    let listed = server.agent(&["runs", "list"]).output().unwrap();
-    assert!(ended(&listed).2.contains("no runs"));
-}
-
-#[test]
-fn an_agent_can_have_a_role_also_when_it_goes_on() {
-    let server = Scripted::new([Reply::Status("400 Bad Request"), Reply::says("done")]);
-    let flags = ["--role", "reviewer"];
-    let (code, out, err) = run(server.run(&flags));
-    assert_eq!(code, Some(1), "{out}{err}");
-    let out = server.said(&["resume", "r"]);
-    assert!(out.contains("agent reviewer"), "{out}");
-    for request in server.requests() {
-        let told = request.body["messages"][0]["content"].as_str().unwrap();
-        assert!(told.starts_with("You look for what is wrong"), "{told}");
-    }
-    let (code, _, err) = run(server.run(&["--role", "king"]));
-    assert_eq!(code, Some(2));
-    assert!(
-        err.contains("There are researcher, analyst, writer, coder, reviewer."),
-        "{err}"
-    );
-}
-
-#[test]
-fn plans_are_not_replayed_and_agents_have_no_steps() {
-    let says = Reply::says;
-    let server = Scripted::new([says("one"), says("two"), says("three"), says("four")]);
-    assert_eq!(run(plan(&server, CHAIN, &[])).0, Some(0));
-    let (code, _, err) = run(server.agent(&["replay", "r"]));
-    assert_eq!(code, Some(2));
-    assert!(err.contains("plans are not replayed"), "{err}");
-    server.said(&[
-        "run",
-        "hi",
-        "--id",
-        "a",
-        "--model",
-        "openai:m",
-        "--base-url",
-        &server.url,
-    ]);
-    let (code, _, err) = run(server.agent(&["resume", "a", "--from-step", "x"]));
-    assert_eq!(code, Some(2));
-    assert!(err.contains("run a is no plan's"), "{err}");
 }

@@ -6,6 +6,7 @@
     reason = "each test uses a part; helpers of tests may panic as tests do"
 )]
 
+pub(crate) mod plans;
 pub(crate) mod script;
 
 use std::{
